@@ -1,0 +1,49 @@
+/* A Whisper model: read-only after opening, shared by threads. */
+#ifndef CARACOLA_MODEL_H
+#define CARACOLA_MODEL_H
+
+#include <caracola/error.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cara_model cara_model;
+
+/* whisper/model.py: ModelDimensions. */
+typedef struct cara_dims {
+    int32_t n_mels;
+    int32_t n_audio_ctx;
+    int32_t n_audio_state;
+    int32_t n_audio_head;
+    int32_t n_audio_layer;
+    int32_t n_vocab;
+    int32_t n_text_ctx;
+    int32_t n_text_state;
+    int32_t n_text_head;
+    int32_t n_text_layer;
+} cara_dims;
+
+/* Opens a `.cara` (mapped in place) or OpenAI's `.pt` (read once into memory); told by the bytes.
+ * `vocab_path`: a tiktoken rank file for models that carry no vocabulary, or NULL to look for a
+ * `*.tiktoken` beside the model. On failure *out is NULL.
+ * Errors: NOT_FOUND, IO, MEMORY, MODEL_FORMAT, MODEL_CORRUPT, MODEL_SHAPE, VOCAB. */
+CARA_API CARA_MUST_USE int cara_model_open(const char *path, const char *vocab_path,
+                                           cara_model **out, cara_error *err);
+
+CARA_API const cara_dims *cara_model_dims(const cara_model *model);
+
+/* "tiny", "small", "large-v3", ... where the dims are those of a published model, else "custom". */
+CARA_API const char *cara_model_name(const cara_model *model);
+
+/* 1 for models with language tokens, 0 for English-only ones (whisper/model.py: is_multilingual). */
+CARA_API int cara_model_is_multilingual(const cara_model *model);
+
+/* Closes the model; no session may use it any more. NULL is allowed. */
+CARA_API void cara_model_close(cara_model *model);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,86 @@
+/* Speech to text: a session over a model, with openai/whisper's options. */
+#ifndef CARACOLA_TRANSCRIBE_H
+#define CARACOLA_TRANSCRIBE_H
+
+#include <caracola/audio.h>
+#include <caracola/error.h>
+#include <caracola/model.h>
+#include <caracola/result.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cara_session cara_session; /* used by one thread at a time; reused between audios */
+
+typedef enum cara_task { CARA_TRANSCRIBE = 0, CARA_TRANSLATE = 1 } cara_task;
+
+#define CARA_MAX_TEMPERATURES 16
+
+/* Called per encoder layer, per token and per finished segment. `done` and `total` are mel frames
+ * (10 ms). Non-zero stops the work: the result then holds the finished segments and `cut_short`. */
+typedef int (*cara_progress_fn)(void *cookie, int64_t done, int64_t total);
+/* Called as each segment is final, in order. The segment is borrowed for the call. */
+typedef void (*cara_segment_fn)(void *cookie, const cara_segment *segment);
+
+/* Named as transcribe()'s and DecodingOptions' parameters (whisper/transcribe.py, decoding.py);
+ * cara_options_default() gives transcribe()'s defaults. Pointers are borrowed for the call. */
+typedef struct cara_options {
+    const char *language;      /* code or English name; NULL detects it */
+    cara_task task;
+    double temperature[CARA_MAX_TEMPERATURES]; /* the ladder; 0.0, 0.2 ... 1.0 */
+    size_t n_temperatures;
+    int best_of;               /* candidates when temperature > 0; 0 is None, as DecodingOptions */
+    int beam_size;             /* 0 is None: greedy. Beams are not implemented: other values fail */
+    double patience;           /* NaN is None; needs beams */
+    double length_penalty;     /* NaN is None */
+    int sample_len;            /* most tokens a window; 0 is None: n_text_ctx / 2 */
+    const char *suppress_tokens; /* "-1": the non-speech set; ids joined by commas; "" none */
+    int suppress_blank;
+    int without_timestamps;
+    double max_initial_timestamp; /* seconds; NaN is None; default 1.0 */
+    double compression_ratio_threshold; /* NaN is None; default 2.4 */
+    double logprob_threshold;           /* NaN is None; default -1.0 */
+    double no_speech_threshold;         /* NaN is None; default 0.6 */
+    int condition_on_previous_text;
+    const char *initial_prompt; /* NULL is None */
+    int carry_initial_prompt;
+    const char *clip_timestamps; /* "start,end,start,..." in seconds; default "0" */
+    uint64_t seed;               /* of the sampler; equal seeds give equal results */
+    cara_progress_fn progress;
+    cara_segment_fn on_segment;
+    void *cookie; /* for both callbacks */
+} cara_options;
+
+CARA_API void cara_options_default(cara_options *options);
+
+typedef struct cara_session_options {
+    int threads;           /* 0: as many as this process may run on */
+    const char *cpu_level; /* "scalar", "avx2", ...; NULL: $CARACOLA_CPU, else the best there is */
+} cara_session_options;
+
+/* `options` may be NULL. The model must outlive the session. On failure *out is NULL.
+ * Errors: MEMORY, CPU (a level that this machine lacks), USAGE. */
+CARA_API CARA_MUST_USE int cara_session_new(const cara_model *model,
+                                            const cara_session_options *options, cara_session **out,
+                                            cara_error *err);
+
+/* The level in use: "scalar", "avx2", ...; static. */
+CARA_API const char *cara_session_cpu_level(const cara_session *session);
+
+/* transcribe() of whisper/transcribe.py. On success *out is the caller's, to be freed with
+ * cara_result_free(). On failure *out is NULL and the session may be used again.
+ * Stopping by the callback is a success with `cut_short` set. */
+CARA_API CARA_MUST_USE int cara_transcribe(cara_session *session, cara_pcm_source source,
+                                           const cara_options *options, cara_result **out,
+                                           cara_error *err);
+
+/* Frees the session; NULL is allowed. */
+CARA_API void cara_session_free(cara_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,21 @@
+/* Setting a caller's cara_error; see <caracola/error.h> for the rules. */
+#ifndef BASE_ERROR_H
+#define BASE_ERROR_H
+
+#include <caracola/error.h>
+#include <stdarg.h>
+
+/* Fills *err (may be NULL) and returns `code`, so that a failing function ends with
+ * `return cara_fail(err, ...)`. `position` is a byte offset, or -1. */
+int cara_fail(cara_error *err, cara_code code, int64_t position, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* The same from errno: "<what>: <strerror>". Picks NOT_FOUND, MEMORY or IO. */
+int cara_fail_errno(cara_error *err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Puts "<prefix>: " before the text that *err holds (a file name, a tensor); keeps the code. */
+void cara_error_prefix(cara_error *err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,33 @@
+/* Files: mapped, read whole under a ceiling, or written so that a reader sees all or nothing. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include "base/error.h"
+#include "base/slice.h"
+
+typedef struct cara_mapping {
+    const uint8_t *data; /* [size]; NULL for an empty file */
+    size_t size;
+} cara_mapping;
+
+/* Maps a regular file read-only. Close with cara_unmap(). NOT_FOUND, IO. */
+int cara_map_file(const char *path, cara_mapping *out, cara_error *err);
+void cara_unmap(cara_mapping *mapping);
+
+/* Reads a descriptor to its end; *out is malloc'd (NUL-terminated beyond *n) and the caller's.
+ * More than `limit` bytes is MEMORY. `name` is for the error's text. */
+int cara_read_fd(int fd, const char *name, size_t limit, char **out, size_t *n, cara_error *err);
+/* The same by path; "-" is standard input. */
+int cara_read_file(const char *path, size_t limit, char **out, size_t *n, cara_error *err);
+
+/* Writes path + temporary suffix in the same folder, fsyncs, renames over `path`, fsyncs the folder.
+ * The temporary name is `<path>.<pid>-<serial>.tmp`. IO on failure, and then no temporary is left. */
+int cara_write_file_atomic(const char *path, const void *bytes, size_t n, cara_error *err);
+
+/* Makes one folder (mode 0700 less umask); one that is there is no error. */
+int cara_make_dir(const char *path, cara_error *err);
+
+/* fsyncs a folder, so that names in it survive a crash. */
+int cara_sync_dir(const char *path, cara_error *err);
+
+#endif

@@ -1,0 +1,24 @@
+/* A pool of threads that share one job at a time, and how many threads are ours to use. */
+#ifndef BASE_THREADS_H
+#define BASE_THREADS_H
+
+#include <stddef.h>
+
+typedef struct cara_pool cara_pool;
+
+/* CPUs that this process may run on (its affinity mask), at least 1. */
+int cara_threads_available(void);
+
+/* `threads` counts the caller: 1 starts none. NULL on no memory or no threads to be had. */
+cara_pool *cara_pool_new(int threads);
+int cara_pool_threads(const cara_pool *pool); /* 1 for NULL */
+
+/* Calls fn(ctx, task, thread) for task 0..tasks-1, spread over the pool; returns when all are done.
+ * `thread` is 0..threads-1, so that each can own scratch. Tasks are handed out in order, one by one.
+ * A NULL pool runs them here. Not to be called from within a task. */
+typedef void (*cara_task_fn)(void *ctx, size_t task, int thread);
+void cara_pool_run(cara_pool *pool, cara_task_fn fn, void *ctx, size_t tasks);
+
+void cara_pool_free(cara_pool *pool);
+
+#endif

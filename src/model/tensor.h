@@ -1,0 +1,34 @@
+/* Named tensors: borrowed views into a model's memory. */
+#ifndef MODEL_TENSOR_H
+#define MODEL_TENSOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum cara_dtype {
+    CARA_F32 = 0,
+    CARA_F16 = 1,
+    CARA_BF16 = 2,
+    CARA_I8 = 3, /* for quantised layouts; `scale` then holds one f32 per output channel */
+} cara_dtype;
+
+/* How a tensor's elements lie. Packed layouts come with the kernels that read them. */
+typedef enum cara_layout {
+    CARA_ROW_MAJOR = 0, /* C order, last dimension fastest */
+} cara_layout;
+
+/* data == NULL means that the tensor is absent. */
+typedef struct cara_tensor {
+    const void *data;   /* 64-byte aligned in `.cara` */
+    const float *scale; /* [shape[0]] for CARA_I8, else NULL */
+    cara_dtype dtype;
+    cara_layout layout;
+    int n_dims;
+    int64_t shape[4]; /* as PyTorch's, outermost first */
+} cara_tensor;
+
+size_t cara_dtype_size(cara_dtype dtype);
+const char *cara_dtype_name(cara_dtype dtype); /* "f32", "f16", ... */
+int64_t cara_tensor_count(const cara_tensor *t); /* elements; 0 where absent */
+
+#endif

@@ -1,0 +1,179 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/threads.h"
+#include "base/utf8.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void arena_respects_its_limit_and_alignment(void **state) {
+    (void)state;
+    cara_arena arena;
+    cara_arena_init(&arena, 1 << 20);
+    char *a = cara_arena_alloc(&arena, 3, 5);
+    char *b = cara_arena_alloc(&arena, 1, 1);
+    assert_non_null(a);
+    assert_non_null(b);
+    assert_int_equal((uintptr_t)a % 64, 0);
+    assert_int_equal((uintptr_t)b % 64, 0);
+    assert_true(b >= a + 15);
+    assert_int_equal(a[14], 0);
+    assert_null(cara_arena_alloc(&arena, SIZE_MAX / 2, 3));
+    assert_null(cara_arena_alloc(&arena, 1 << 20, 1));
+    assert_string_equal(cara_arena_printf(&arena, "%d-%s", 7, "x"), "7-x");
+    char *big = cara_arena_alloc(&arena, 1, 900 * 1024);
+    assert_non_null(big);
+    memset(big, 1, 900 * 1024);
+    cara_arena_free(&arena);
+    assert_int_equal(arena.used, 0);
+    assert_non_null(cara_arena_alloc(&arena, 1, 1));
+    cara_arena_free(&arena);
+}
+
+static void buf_stops_at_its_limit_and_keeps_what_it_has(void **state) {
+    (void)state;
+    cara_buf buf;
+    cara_buf_init(&buf, 10);
+    assert_int_equal(cara_buf_str(&buf, "12345"), 0);
+    assert_int_equal(cara_buf_printf(&buf, "%s", "67890"), 0);
+    assert_int_equal(cara_buf_char(&buf, 'x'), -1);
+    assert_int_equal(buf.failed, 1);
+    assert_string_equal(buf.data, "1234567890");
+    cara_buf_clear(&buf);
+    assert_int_equal(cara_buf_str(&buf, "ok"), 0);
+    cara_buf_free(&buf);
+}
+
+static void utf8_follows_python_replace(void **state) {
+    (void)state;
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        {"ni\xC3\xB1o", "ni\xC3\xB1o"},
+        {"\xC3", "\xEF\xBF\xBD"},
+        {"a\xE2\x82z", "a\xEF\xBF\xBDz"},
+        {"\xED\xA0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
+        {"\xF4\x90\x80\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
+        {"\xC0\xAF", "\xEF\xBF\xBD\xEF\xBF\xBD"},
+        {"\xF0\x9F\x90", "\xEF\xBF\xBD"},
+        {"\xF0\x9F\x90\x9A", "\xF0\x9F\x90\x9A"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char out[64];
+        size_t n = cara_utf8_replace(cases[i].in, strlen(cases[i].in), out);
+        assert_string_equal(out, cases[i].out);
+        assert_int_equal(n, strlen(out));
+        assert_true(cara_utf8_valid(out, n));
+        assert_int_equal(cara_utf8_valid(cases[i].in, strlen(cases[i].in)),
+                         !strcmp(cases[i].in, cases[i].out));
+    }
+}
+
+static void utf8_encodes_what_it_decodes(void **state) {
+    (void)state;
+    for (uint32_t c = 0; c < 0x110000; c += c < 0x3000 ? 1 : 97) {
+        if (c >= 0xD800 && c <= 0xDFFF)
+            continue;
+        char s[4];
+        int n = cara_utf8_encode(c, s);
+        uint32_t back;
+        size_t skip;
+        assert_int_equal(cara_utf8_decode((uint8_t *)s, (size_t)n, &back, &skip), n);
+        assert_int_equal(back, c);
+    }
+}
+
+static void errors_are_one_line_and_prefixed(void **state) {
+    (void)state;
+    cara_error err = {0};
+    assert_int_equal(cara_fail(&err, CARA_ERR_EVENT, 12, "bad\nthing %d", 3), CARA_ERR_EVENT);
+    assert_string_equal(err.text, "bad thing 3");
+    assert_int_equal(err.position, 12);
+    cara_error_prefix(&err, "file %s", "x");
+    assert_string_equal(err.text, "file x: bad thing 3");
+    assert_int_equal(cara_fail(NULL, CARA_ERR_IO, -1, "no one asks"), CARA_ERR_IO);
+    assert_string_equal(cara_code_name(CARA_ERR_MODEL_SHAPE), "model_shape");
+}
+
+static void files_are_written_whole_or_not_at_all(void **state) {
+    (void)state;
+    char dir[] = "/tmp/caracola-base-XXXXXX", path[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/a.json", dir);
+    cara_error err;
+    assert_int_equal(cara_write_file_atomic(path, "one", 3, &err), CARA_OK);
+    assert_int_equal(cara_write_file_atomic(path, "two!", 4, &err), CARA_OK);
+    char *data;
+    size_t n;
+    assert_int_equal(cara_read_file(path, 100, &data, &n, &err), CARA_OK);
+    assert_string_equal(data, "two!");
+    free(data);
+    assert_int_equal(cara_read_file(path, 3, &data, &n, &err), CARA_ERR_MEMORY);
+    cara_mapping map;
+    assert_int_equal(cara_map_file(path, &map, &err), CARA_OK);
+    assert_int_equal(map.size, 4);
+    cara_unmap(&map);
+    assert_int_equal(cara_map_file(dir, &map, &err), CARA_ERR_IO);
+    assert_int_equal(cara_map_file("/nowhere/x", &map, &err), CARA_ERR_NOT_FOUND);
+    assert_int_equal(cara_write_file_atomic("/nowhere/x", "", 0, &err), CARA_ERR_NOT_FOUND);
+    unlink(path);
+    assert_int_equal(rmdir(dir), 0); /* fails where a temporary was left behind */
+}
+
+typedef struct tally {
+    atomic_int count[1000];
+    atomic_int bad_thread;
+    int threads;
+} tally;
+
+static void tick(void *ctx, size_t task, int thread) {
+    tally *t = ctx;
+    atomic_fetch_add(&t->count[task], 1);
+    if (thread < 0 || thread >= t->threads)
+        atomic_store(&t->bad_thread, 1);
+}
+
+static void pool_runs_every_task_once(void **state) {
+    (void)state;
+    static tally t;
+    for (int threads = 1; threads <= 5; threads += 2) {
+        cara_pool *pool = cara_pool_new(threads);
+        assert_non_null(pool);
+        t.threads = threads;
+        for (int job = 0; job < 300; job++) {
+            size_t tasks = (size_t)(job % 7 == 0 ? 1000 : job % 5);
+            memset(t.count, 0, sizeof t.count);
+            cara_pool_run(pool, tick, &t, tasks);
+            for (size_t i = 0; i < 1000; i++)
+                assert_int_equal(atomic_load(&t.count[i]), i < tasks);
+        }
+        assert_int_equal(atomic_load(&t.bad_thread), 0);
+        cara_pool_free(pool);
+    }
+    assert_true(cara_threads_available() >= 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arena_respects_its_limit_and_alignment),
+        cmocka_unit_test(buf_stops_at_its_limit_and_keeps_what_it_has),
+        cmocka_unit_test(utf8_follows_python_replace),
+        cmocka_unit_test(utf8_encodes_what_it_decodes),
+        cmocka_unit_test(errors_are_one_line_and_prefixed),
+        cmocka_unit_test(files_are_written_whole_or_not_at_all),
+        cmocka_unit_test(pool_runs_every_task_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
