@@ -1,0 +1,136 @@
+/* What the commands share: exit codes, flags, messages, the terminal.
+ *
+ * The rules that users may rely on: results go to standard output, everything else to standard
+ * error; an error is one line that starts with "caracola: "; the exit status is one of the table.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* The one table of exit codes; man/caracola.1 and docs/cli.md say the same (a test compares). */
+typedef enum cara_exit {
+    CARA_EXIT_OK = 0,
+    CARA_EXIT_SOME = 1,          /* some inputs failed, the others were done */
+    CARA_EXIT_USAGE = 2,         /* a flag, value or command that does not exist or fit */
+    CARA_EXIT_AUDIO = 3,         /* audio could not be read */
+    CARA_EXIT_MODEL = 4,         /* the model or its vocabulary could not be used */
+    CARA_EXIT_FILES = 5,         /* a file, folder, store or standard output failed */
+    CARA_EXIT_EVENT = 6,         /* an event could not be understood */
+    CARA_EXIT_REMOTE = 7,        /* the network or a remote service failed */
+    CARA_EXIT_INTERNAL = 70,     /* a defect of ours, or no memory */
+    CARA_EXIT_INTERRUPTED = 130, /* SIGINT or SIGTERM; what was finished is kept */
+} cara_exit;
+
+/* The exit status for a cara_code; CARA_OK gives 0. */
+cara_exit cara_cli_exit_for(int code);
+
+/* Prints "caracola: <sentence>" to standard error and returns `status`. */
+cara_exit cara_cli_fail(cara_exit status, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The same for a filled error: prints its text and returns its exit status. */
+cara_exit cara_cli_fail_error(const cara_error *err);
+/* A remark that changes no status: "caracola: <sentence>" on standard error. */
+void cara_cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- flags ---- */
+
+typedef struct cara_cli_option {
+    const char *name;  /* with hyphens; the spelling with underscores is taken too */
+    char letter;       /* short form, or 0 */
+    const char *value; /* what it takes, as shown by --help ("FILE"), or NULL for a bare switch */
+    const char *help;  /* one line; '\n' starts a new one */
+} cara_cli_option;
+
+typedef struct cara_cli_command {
+    const char *name;               /* "transcribe", "model convert" */
+    const char *operands;           /* "FILE...", shown by --help; NULL for none */
+    const char *summary;            /* one line */
+    const char *details;            /* paragraphs after the flags, or NULL */
+    const cara_cli_option *options; /* ends with a NULL name; --help is added by itself */
+} cara_cli_command;
+
+#define CARA_CLI_MAX_OPTIONS 64
+
+enum { CARA_CLI_END = -1, CARA_CLI_HELP = -2, CARA_CLI_BAD = -3 };
+
+typedef struct cara_cli_args {
+    const cara_cli_command *command;
+    int argc;
+    char **argv;       /* operands are moved behind the flags */
+    int operands;      /* after CARA_CLI_END: argv[operands .. argc) are the operands */
+    const char *value; /* of the flag just returned, or NULL */
+    const char *flag;  /* the flag just returned as it should be shown: "--output_format" */
+    char flag_text[64];
+} cara_cli_args;
+
+/* argv[0] is the command's own name and is skipped. */
+void cara_cli_args_init(cara_cli_args *args, const cara_cli_command *command, int argc,
+                        char **argv);
+
+/* The next flag as its index in command->options; CARA_CLI_END after the last one; CARA_CLI_HELP
+ * where --help was given (printed already: exit with 0); CARA_CLI_BAD where a flag is unknown or
+ * lacks its value (said already: exit with CARA_EXIT_USAGE). */
+int cara_cli_args_next(cara_cli_args *args);
+
+/* Prints --help of one command. */
+void cara_cli_help(const cara_cli_command *command, FILE *out);
+
+/* Values of the flag just returned. Each returns 0, or -1 after saying which flag, what it got and
+ * what it takes. `none` (may be NULL) says whether "None" is taken; it then is set to 1 or 0. */
+int cara_cli_int(const cara_cli_args *args, int64_t min, int64_t max, int *none, int64_t *out);
+int cara_cli_double(const cara_cli_args *args, double min, double max, int *none, double *out);
+int cara_cli_bool(const cara_cli_args *args, int *out); /* True or False, as openai's command */
+/* `choices` ends with NULL; *out is the index. */
+int cara_cli_choice(const cara_cli_args *args, const char *const *choices, int *out);
+/* For checks of one's own: says `--flag takes <takes>, got "value"` and returns -1. */
+int cara_cli_bad_value(const cara_cli_args *args, const char *takes);
+
+/* The nearest of `names` (ends with NULL) to what was typed, or NULL where none is near. */
+const char *cara_cli_nearest(const char *typed, const char *const *names);
+
+/* ---- the model to use ---- */
+
+/* --model if given, else $CARACOLA_MODEL, else the demo model (a line on standard error says so
+ * unless `quiet`). *out is malloc'd and the caller's. NOT_FOUND where the demo model is missing. */
+int cara_cli_model_path(const char *flag, int quiet, char **out, cara_error *err);
+
+/* ---- the terminal ---- */
+
+/* 1 where `stream` is a terminal, NO_COLOR is unset or empty, and TERM is not "dumb". */
+int cara_cli_colours(FILE *stream);
+
+/* Set by SIGINT and SIGTERM after cara_cli_catch_signals(); a second one ends the process. */
+int cara_cli_interrupted(void);
+void cara_cli_catch_signals(void);
+
+/* A bar with time left on standard error, at most ten times a second; silent where that is no
+ * terminal. */
+typedef struct cara_cli_progress {
+    int enabled;
+    int shown; /* columns on the line now, to be wiped */
+    double started;
+    double last;
+    const char *label;
+} cara_cli_progress;
+
+void cara_cli_progress_start(cara_cli_progress *progress, const char *label, int enabled);
+void cara_cli_progress_update(cara_cli_progress *progress, int64_t done, int64_t total);
+/* Wipes the line; call it before printing anything else. */
+void cara_cli_progress_clear(cara_cli_progress *progress);
+
+/* Flushes standard output. CARA_EXIT_OK, or CARA_EXIT_FILES after saying what failed (a full disk,
+ * a closed pipe). */
+cara_exit cara_cli_flush_stdout(void);
+
+/* ---- the commands: argv[0] is the command's name; each returns an exit status ---- */
+
+int cara_cmd_transcribe(int argc, char **argv);
+int cara_cmd_model(int argc, char **argv);
+int cara_cmd_handle(int argc, char **argv);
+
+#endif

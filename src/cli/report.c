@@ -1,0 +1,107 @@
+/* Messages, exit codes, signals and the end of standard output. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+
+cara_exit cara_cli_exit_for(int code) {
+    switch ((cara_code)code) {
+    case CARA_OK:
+        return CARA_EXIT_OK;
+    case CARA_ERR_USAGE:
+    case CARA_ERR_CPU:
+        return CARA_EXIT_USAGE;
+    case CARA_ERR_AUDIO_FORMAT:
+    case CARA_ERR_AUDIO_CORRUPT:
+    case CARA_ERR_AUDIO_LIMIT:
+    case CARA_ERR_AUDIO_MODULE:
+        return CARA_EXIT_AUDIO;
+    case CARA_ERR_MODEL_FORMAT:
+    case CARA_ERR_MODEL_CORRUPT:
+    case CARA_ERR_MODEL_SHAPE:
+    case CARA_ERR_VOCAB:
+        return CARA_EXIT_MODEL;
+    case CARA_ERR_IO:
+    case CARA_ERR_NOT_FOUND:
+    case CARA_ERR_STORE:
+    case CARA_ERR_CONFLICT:
+        return CARA_EXIT_FILES;
+    case CARA_ERR_EVENT:
+        return CARA_EXIT_EVENT;
+    case CARA_ERR_NETWORK:
+    case CARA_ERR_DENIED:
+        return CARA_EXIT_REMOTE;
+    case CARA_ERR_CANCELLED:
+        return CARA_EXIT_INTERRUPTED;
+    case CARA_ERR_MEMORY:
+    case CARA_ERR_INTERNAL:
+        break;
+    }
+    return CARA_EXIT_INTERNAL;
+}
+
+/* One line whatever the names in it hold. */
+static void say(const char *format, va_list ap) {
+    char text[1024];
+    int n = vsnprintf(text, sizeof text, format, ap);
+    if (n < 0)
+        return;
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    fprintf(stderr, "caracola: %s\n", text);
+}
+
+cara_exit cara_cli_fail(cara_exit status, const char *format, ...) {
+    va_list ap;
+    va_start(ap, format);
+    say(format, ap);
+    va_end(ap);
+    return status;
+}
+
+cara_exit cara_cli_fail_error(const cara_error *err) {
+    return cara_cli_fail(cara_cli_exit_for(err->code), "%s", err->text);
+}
+
+void cara_cli_note(const char *format, ...) {
+    va_list ap;
+    va_start(ap, format);
+    say(format, ap);
+    va_end(ap);
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number) {
+    (void)number;
+    interrupted = 1;
+}
+
+void cara_cli_catch_signals(void) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESETHAND; /* a second one ends the process at once */
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+int cara_cli_interrupted(void) {
+    return interrupted != 0;
+}
+
+cara_exit cara_cli_flush_stdout(void) {
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return CARA_EXIT_OK;
+    int saved = errno;
+    clearerr(stdout);
+    char reason[128] = "write error";
+    if (saved != 0 && strerror_r(saved, reason, sizeof reason) != 0)
+        snprintf(reason, sizeof reason, "error %d", saved);
+    return cara_cli_fail(CARA_EXIT_FILES, "standard output: %s", reason);
+}
