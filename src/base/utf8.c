@@ -9,7 +9,10 @@ int cara_utf8_decode(const uint8_t *s, size_t n, uint32_t *code_point, size_t *s
         *code_point = b;
         return 1;
     }
-    int len = b >= 0xC2 && b <= 0xDF ? 2 : b >= 0xE0 && b <= 0xEF ? 3 : b >= 0xF0 && b <= 0xF4 ? 4 : 0;
+    int len = b >= 0xC2 && b <= 0xDF   ? 2
+              : b >= 0xE0 && b <= 0xEF ? 3
+              : b >= 0xF0 && b <= 0xF4 ? 4
+                                       : 0;
     if (!len)
         return 0;
     /* The second byte's range excludes overlong forms, surrogates and what is past U+10FFFF. */
@@ -84,4 +87,28 @@ size_t cara_utf8_replace(const void *s, size_t n, char *dst) {
     }
     *out = 0;
     return (size_t)(out - dst);
+}
+
+/* str.isspace() of Python */
+static int is_space(uint32_t c) {
+    return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
+           c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
+           c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+cara_slice cara_utf8_strip(const void *s, size_t n) {
+    const uint8_t *p = s;
+    size_t start = n, end = 0; /* of the first and after the last character that is no space */
+    for (size_t at = 0; at < n;) {
+        uint32_t c;
+        size_t skip;
+        int space = cara_utf8_decode(p + at, n - at, &c, &skip) && is_space(c);
+        if (!space) {
+            if (start == n)
+                start = at;
+            end = at + skip;
+        }
+        at += skip;
+    }
+    return end ? cara_slice_of(p + start, end - start) : cara_slice_of(p, 0);
 }

@@ -1,4 +1,5 @@
-/* Writers of a result: what openai/whisper's utils.py writes, byte for byte where the fields match. */
+/* Writers of a result: what openai/whisper's utils.py writes, byte for byte where the fields match.
+ */
 #ifndef TRANSCRIPT_TRANSCRIPT_H
 #define TRANSCRIPT_TRANSCRIPT_H
 
@@ -28,7 +29,6 @@ int cara_transcript_write(const cara_result *result, cara_format format, cara_bu
 int cara_transcript_segments_json(const cara_result *result, cara_buf *out, cara_error *err);
 
 /* format_timestamp() of utils.py: "MM:SS.mmm", with hours where asked or needed. */
-int cara_transcript_timestamp(double seconds, int always_hours, char decimal_marker,
-                              cara_buf *out);
+int cara_transcript_timestamp(double seconds, int always_hours, char decimal_marker, cara_buf *out);
 
 #endif

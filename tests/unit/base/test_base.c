@@ -56,6 +56,23 @@ static void buf_stops_at_its_limit_and_keeps_what_it_has(void **state) {
     cara_buf_free(&buf);
 }
 
+static void utf8_strips_as_python_does(void **state) {
+    (void)state;
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        {"", ""},
+        {" \t\n\v\f\r\x1c\x1f ", ""},
+        {" a b ", "a b"},
+        {"\xC2\xA0\xE3\x80\x80ni\xC3\xB1o\xE2\x80\xA8", "ni\xC3\xB1o"},
+        {"\xE2\x80\x8B", "\xE2\x80\x8B"}, /* the zero width space is none to Python */
+        {" \xC3 ", "\xC3"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_true(
+            cara_slice_eq_str(cara_utf8_strip(cases[i].in, strlen(cases[i].in)), cases[i].out));
+}
+
 static void utf8_follows_python_replace(void **state) {
     (void)state;
     static const struct {
@@ -169,6 +186,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arena_respects_its_limit_and_alignment),
         cmocka_unit_test(buf_stops_at_its_limit_and_keeps_what_it_has),
+        cmocka_unit_test(utf8_strips_as_python_does),
         cmocka_unit_test(utf8_follows_python_replace),
         cmocka_unit_test(utf8_encodes_what_it_decodes),
         cmocka_unit_test(errors_are_one_line_and_prefixed),

@@ -1,0 +1,141 @@
+/* The plain text and subtitle writers of whisper/utils.py, and the choice among all five. */
+#include "base/utf8.h"
+#include "transcript/json.h"
+#include "transcript/transcript.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static const char *const names[CARA_FORMATS] = {
+    [CARA_FORMAT_TXT] = "txt", [CARA_FORMAT_VTT] = "vtt",   [CARA_FORMAT_SRT] = "srt",
+    [CARA_FORMAT_TSV] = "tsv", [CARA_FORMAT_JSON] = "json",
+};
+
+const char *cara_format_name(cara_format format) {
+    return (int)format >= 0 && format < CARA_FORMATS ? names[format] : "";
+}
+
+int cara_format_find(const char *name) {
+    for (int i = 0; i < CARA_FORMATS; i++)
+        if (!strcmp(name, names[i]))
+            return i;
+    return -1;
+}
+
+/* Python's round(): to the nearest integer, halves to the even one. */
+static int64_t milliseconds(double seconds) {
+    double ms = seconds * 1000.0;
+    double below = floor(ms), rest = ms - below;
+    int up = rest > 0.5 || (rest == 0.5 && fmod(below, 2.0) != 0.0);
+    return (int64_t)(below + up);
+}
+
+/* A time that a file can hold: not NaN, not before 0, less than some 31,000 years. */
+static int is_time(double seconds) {
+    return seconds >= 0 && seconds < 1e12;
+}
+
+int cara_transcript_timestamp(double seconds, int always_hours, char decimal_marker,
+                              cara_buf *out) {
+    if (!is_time(seconds))
+        return -1;
+    int64_t ms = milliseconds(seconds);
+    int64_t hours = ms / 3600000;
+    int minutes = (int)(ms / 60000 % 60), whole = (int)(ms / 1000 % 60), rest = (int)(ms % 1000);
+    if (always_hours || hours > 0)
+        cara_buf_printf(out, "%02" PRId64 ":", hours);
+    return cara_buf_printf(out, "%02d:%02d%c%03d", minutes, whole, decimal_marker, rest);
+}
+
+static cara_slice stripped(const cara_segment *segment) {
+    return cara_utf8_strip(segment->text, strlen(segment->text));
+}
+
+static void write_txt(const cara_segment *segment, cara_buf *out) {
+    cara_slice text = stripped(segment);
+    cara_buf_add(out, text.ptr, text.len);
+    cara_buf_char(out, '\n');
+}
+
+/* "-->" parts the times in both formats, so a text must not hold it. */
+static void write_subtitle(const cara_segment *segment, int always_hours, char decimal_marker,
+                           cara_buf *out) {
+    cara_transcript_timestamp(segment->start, always_hours, decimal_marker, out);
+    cara_buf_str(out, " --> ");
+    cara_transcript_timestamp(segment->end, always_hours, decimal_marker, out);
+    cara_buf_char(out, '\n');
+    cara_slice text = stripped(segment);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.len - i >= 3 && !memcmp(text.ptr + i, "-->", 3)) {
+            cara_buf_str(out, "->");
+            i += 2;
+        } else {
+            cara_buf_char(out, (char)text.ptr[i]);
+        }
+    }
+    cara_buf_str(out, "\n\n");
+}
+
+static void write_tsv(const cara_segment *segment, cara_buf *out) {
+    cara_buf_printf(out, "%" PRId64 "\t%" PRId64 "\t", milliseconds(segment->start),
+                    milliseconds(segment->end));
+    cara_slice text = stripped(segment);
+    for (size_t i = 0; i < text.len; i++)
+        cara_buf_char(out, text.ptr[i] == '\t' ? ' ' : (char)text.ptr[i]);
+    cara_buf_char(out, '\n');
+}
+
+/* The reference takes the path of word timings where the first segment has a "words" field, and
+ * transcribe() gives an empty one to what it clears: a transcript of nothing has no subtitles. */
+static int all_cleared(const cara_result *result) {
+    for (size_t i = 0; i < result->n_segments; i++)
+        if (!result->segments[i].cleared)
+            return 0;
+    return 1;
+}
+
+int cara_transcript_write(const cara_result *result, cara_format format, cara_buf *out,
+                          cara_error *err) {
+    if ((int)format < 0 || format >= CARA_FORMATS)
+        return cara_fail(err, CARA_ERR_USAGE, -1, "There is no transcript format number %d",
+                         (int)format);
+    if (format == CARA_FORMAT_VTT)
+        cara_buf_str(out, "WEBVTT\n\n");
+    if (format == CARA_FORMAT_TSV)
+        cara_buf_str(out, "start\tend\ttext\n");
+    if (format == CARA_FORMAT_JSON) {
+        int rc = cara_transcript_json(result, out, err);
+        if (rc)
+            return rc;
+    }
+    int subtitles = format == CARA_FORMAT_VTT || format == CARA_FORMAT_SRT;
+    size_t n =
+        format == CARA_FORMAT_JSON || (subtitles && all_cleared(result)) ? 0 : result->n_segments;
+    for (size_t i = 0; i < n && !out->failed; i++) {
+        const cara_segment *segment = &result->segments[i];
+        if (format != CARA_FORMAT_TXT && (!is_time(segment->start) || !is_time(segment->end)))
+            return cara_fail(err, CARA_ERR_USAGE, -1,
+                             "Segment %" PRId32 " lasts from %g s to %g s, which %s cannot express",
+                             segment->id, segment->start, segment->end, names[format]);
+        switch (format) {
+        case CARA_FORMAT_TXT:
+            write_txt(segment, out);
+            break;
+        case CARA_FORMAT_VTT:
+            write_subtitle(segment, 0, '.', out);
+            break;
+        case CARA_FORMAT_SRT:
+            cara_buf_printf(out, "%zu\n", i + 1);
+            write_subtitle(segment, 1, ',', out);
+            break;
+        default:
+            write_tsv(segment, out);
+        }
+    }
+    if (out->failed)
+        return cara_fail(err, CARA_ERR_MEMORY, -1,
+                         "The transcript does not fit the %zu bytes that are allowed for it",
+                         out->limit);
+    return CARA_OK;
+}

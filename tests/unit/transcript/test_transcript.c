@@ -1,0 +1,319 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "transcript/number.h"
+#include "transcript/result.h"
+#include "transcript/transcript.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int32_t some_tokens[] = {50364, 843, 50414};
+
+/* What the files below are written from; the expected bytes are those of whisper/utils.py. */
+static const cara_segment sample_segments[] = {
+    {.id = 0,
+     .seek = 0,
+     .start = 0.0,
+     .end = 4.0200000000000005,
+     .text = " Tres lanchas, ni\xC3\xB1o --> \"norte\"\t\\ \xF0\x9F\x90\x9A ",
+     .tokens = some_tokens,
+     .n_tokens = 3,
+     .temperature = 0.2,
+     .avg_logprob = -0.17370476041521346,
+     .compression_ratio = 0.8939393939393939,
+     .no_speech_prob = 1.0114683846040862e-06},
+    {.id = 1,
+     .seek = 402,
+     .start = 4.02,
+     .end = 59.9996,
+     .text = "",
+     .temperature = 1.0,
+     .avg_logprob = NAN,
+     .no_speech_prob = -INFINITY,
+     .cleared = 1},
+    {.id = 2,
+     .seek = 366000,
+     .start = 3661.0005,
+     .end = 360000.0015,
+     .text = "\xC2\xA0"
+             "a\x01\n\r\b\f\x7F---->",
+     .tokens = some_tokens,
+     .n_tokens = 1,
+     .temperature = 0.0,
+     .avg_logprob = -1.0,
+     .compression_ratio = 1e16,
+     .no_speech_prob = 1.0},
+};
+
+static const cara_result sample = {.text = " Tres lanchas, \"a\"\n",
+                                   .language = "es",
+                                   .segments = sample_segments,
+                                   .n_segments = 3};
+
+static const cara_segment cleared_segment = {.end = 5.0, .text = "", .cleared = 1};
+static const cara_result silence = {
+    .text = "", .language = "es", .segments = &cleared_segment, .n_segments = 1};
+static const cara_result nothing = {.text = "", .language = ""};
+
+#define SEGMENTS_JSON                                                                              \
+    "[{\"id\": 0, \"seek\": 0, \"start\": 0.0, \"end\": 4.0200000000000005, \"text\": "            \
+    "\" Tres lanchas, ni\xC3\xB1o --> \\\"norte\\\"\\t\\\\ \xF0\x9F\x90\x9A \", "                  \
+    "\"tokens\": [50364, 843, 50414], \"temperature\": 0.2, \"avg_logprob\": "                     \
+    "-0.17370476041521346, \"compression_ratio\": 0.8939393939393939, \"no_speech_prob\": "        \
+    "1.0114683846040862e-06}, {\"id\": 1, \"seek\": 402, \"start\": 4.02, \"end\": 59.9996, "      \
+    "\"text\": \"\", \"tokens\": [], \"temperature\": 1.0, \"avg_logprob\": null, "                \
+    "\"compression_ratio\": 0.0, \"no_speech_prob\": null, \"words\": []}, {\"id\": 2, "           \
+    "\"seek\": 366000, \"start\": 3661.0005, \"end\": 360000.0015, \"text\": "                     \
+    "\"\xC2\xA0"                                                                                   \
+    "a\\u0001\\n\\r\\b\\f\x7F---->\", \"tokens\": [50364], \"temperature\": 0.0, "                 \
+    "\"avg_logprob\": -1.0, \"compression_ratio\": 1e+16, \"no_speech_prob\": 1.0}]"
+
+static void files_are_those_of_the_reference(void **state) {
+    (void)state;
+    static const struct {
+        const cara_result *result;
+        cara_format format;
+        const char *expected;
+    } cases[] = {
+        {&sample, CARA_FORMAT_TXT,
+         "Tres lanchas, ni\xC3\xB1o --> \"norte\"\t\\ \xF0\x9F\x90\x9A\n\n"
+         "a\x01\n\r\b\f\x7F---->\n"},
+        {&sample, CARA_FORMAT_VTT,
+         "WEBVTT\n\n"
+         "00:00.000 --> 00:04.020\n"
+         "Tres lanchas, ni\xC3\xB1o -> \"norte\"\t\\ \xF0\x9F\x90\x9A\n\n"
+         "00:04.020 --> 01:00.000\n\n\n"
+         "01:01:01.000 --> 100:00:00.002\na\x01\n\r\b\f\x7F--->\n\n"},
+        {&sample, CARA_FORMAT_SRT,
+         "1\n00:00:00,000 --> 00:00:04,020\n"
+         "Tres lanchas, ni\xC3\xB1o -> \"norte\"\t\\ \xF0\x9F\x90\x9A\n\n"
+         "2\n00:00:04,020 --> 00:01:00,000\n\n\n"
+         "3\n01:01:01,000 --> 100:00:00,002\na\x01\n\r\b\f\x7F--->\n\n"},
+        {&sample, CARA_FORMAT_TSV,
+         "start\tend\ttext\n"
+         "0\t4020\tTres lanchas, ni\xC3\xB1o --> \"norte\" \\ \xF0\x9F\x90\x9A\n"
+         "4020\t60000\t\n"
+         "3661000\t360000002\ta\x01\n\r\b\f\x7F---->\n"},
+        {&sample, CARA_FORMAT_JSON,
+         "{\"text\": \" Tres lanchas, \\\"a\\\"\\n\", \"segments\": " SEGMENTS_JSON
+         ", \"language\": \"es\"}"},
+        {&silence, CARA_FORMAT_TXT, "\n"},
+        {&silence, CARA_FORMAT_VTT, "WEBVTT\n\n"},
+        {&silence, CARA_FORMAT_SRT, ""},
+        {&silence, CARA_FORMAT_TSV, "start\tend\ttext\n0\t5000\t\n"},
+        {&silence, CARA_FORMAT_JSON,
+         "{\"text\": \"\", \"segments\": [{\"id\": 0, \"seek\": 0, \"start\": 0.0, \"end\": 5.0, "
+         "\"text\": \"\", \"tokens\": [], \"temperature\": 0.0, \"avg_logprob\": 0.0, "
+         "\"compression_ratio\": 0.0, \"no_speech_prob\": 0.0, \"words\": []}], "
+         "\"language\": \"es\"}"},
+        {&nothing, CARA_FORMAT_TXT, ""},
+        {&nothing, CARA_FORMAT_VTT, "WEBVTT\n\n"},
+        {&nothing, CARA_FORMAT_SRT, ""},
+        {&nothing, CARA_FORMAT_TSV, "start\tend\ttext\n"},
+        {&nothing, CARA_FORMAT_JSON, "{\"text\": \"\", \"segments\": [], \"language\": \"\"}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cara_buf out;
+        cara_buf_init(&out, 1 << 16);
+        assert_int_equal(cara_transcript_write(cases[i].result, cases[i].format, &out, NULL), 0);
+        assert_string_equal(out.data ? out.data : "", cases[i].expected);
+        assert_int_equal(out.len, strlen(cases[i].expected));
+        cara_buf_free(&out);
+    }
+}
+
+static void segments_alone(void **state) {
+    (void)state;
+    cara_buf out;
+    cara_buf_init(&out, 1 << 16);
+    assert_int_equal(cara_transcript_segments_json(&sample, &out, NULL), 0);
+    assert_string_equal(out.data, SEGMENTS_JSON);
+    cara_buf_free(&out);
+}
+
+static void numbers_are_as_repr_writes_them(void **state) {
+    (void)state;
+    static const struct {
+        double value;
+        const char *expected;
+    } cases[] = {
+        {0.0, "0.0"},
+        {-0.0, "-0.0"},
+        {1.0, "1.0"},
+        {-10.0, "-10.0"},
+        {0.1, "0.1"},
+        {0.1 + 0.2, "0.30000000000000004"},
+        {0.001, "0.001"},
+        {0.0001, "0.0001"},
+        {0.00012, "0.00012"},
+        {0.00001, "1e-05"},
+        {0.000012, "1.2e-05"},
+        {1.0 / 3, "0.3333333333333333"},
+        {123456.75, "123456.75"},
+        {1e15, "1000000000000000.0"},
+        {9999999999999998.0, "9999999999999998.0"},
+        {1e16, "1e+16"},
+        {1.5e16, "1.5e+16"},
+        {1e22, "1e+22"},
+        {1e100, "1e+100"},
+        {1e-100, "1e-100"},
+        {DBL_MAX, "1.7976931348623157e+308"},
+        {DBL_MIN, "2.2250738585072014e-308"},
+        {4.9406564584124654e-324, "5e-324"},
+        {-0.23583528399467468, "-0.23583528399467468"},
+        {9.5367431640625e-07, "9.5367431640625e-07"},
+        /* powers of two, where the nearest 16 digits do not read back but the next do */
+        {0x1p-24, "5.960464477539063e-08"},
+        {0x1p-44, "5.684341886080802e-14"},
+        {0x1p-1017, "7.120236347223045e-307"},
+        {0x1p60, "1.152921504606847e+18"},
+        {NAN, "null"},
+        {INFINITY, "null"},
+        {-INFINITY, "null"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cara_buf out;
+        cara_buf_init(&out, 100);
+        assert_int_equal(cara_number_write(cases[i].value, &out), 0);
+        assert_string_equal(out.data, cases[i].expected);
+        cara_buf_free(&out);
+    }
+}
+
+static void numbers_read_back_as_themselves(void **state) {
+    (void)state;
+    uint64_t x = 88172645463325252u; /* xorshift64: any bit pattern */
+    for (int i = 0; i < 20000; i++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        double value;
+        memcpy(&value, &x, sizeof value);
+        if (!isfinite(value))
+            continue;
+        cara_buf out;
+        cara_buf_init(&out, 100);
+        assert_int_equal(cara_number_write(value, &out), 0);
+        assert_true(strtod(out.data, NULL) == value);
+        cara_buf_free(&out);
+    }
+}
+
+static void timestamps_round_as_python_does(void **state) {
+    (void)state;
+    static const struct {
+        double seconds;
+        int always_hours;
+        char marker;
+        const char *expected; /* NULL: refused */
+    } cases[] = {
+        {0, 0, '.', "00:00.000"},
+        {0, 1, ',', "00:00:00,000"},
+        {0.0004, 0, '.', "00:00.000"},
+        {0.0005, 0, '.', "00:00.000"}, /* a tie goes to the even neighbour */
+        {0.0015, 0, '.', "00:00.002"},
+        {0.9996, 0, '.', "00:01.000"},
+        {59.9996, 0, '.', "01:00.000"},
+        {3599.9996, 0, '.', "01:00:00.000"},
+        {3600, 0, '.', "01:00:00.000"},
+        {86400.5, 0, '.', "24:00:00.500"},
+        {360000, 1, ',', "100:00:00,000"},
+        {-0.001, 0, '.', NULL},
+        {NAN, 0, '.', NULL},
+        {INFINITY, 0, '.', NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cara_buf out;
+        cara_buf_init(&out, 100);
+        int rc = cara_transcript_timestamp(cases[i].seconds, cases[i].always_hours, cases[i].marker,
+                                           &out);
+        assert_int_equal(rc, cases[i].expected ? 0 : -1);
+        if (cases[i].expected)
+            assert_string_equal(out.data, cases[i].expected);
+        else
+            assert_int_equal(out.len, 0);
+        cara_buf_free(&out);
+    }
+}
+
+static void bad_times_and_small_buffers_are_errors(void **state) {
+    (void)state;
+    cara_error err;
+    cara_segment bad = {.start = -1, .end = 2, .text = "x"};
+    cara_result result = {.text = "x", .language = "en", .segments = &bad, .n_segments = 1};
+    for (int format = 0; format < CARA_FORMATS; format++) {
+        cara_buf out;
+        cara_buf_init(&out, 1000);
+        int timeless = format == CARA_FORMAT_TXT || format == CARA_FORMAT_JSON;
+        assert_int_equal(cara_transcript_write(&result, (cara_format)format, &out, &err),
+                         timeless ? CARA_OK : CARA_ERR_USAGE);
+        cara_buf_free(&out);
+        for (size_t limit = 0; limit < 40; limit++) {
+            cara_buf_init(&out, limit);
+            assert_int_equal(cara_transcript_write(&sample, (cara_format)format, &out, &err),
+                             CARA_ERR_MEMORY);
+            cara_buf_free(&out);
+        }
+    }
+    cara_buf out;
+    cara_buf_init(&out, 1000);
+    assert_int_equal(cara_transcript_write(&sample, CARA_FORMATS, &out, &err), CARA_ERR_USAGE);
+    assert_int_equal(cara_transcript_write(&sample, (cara_format)-1, &out, &err), CARA_ERR_USAGE);
+    cara_buf_free(&out);
+}
+
+static void formats_have_names(void **state) {
+    (void)state;
+    static const char *const names[] = {"txt", "vtt", "srt", "tsv", "json"};
+    for (int i = 0; i < CARA_FORMATS; i++) {
+        assert_string_equal(cara_format_name((cara_format)i), names[i]);
+        assert_int_equal(cara_format_find(names[i]), i);
+    }
+    assert_int_equal(cara_format_find("all"), -1);
+    assert_int_equal(cara_format_find(""), -1);
+    assert_string_equal(cara_format_name(CARA_FORMATS), "");
+}
+
+static void results_grow_and_keep_their_segments(void **state) {
+    (void)state;
+    cara_result_owner *owner = cara_result_new(1 << 20);
+    assert_non_null(owner);
+    assert_string_equal(owner->result.text, "");
+    for (int i = 0; i < 100; i++) {
+        cara_segment segment = {.id = 77, .seek = i, .text = ""};
+        cara_segment *kept = cara_result_add(owner, &segment);
+        assert_non_null(kept);
+        assert_int_equal(kept->id, i);
+    }
+    assert_int_equal(owner->result.n_segments, 100);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(owner->result.segments[i].seek, i);
+    cara_result_free(&owner->result);
+    cara_result_free(NULL);
+
+    owner = cara_result_new(64);
+    assert_null(cara_result_add(owner, &sample_segments[0]));
+    assert_int_equal(owner->result.n_segments, 0);
+    cara_result_free(&owner->result);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(files_are_those_of_the_reference),
+        cmocka_unit_test(segments_alone),
+        cmocka_unit_test(numbers_are_as_repr_writes_them),
+        cmocka_unit_test(numbers_read_back_as_themselves),
+        cmocka_unit_test(timestamps_round_as_python_does),
+        cmocka_unit_test(bad_times_and_small_buffers_are_errors),
+        cmocka_unit_test(formats_have_names),
+        cmocka_unit_test(results_grow_and_keep_their_segments),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
