@@ -11,10 +11,10 @@
 
 typedef struct cara_tokenizer cara_tokenizer; /* read-only after it is made; shared by threads */
 
-/* The special tokens' ids (tokenizer.py: Tokenizer). -1 where the vocabulary has no such token. */
+/* The special tokens' ids (tokenizer.py: Tokenizer). */
 typedef struct cara_special_tokens {
-    int32_t eot;             /* <|endoftext|> */
-    int32_t sot;             /* <|startoftranscript|> */
+    int32_t eot; /* <|endoftext|> */
+    int32_t sot; /* <|startoftranscript|> */
     int32_t translate;
     int32_t transcribe;
     int32_t sot_lm;          /* <|startoflm|> */
@@ -22,7 +22,8 @@ typedef struct cara_special_tokens {
     int32_t no_speech;       /* <|nospeech|> */
     int32_t no_timestamps;   /* <|notimestamps|> */
     int32_t timestamp_begin; /* <|0.00|>; 1,501 of them, 20 ms apart */
-    int32_t language_begin;  /* first language token, in the order of cara_language_code() */
+    int32_t language_begin;  /* first language token, in the order of cara_language_code(); -1 for
+                              * English-only models, which never use the ones they have */
 } cara_special_tokens;
 
 /* Makes a tokenizer from the bytes of a tiktoken rank file ("<base64> <rank>" lines). `n_vocab` is
@@ -38,17 +39,19 @@ int32_t cara_tokenizer_n_vocab(const cara_tokenizer *tokenizer);
 int cara_tokenizer_is_multilingual(const cara_tokenizer *tokenizer);
 int cara_tokenizer_n_languages(const cara_tokenizer *tokenizer); /* 0, 99 or 100 */
 
-/* Token of a language ("es"), or -1 where this vocabulary has none. */
+/* Token of a language ("es", or any name that cara_language_find() knows), or -1 where this
+ * vocabulary has none. */
 int32_t cara_tokenizer_language_token(const cara_tokenizer *tokenizer, const char *code);
 
 /* Ordinary text to ids (specials in the text are text: encode_ordinary). *ids is in the arena.
- * Errors: MEMORY. */
+ * Ill-formed UTF-8 is read as U+FFFD. Errors: MEMORY (also for texts of more than 8 MiB). */
 int cara_tokenizer_encode(const cara_tokenizer *tokenizer, const char *text, size_t n,
                           cara_arena *arena, int32_t **ids, size_t *n_ids, cara_error *err);
 
 /* Appends the bytes of the ids below timestamp_begin, specials as "<|...|>" (Tokenizer.decode()).
  * The bytes may be ill-formed where a token ends inside a character: pass the whole run through
- * cara_utf8_replace() once, as Python's errors="replace" does. Ids out of range are left out. */
+ * cara_utf8_replace() once, as Python's errors="replace" does. Ids out of range are left out.
+ * CARA_OK, or MEMORY where `out` met its limit. */
 int cara_tokenizer_decode(const cara_tokenizer *tokenizer, const int32_t *ids, size_t n,
                           cara_buf *out);
 
