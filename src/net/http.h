@@ -1,0 +1,88 @@
+/* An HTTP client over one libcurl handle: kept connections, ceilings on everything, no redirects.
+ *
+ * The only global state is libcurl's own: main calls cara_net_init() once, before any thread. */
+#ifndef NET_HTTP_H
+#define NET_HTTP_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <stddef.h>
+
+/* Once in a process, before threads; also ignores SIGPIPE, which a TLS write to a closed socket
+ * would raise. CARA_ERR_MEMORY where libcurl cannot start. */
+int cara_net_init(cara_error *err);
+void cara_net_cleanup(void);
+
+typedef struct cara_http cara_http; /* used by one thread at a time */
+
+/* `ca_file`: PEM file of trusted roots instead of the system's, or NULL; copied.
+ * On failure *out is NULL. MEMORY. */
+int cara_http_new(const char *ca_file, cara_http **out, cara_error *err);
+void cara_http_free(cara_http *http); /* NULL is allowed */
+
+typedef struct cara_http_header {
+    const char *name;
+    const char *value;
+} cara_http_header;
+
+/* What kept an answer from arriving whole. A status of 4xx or 5xx is an answer, not trouble. */
+typedef enum cara_http_trouble {
+    CARA_HTTP_FINE = 0,
+    CARA_HTTP_CONNECT,   /* no address, refused, no route: nothing was sent */
+    CARA_HTTP_TLS,       /* no trust or no common version: trying again will not help */
+    CARA_HTTP_TIMEOUT,   /* no answer, or no progress, in the time given */
+    CARA_HTTP_BROKEN,    /* reset, closed early, or fewer bytes than Content-Length says */
+    CARA_HTTP_TOO_LARGE, /* the answer is larger than max_body, or its head than 64 KiB */
+    CARA_HTTP_STOPPED,   /* `stop` or the sink said so */
+    CARA_HTTP_DEADLINE,  /* `deadline` came first */
+    CARA_HTTP_FAILED     /* no memory, a request that cannot be sent, or libcurl's refusal */
+} cara_http_trouble;
+
+/* Everything is borrowed for the call. Zero means the default throughout. */
+typedef struct cara_http_request {
+    const char *method;              /* GET, HEAD, PUT, POST, DELETE */
+    const char *url;                 /* http or https, percent-encoded; sent byte for byte */
+    const cara_http_header *headers; /* [n_headers]; Content-Length and Host come by themselves */
+    size_t n_headers;
+    const void *body; /* [body_len]; NULL sends none (a PUT or POST then says Content-Length: 0) */
+    size_t body_len;
+    size_t max_body; /* most bytes of answer; default 1 MiB */
+    /* Given, it takes the body of a 2xx answer piece by piece (max_body still holds); non-zero
+     * stops the transfer. Other answers go to response.body all the same. */
+    int (*sink)(void *cookie, const void *bytes, size_t n);
+    void *sink_cookie;
+    double connect_timeout_s; /* default 5 */
+    double timeout_s;         /* for the whole call; 0: none */
+    double stall_s;           /* less than one byte a second for so long is a TIMEOUT; 0: never */
+    double deadline;          /* on cara_clock_monotonic()'s scale; 0: none */
+    int fresh_connection; /* 1: no kept connection, so that libcurl never sends twice by itself */
+    int no_proxy;         /* 1: *_proxy variables are not obeyed */
+    int (*stop)(void *cookie); /* polled about once a second; non-zero gives up */
+    void *stop_cookie;
+} cara_http_request;
+
+/* Zeroed before its first use; reused by later calls; freed by the caller whatever happened. */
+typedef struct cara_http_response {
+    int status; /* 0 where no status line came */
+    cara_http_trouble trouble;
+    cara_buf head; /* "name\0value\0" pairs, names in lower case; see cara_http_header_of() */
+    cara_buf body; /* NUL-terminated where anything came */
+} cara_http_response;
+
+/* One exchange. CARA_OK means that an answer with any status arrived whole. Else response->trouble
+ * says what kind it was and the code is: NETWORK (CONNECT, TLS, TIMEOUT, BROKEN, DEADLINE),
+ * MEMORY (TOO_LARGE, no memory), CANCELLED (STOPPED), USAGE (a request that cannot be sent). */
+int cara_http_do(cara_http *http, const cara_http_request *request, cara_http_response *response,
+                 cara_error *err);
+
+/* The first header of that name (any case), trimmed, or NULL. */
+const char *cara_http_header_of(const cara_http_response *response, const char *name);
+
+/* Adds one line as received ("Name: value\r\n") to a head; for the client and its tests.
+ * 0; -1 where the head is full. Lines that are no header are dropped. */
+int cara_http_head_add(cara_buf *head, const char *line, size_t n);
+
+void cara_http_response_free(cara_http_response *response);
+
+#endif
