@@ -1,0 +1,30 @@
+/* The flags of `caracola transcribe`: those of openai's `whisper` command, and a few of ours. */
+#ifndef CLI_TRANSCRIBE_FLAGS_H
+#define CLI_TRANSCRIBE_FLAGS_H
+
+#include "cli/cli.h"
+
+#include <caracola/transcribe.h>
+
+enum { CARA_OUTPUT_ALL = 100 }; /* output_format beside those of cara_format */
+
+typedef struct cara_transcribe_flags {
+    const char *model; /* NULL: see cara_cli_model_path() */
+    const char *vocab;
+    const char *output_dir; /* "." where only a format was given */
+    int write_files;        /* 1 where --output_format or --output_dir was given */
+    int output_format;      /* a cara_format, or CARA_OUTPUT_ALL */
+    int json;               /* JSON on standard output */
+    int verbose;            /* segments with their times on standard output */
+    int quiet;              /* errors only on standard error */
+    double max_seconds;     /* of one audio; 0: the default limit */
+    int threads;
+    int language_named; /* --language was given */
+    cara_options options;
+    int first_file; /* argv[first_file .. argc) are the files */
+} cara_transcribe_flags;
+
+/* 0, or -1 where the command is to end with *status. */
+int cara_transcribe_flags_parse(int argc, char **argv, cara_transcribe_flags *flags, int *status);
+
+#endif
