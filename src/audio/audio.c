@@ -1,0 +1,181 @@
+/* The public door: pick the decoder, bring everything to 16 kHz, keep to the limits. */
+#include "audio/decoder.h"
+#include "audio/sniff.h"
+#include "base/file.h"
+#include "base/limits.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KNOWN "Ogg/Opus, WAV, MP3, M4A/AAC, AMR, FLAC, Ogg/Vorbis, WebM or common video"
+
+struct cara_audio {
+    cara_decoder *decoder; /* at CARA_SAMPLE_RATE */
+    cara_mapping mapping;  /* of a file; empty for memory */
+    double max_seconds;
+    int64_t max_samples, given;
+    int failed; /* a code that came after samples which had to be given first */
+    cara_error failure;
+};
+
+static int open_decoder(cara_slice bytes, cara_decoder **out, cara_error *err) {
+    cara_sniffed what = cara_sniff(bytes);
+    switch (what.kind) {
+    case CARA_SNIFF_OGG_OPUS:
+        return cara_ogg_open(bytes, out, err);
+    case CARA_SNIFF_WAV: {
+        int rc = cara_wav_open(bytes, out, err);
+        if (rc != CARA_WAV_OTHER_CODEC)
+            return rc;
+        return cara_libav_open(bytes, "wav with a compressed codec", "wav", out, err);
+    }
+    case CARA_SNIFF_LIBAV:
+        return cara_libav_open(bytes, what.format, what.demuxer, out, err);
+    case CARA_SNIFF_NONE:
+        break;
+    }
+    return cara_fail(err, CARA_ERR_AUDIO_FORMAT, -1, "the input %s; audio was expected (%s)",
+                     what.looks, KNOWN);
+}
+
+int cara_audio_open_memory(const void *bytes, size_t n, const cara_audio_limits *limits,
+                           cara_audio **out, cara_error *err) {
+    *out = NULL;
+    size_t max_bytes = limits && limits->max_bytes ? limits->max_bytes : CARA_LIMIT_AUDIO_BYTES;
+    double max_seconds =
+        limits && limits->max_seconds > 0 ? limits->max_seconds : CARA_LIMIT_AUDIO_SECONDS;
+    if (n > max_bytes)
+        return cara_fail(err, CARA_ERR_AUDIO_LIMIT, -1,
+                         "the audio has %zu bytes, more than the limit of %zu; raise max_bytes", n,
+                         max_bytes);
+    cara_audio *audio = calloc(1, sizeof *audio);
+    if (!audio)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to open the audio");
+    int rc = open_decoder(cara_slice_of(bytes, bytes ? n : 0), &audio->decoder, err);
+    if (rc)
+        goto fail;
+    if (audio->decoder->rate != CARA_SAMPLE_RATE) {
+        cara_decoder *wrapped;
+        rc = cara_resample_wrap(audio->decoder, &wrapped, err);
+        if (rc)
+            goto fail;
+        audio->decoder = wrapped;
+    }
+    audio->max_seconds = max_seconds;
+    audio->max_samples =
+        max_seconds < 1e12 ? (int64_t)floor(max_seconds * CARA_SAMPLE_RATE) : INT64_MAX;
+    *out = audio;
+    return CARA_OK;
+fail:
+    cara_audio_close(audio);
+    return rc;
+}
+
+int cara_audio_open_file(const char *path, const cara_audio_limits *limits, cara_audio **out,
+                         cara_error *err) {
+    *out = NULL;
+    cara_mapping mapping;
+    int rc = cara_map_file(path, &mapping, err);
+    if (rc)
+        return rc;
+    rc = cara_audio_open_memory(mapping.data, mapping.size, limits, out, err);
+    if (rc) {
+        cara_unmap(&mapping);
+        cara_error_prefix(err, "%s", path);
+        return rc;
+    }
+    (*out)->mapping = mapping;
+    return CARA_OK;
+}
+
+/* On the 16-bit grid, as openai/whisper's load_audio() has it: noise below half a step is silence
+ * there, and the mel spectrogram would otherwise raise it to the top of its range. */
+static float on_grid(float x) {
+    if (!isfinite(x))
+        return 0;
+    float steps = rintf(x * 32768.0F);
+    return (steps > 32767 ? 32767 : steps < -32768 ? -32768 : steps) * (1.0F / 32768);
+}
+
+static int64_t audio_read(void *ctx, float *dst, size_t n, cara_error *err) {
+    cara_audio *audio = ctx;
+    size_t filled = 0;
+    while (filled < n && !audio->failed) {
+        int64_t got =
+            audio->decoder->read(audio->decoder, dst + filled, n - filled, &audio->failure);
+        if (got < 0) {
+            audio->failed = (int)got;
+            break;
+        }
+        if (got == 0)
+            break;
+        if (got > audio->max_samples - audio->given) {
+            audio->failed =
+                cara_fail(&audio->failure, CARA_ERR_AUDIO_LIMIT, -1,
+                          "the audio is longer than the limit of %g seconds; raise max_seconds",
+                          audio->max_seconds);
+            got = audio->max_samples - audio->given;
+        }
+        audio->given += got;
+        for (size_t i = 0; i < (size_t)got; i++)
+            dst[filled + i] = on_grid(dst[filled + i]);
+        filled += (size_t)got;
+    }
+    if (filled == 0 && audio->failed) {
+        if (err)
+            *err = audio->failure;
+        return audio->failed;
+    }
+    return (int64_t)filled;
+}
+
+static int audio_rewind(void *ctx, cara_error *err) {
+    cara_audio *audio = ctx;
+    audio->given = 0;
+    audio->failed = 0;
+    return audio->decoder->rewind(audio->decoder, err);
+}
+
+cara_pcm_source cara_audio_source(cara_audio *audio) {
+    return (cara_pcm_source){.read = audio_read, .rewind = audio_rewind, .ctx = audio};
+}
+
+const char *cara_audio_format(const cara_audio *audio) {
+    return audio->decoder->format;
+}
+
+int cara_audio_truncated(const cara_audio *audio) {
+    return audio->decoder->truncated;
+}
+
+void cara_audio_close(cara_audio *audio) {
+    if (!audio)
+        return;
+    if (audio->decoder)
+        audio->decoder->close(audio->decoder);
+    cara_unmap(&audio->mapping);
+    free(audio);
+}
+
+static int64_t memory_read(void *ctx, float *dst, size_t n, cara_error *err) {
+    (void)err;
+    cara_pcm_memory *m = ctx;
+    size_t take = m->n - m->at;
+    if (take > n)
+        take = n;
+    if (take)
+        memcpy(dst, m->pcm + m->at, take * sizeof(float));
+    m->at += take;
+    return (int64_t)take;
+}
+
+static int memory_rewind(void *ctx, cara_error *err) {
+    (void)err;
+    ((cara_pcm_memory *)ctx)->at = 0;
+    return CARA_OK;
+}
+
+cara_pcm_source cara_pcm_memory_source(cara_pcm_memory *cursor) {
+    return (cara_pcm_source){.read = memory_read, .rewind = memory_rewind, .ctx = cursor};
+}

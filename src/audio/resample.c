@@ -1,0 +1,109 @@
+/* Other rates to 16 kHz, by speexdsp. Why this one: docs/audio.md. */
+#include "audio/decoder.h"
+
+#include <speex/speex_resampler.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK 4096
+#define QUALITY 8 /* as close to ffmpeg's resampler as the higher ones, and cheaper */
+
+typedef struct resampler {
+    cara_decoder base;
+    cara_decoder *inner;
+    SpeexResamplerState *speex;
+    float in[BLOCK];
+    size_t at, have;
+    int64_t taken, given; /* samples in, samples out */
+    int ended;
+} resampler;
+
+/* ceil(taken * 16000 / rate), without overflow for any count that fits in memory. */
+static int64_t samples_due(const resampler *r) {
+    int64_t whole = r->taken / r->inner->rate, rest = r->taken % r->inner->rate;
+    return whole * CARA_SAMPLE_RATE +
+           (rest * CARA_SAMPLE_RATE + r->inner->rate - 1) / r->inner->rate;
+}
+
+static int64_t resample_read(cara_decoder *self, float *dst, size_t n, cara_error *err) {
+    resampler *r = (resampler *)self;
+    size_t filled = 0;
+    while (filled < n) {
+        if (r->at == r->have && !r->ended) {
+            int64_t got = r->inner->read(r->inner, r->in, BLOCK, err);
+            if (got < 0)
+                return got;
+            r->at = 0;
+            r->have = (size_t)got;
+            r->taken += got;
+            r->ended = got == 0;
+        }
+        if (r->at == r->have) { /* the filter's tail: silence pushes it out */
+            memset(r->in, 0, sizeof r->in);
+            r->at = 0;
+            r->have = BLOCK;
+        }
+        size_t want = n - filled;
+        if (r->ended) {
+            int64_t due = samples_due(r) - r->given;
+            if (due <= 0)
+                break;
+            if ((int64_t)want > due)
+                want = (size_t)due;
+        }
+        if (want > BLOCK)
+            want = BLOCK;
+        spx_uint32_t used = (spx_uint32_t)(r->have - r->at), made = (spx_uint32_t)want;
+        if (speex_resampler_process_float(r->speex, 0, r->in + r->at, &used, dst + filled, &made))
+            return cara_fail(err, CARA_ERR_INTERNAL, -1, "the resampler failed");
+        r->at += used;
+        filled += made;
+        r->given += made;
+    }
+    if (filled == 0)
+        r->base.truncated = r->inner->truncated;
+    return (int64_t)filled;
+}
+
+static int resample_rewind(cara_decoder *self, cara_error *err) {
+    resampler *r = (resampler *)self;
+    int rc = r->inner->rewind(r->inner, err);
+    if (rc)
+        return rc;
+    speex_resampler_reset_mem(r->speex);
+    speex_resampler_skip_zeros(r->speex);
+    r->at = r->have = 0;
+    r->taken = r->given = 0;
+    r->ended = 0;
+    return CARA_OK;
+}
+
+static void resample_close(cara_decoder *self) {
+    resampler *r = (resampler *)self;
+    r->inner->close(r->inner);
+    speex_resampler_destroy(r->speex);
+    free(r);
+}
+
+int cara_resample_wrap(cara_decoder *inner, cara_decoder **out, cara_error *err) {
+    *out = NULL;
+    resampler *r = calloc(1, sizeof *r);
+    int status = RESAMPLER_ERR_ALLOC_FAILED;
+    if (r)
+        r->speex =
+            speex_resampler_init(1, (spx_uint32_t)inner->rate, CARA_SAMPLE_RATE, QUALITY, &status);
+    if (!r || !r->speex) {
+        free(r);
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to resample %d Hz audio",
+                         inner->rate);
+    }
+    speex_resampler_skip_zeros(r->speex);
+    r->base = (cara_decoder){.read = resample_read,
+                             .rewind = resample_rewind,
+                             .close = resample_close,
+                             .format = inner->format,
+                             .rate = CARA_SAMPLE_RATE};
+    r->inner = inner;
+    *out = &r->base;
+    return CARA_OK;
+}

@@ -1,0 +1,232 @@
+#include "audio/sniff.h"
+
+#include "base/utf8.h"
+
+#define AT(s, offset, text)                                                                        \
+    ((s).len >= (offset) + sizeof(text) - 1 &&                                                     \
+     !memcmp((s).ptr + (offset), (text), sizeof(text) - 1))
+
+static cara_sniffed libav(const char *format, const char *demuxer) {
+    return (cara_sniffed){.kind = CARA_SNIFF_LIBAV, .format = format, .demuxer = demuxer};
+}
+
+static cara_sniffed none(const char *looks) {
+    return (cara_sniffed){.kind = CARA_SNIFF_NONE, .looks = looks};
+}
+
+/* The first pages of an Ogg file each open one stream; its first packet names the codec. */
+static cara_sniffed sniff_ogg(cara_slice s) {
+    const char *other = NULL;
+    size_t at = 0;
+    while (s.len - at >= 28 && AT(s, at, "OggS") && (s.ptr[at + 5] & 2)) {
+        size_t body = at + 27 + s.ptr[at + 26], size = 0;
+        if (body > s.len)
+            break;
+        for (int i = 0; i < s.ptr[at + 26]; i++)
+            size += s.ptr[at + 27 + (size_t)i];
+        if (AT(s, body, "OpusHead"))
+            return (cara_sniffed){.kind = CARA_SNIFF_OGG_OPUS, .format = "ogg/opus"};
+        if (AT(s, body, "\x01vorbis"))
+            other = "ogg/vorbis";
+        else if (AT(s, body,
+                    "\x7f"
+                    "FLAC"))
+            other = "ogg/flac";
+        else if (AT(s, body, "Speex   "))
+            other = "ogg/speex";
+        if (size > s.len - body)
+            break;
+        at = body + size;
+    }
+    return other ? libav(other, "ogg") : none("is an Ogg file whose codec is unknown or cut off");
+}
+
+/* Length of the MPEG audio (layers I to III) frame that starts here, or 0. */
+static size_t mpeg_frame(const uint8_t *p) {
+    static const uint16_t kbits[2][3][16] = {
+        {{0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448, 0},
+         {0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 0},
+         {0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0}},
+        {{0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256, 0},
+         {0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0},
+         {0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0}}};
+    static const uint16_t rates[3] = {44100, 48000, 32000};
+    if (p[0] != 0xFF || (p[1] & 0xE0) != 0xE0)
+        return 0;
+    unsigned version = p[1] >> 3 & 3, layer = p[1] >> 1 & 3, bits = p[2] >> 4, rate = p[2] >> 2 & 3;
+    unsigned padding = p[2] >> 1 & 1;
+    if (version == 1 || layer == 0 || rate == 3 || bits == 0 || bits == 15)
+        return 0;
+    unsigned hz = version == 3 ? rates[rate] : version == 2 ? rates[rate] / 2U : rates[rate] / 4U;
+    unsigned kbps = kbits[version != 3][3 - layer][bits];
+    if (layer == 3)
+        return (12000 * kbps / hz + padding) * 4;
+    return (layer == 1 && version != 3 ? 72000 : 144000) * kbps / hz + padding;
+}
+
+/* Length of the ADTS frame that starts here, or 0. */
+static size_t adts_frame(const uint8_t *p) {
+    if (p[0] != 0xFF || (p[1] & 0xF6) != 0xF0 || (p[2] >> 2 & 15) > 12)
+        return 0;
+    size_t n = (size_t)(p[3] & 3) << 11 | (size_t)p[4] << 3 | p[5] >> 5;
+    return n >= 7 ? n : 0;
+}
+
+/* How many frames follow each other from `at` (3 is enough); a file that ends inside or after a
+ * frame counts as going on. */
+static int run_of(cara_slice s, size_t at, size_t (*frame)(const uint8_t *)) {
+    int n = 0;
+    while (n < 3) {
+        if (s.len - at < 7)
+            return n ? 3 : 0;
+        size_t size = frame(s.ptr + at);
+        if (!size)
+            return n;
+        n++;
+        if (size > s.len - at)
+            return 3;
+        at += size;
+    }
+    return n;
+}
+
+/* MP3 and ADTS have no magic: look for frames that follow each other, near the start. */
+static cara_sniffed sniff_frames(cara_slice s, size_t from, size_t reach) {
+    for (size_t at = from; at < s.len && at - from < reach; at++) {
+        if (s.ptr[at] != 0xFF)
+            continue;
+        if (run_of(s, at, adts_frame) >= 3)
+            return libav("aac", "aac");
+        if (run_of(s, at, mpeg_frame) >= 3)
+            return libav("mp3", "mp3");
+    }
+    return none(NULL);
+}
+
+static cara_sniffed sniff_id3(cara_slice s) {
+    size_t size = 10;
+    if (s.len >= 10)
+        size += (size_t)(s.ptr[6] & 127) << 21 | (size_t)(s.ptr[7] & 127) << 14 |
+                (size_t)(s.ptr[8] & 127) << 7 | (size_t)(s.ptr[9] & 127);
+    if (s.len < 10 || size >= s.len)
+        return none("is an ID3 tag without the sound that it describes");
+    if (AT(s, size, "fLaC"))
+        return libav("flac", "flac");
+    cara_sniffed found = sniff_frames(s, size, 4096);
+    return found.kind ? found : libav("mp3", "mp3");
+}
+
+static cara_sniffed sniff_mp4(cara_slice s) {
+    if (AT(s, 8, "M4A") || AT(s, 8, "M4B"))
+        return libav("m4a", "mov");
+    if (AT(s, 8, "3g"))
+        return libav("3gp", "mov");
+    if (AT(s, 8, "qt  "))
+        return libav("mov", "mov");
+    if (AT(s, 8, "avif") || AT(s, 8, "heic") || AT(s, 8, "heix") || AT(s, 8, "mif1"))
+        return none("is a HEIF or AVIF image");
+    return libav("mp4", "mov");
+}
+
+static cara_sniffed sniff_matroska(cara_slice s) {
+    size_t reach = s.len < 64 ? s.len : 64;
+    for (size_t i = 4; i + 4 <= reach; i++)
+        if (!memcmp(s.ptr + i, "webm", 4))
+            return libav("webm", "matroska");
+    return libav("matroska", "matroska");
+}
+
+static int is_text(cara_slice s) {
+    size_t reach = s.len < 4096 ? s.len : 4096;
+    for (size_t i = 0; i < reach;) {
+        uint32_t c;
+        size_t skip;
+        int n = cara_utf8_decode(s.ptr + i, s.len - i, &c, &skip);
+        if (!n || (c < 0x20 && c != '\t' && c != '\n' && c != '\r' && c != '\f') || c == 0x7F)
+            return 0;
+        i += (size_t)n;
+    }
+    return 1;
+}
+
+static cara_sniffed sniff_text(cara_slice s) {
+    size_t i = AT(s, 0, "\xEF\xBB\xBF") ? 3 : 0;
+    while (i < s.len &&
+           (s.ptr[i] == ' ' || s.ptr[i] == '\t' || s.ptr[i] == '\n' || s.ptr[i] == '\r'))
+        i++;
+    if (i == s.len)
+        return none("holds only blanks");
+    if (s.ptr[i] == '{' || s.ptr[i] == '[')
+        return none("looks like JSON text");
+    if (AT(s, i, "<?xml"))
+        return none("looks like XML text");
+    if (s.ptr[i] == '<')
+        return none("looks like HTML or XML text");
+    return none("looks like plain text");
+}
+
+cara_sniffed cara_sniff(cara_slice s) {
+    static const struct {
+        const char *magic;
+        size_t n, offset;
+        const char *format, *demuxer; /* demuxer NULL: `format` is what it looks like */
+    } table[] = {
+        {"fLaC", 4, 0, "flac", "flac"},
+        {"#!AMR\n", 6, 0, "amr", "amr"},
+        {"#!AMR-WB\n", 9, 0, "amr-wb", "amr"},
+        {"caff", 4, 0, "caf", "caf"},
+        {".snd", 4, 0, "au", "au"},
+        {"riff\x2e\x91\xcf\x11", 8, 0, "w64", "w64"},
+        {"\x30\x26\xb2\x75\x8e\x66\xcf\x11", 8, 0, "asf/wma", "asf"},
+        {"FLV\x01", 4, 0, "flv", "flv"},
+        {"\x00\x00\x01\xba", 4, 0, "mpeg", "mpeg"},
+        {"AVI ", 4, 8, "avi", "avi"},
+        {"AIFF", 4, 8, "aiff", "aiff"},
+        {"AIFC", 4, 8, "aiff", "aiff"},
+        {"moov", 4, 4, "mov", "mov"},
+        {"mdat", 4, 4, "mov", "mov"},
+        {"wide", 4, 4, "mov", "mov"},
+        {"\x89PNG", 4, 0, "is a PNG image", NULL},
+        {"\xff\xd8\xff", 3, 0, "is a JPEG image", NULL},
+        {"GIF8", 4, 0, "is a GIF image", NULL},
+        {"WEBP", 4, 8, "is a WebP image", NULL},
+        {"%PDF", 4, 0, "is a PDF document", NULL},
+        {"PK\x03\x04", 4, 0, "is a ZIP archive", NULL},
+        {"\x1f\x8b", 2, 0, "is a gzip file", NULL},
+        {"\x7f"
+         "ELF",
+         4, 0, "is a program (ELF)", NULL},
+        {"SQLite format 3", 15, 0, "is an SQLite database", NULL},
+        {"MThd", 4, 0, "is a MIDI file, notes without sound", NULL},
+        {"RIFF", 4, 0, "is a RIFF file cut off in its header or of an unknown kind", NULL},
+    };
+    if (s.len == 0)
+        return none("is empty");
+    if (AT(s, 0, "OggS"))
+        return sniff_ogg(s);
+    if ((AT(s, 0, "RIFF") || AT(s, 0, "RF64") || AT(s, 0, "BW64")) && AT(s, 8, "WAVE"))
+        return (cara_sniffed){.kind = CARA_SNIFF_WAV, .format = "wav"};
+    if (AT(s, 4, "ftyp"))
+        return sniff_mp4(s);
+    if (AT(s, 0, "\x1a\x45\xdf\xa3"))
+        return sniff_matroska(s);
+    if (AT(s, 0, "ID3"))
+        return sniff_id3(s);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (s.len < table[i].offset + table[i].n ||
+            memcmp(s.ptr + table[i].offset, table[i].magic, table[i].n) != 0)
+            continue;
+        return table[i].demuxer ? libav(table[i].format, table[i].demuxer) : none(table[i].format);
+    }
+    if (s.len > 376 && s.ptr[0] == 0x47 && s.ptr[188] == 0x47 && s.ptr[376] == 0x47)
+        return libav("mpeg-ts", "mpegts");
+    if (is_text(s))
+        return sniff_text(s);
+    cara_sniffed found = sniff_frames(s, 0, 8192);
+    if (found.kind)
+        return found;
+    size_t zeros = 0;
+    while (zeros < s.len && !s.ptr[zeros])
+        zeros++;
+    return none(zeros == s.len ? "holds only zero bytes" : "is binary data of an unknown kind");
+}

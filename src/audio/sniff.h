@@ -1,0 +1,25 @@
+/* Which format some bytes are, told from the bytes alone. */
+#ifndef AUDIO_SNIFF_H
+#define AUDIO_SNIFF_H
+
+#include "base/slice.h"
+
+typedef enum cara_sniff_kind {
+    CARA_SNIFF_NONE, /* no audio that we know */
+    CARA_SNIFF_OGG_OPUS,
+    CARA_SNIFF_WAV,
+    CARA_SNIFF_LIBAV /* everything that the libav module reads */
+} cara_sniff_kind;
+
+typedef struct cara_sniffed {
+    cara_sniff_kind kind;
+    const char *format;  /* "ogg/opus", "wav", "mp3", ...; NULL for NONE */
+    const char *demuxer; /* libav's name for the container; NULL unless LIBAV */
+    const char
+        *looks; /* for NONE: the rest of "the input ...": "is empty", "looks like JSON text" */
+} cara_sniffed;
+
+/* All strings are static. */
+cara_sniffed cara_sniff(cara_slice bytes);
+
+#endif
