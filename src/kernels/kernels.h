@@ -1,7 +1,8 @@
 /* Arithmetic, as a table of functions for one CPU level.
  *
  * Tables are filled from scalar upward; what a level does not have it inherits. A kernel never
- * makes threads: callers split rows or columns over a pool. */
+ * makes threads: callers split rows or columns over a pool. How they split never changes a result:
+ * each output is summed in an order that depends on its own row and column only. */
 #ifndef KERNELS_KERNELS_H
 #define KERNELS_KERNELS_H
 
@@ -16,15 +17,89 @@ typedef enum cara_cpu_level {
     CARA_CPU_LEVELS
 } cara_cpu_level;
 
-typedef struct cara_kernels cara_kernels;
+/* How weights are stored; products accumulate in f32 whatever it is. */
+typedef enum cara_weight_type {
+    CARA_WEIGHT_F32 = 0,
+    CARA_WEIGHT_F16,
+    CARA_WEIGHT_BF16
+} cara_weight_type;
+
+/* c = act(a · wᵀ + bias) + residual; the shape of nn.Linear. Pointers need no alignment beyond that
+ * of their type. */
+typedef struct cara_gemm {
+    size_t m, n, k;
+    const float *a; /* [m, k], rows lda apart */
+    size_t lda;
+    const void *w; /* [n, k], row-major */
+    cara_weight_type type;
+    int gelu;              /* act is the exact GELU, else the identity */
+    const float *bias;     /* [n], or NULL */
+    const float *residual; /* [m, n], rows ldc apart; may be c itself; NULL for none */
+    float *c;              /* [m, n], rows ldc apart; overlaps neither a nor w */
+    size_t ldc;
+} cara_gemm;
+
+/* One head of attention: out = softmax(scale * q · kᵀ) · v. Rows of each are ld* floats apart. */
+#define CARA_HEAD_DIM_STEP 16
+#define CARA_HEAD_DIM_MAX 128
+typedef struct cara_attend {
+    size_t n_q, n_kv; /* n_kv > 0 */
+    size_t d;         /* head width: a multiple of 16, at most 128 */
+    const float *q;   /* [n_q, d] */
+    size_t ldq;
+    const float *k; /* [n_kv, d] */
+    size_t ldk;
+    const float *v; /* [n_kv, d] */
+    size_t ldv;
+    float *out; /* [n_q, d] */
+    size_t ldo;
+    float scale;
+    int causal; /* the last query sees all n_kv keys, the one before it one fewer, and so on */
+} cara_attend;
+
+#define CARA_FEW_ROWS 8 /* up to so many rows gemv and attend_few are meant for */
+
+typedef struct cara_kernels {
+    cara_cpu_level level;
+
+    /* gemm works on tiles of at most tile_n columns (any number of rows); tile_m rows make a task
+     * that is worth its packing. */
+    size_t gemm_tile_m, gemm_tile_n;
+    size_t gemm_scratch;   /* bytes that gemm wants, 64-byte aligned */
+    size_t attend_scratch; /* bytes that attend wants, 64-byte aligned */
+
+    /* The tile [m0, m1) x [n0, n1) of g->c. n1 - n0 <= gemm_tile_n. */
+    void (*gemm)(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1, void *scratch);
+    /* Columns [n0, n1) for all g->m rows: each row of w is read from memory once. */
+    void (*gemv)(const cara_gemm *g, size_t n0, size_t n1);
+
+    /* Blockwise with a running softmax, so that scores never leave the cache; for many queries. */
+    void (*attend)(const cara_attend *a, void *scratch);
+    /* Reads each key and value once for all queries; n_q <= CARA_FEW_ROWS. */
+    void (*attend_few)(const cara_attend *a);
+
+    /* nn.LayerNorm, eps 1e-5, of one row; x and y may be the same. */
+    void (*layer_norm)(const float *x, const float *weight, const float *bias, size_t n, float *y);
+    /* nn.GELU() (by erf, not tanh), in place. */
+    void (*gelu)(float *x, size_t n);
+    /* In place; -inf gives 0, and at least one element is finite. */
+    void (*softmax)(float *x, size_t n);
+    /* log(sum(exp(x))); -inf counts nothing, and at least one element is finite. */
+    float (*log_sum_exp)(const float *x, size_t n);
+    /* Stored weights to f32. */
+    void (*widen)(cara_weight_type type, const void *src, float *dst, size_t n);
+} cara_kernels;
 
 const char *cara_cpu_level_name(cara_cpu_level level); /* "scalar", "avx2" */
 
 /* The highest level of this machine (cpuid and XGETBV). */
 cara_cpu_level cara_cpu_detect(void);
 
-/* Picks a level by name; NULL means the best. Fails with CARA_ERR_CPU where the name is unknown or
- * the machine lacks it, naming those it has. */
+/* 1 where this machine and this build have the level. */
+int cara_cpu_has(cara_cpu_level level);
+
+/* Picks a level by name; NULL or "" means the best. Fails with CARA_ERR_CPU where the name is
+ * unknown or the machine lacks it, naming those it has. */
 int cara_cpu_pick(const char *name, cara_cpu_level *out, cara_error *err);
 
 /* The table of a level that this machine has; static and read-only. */

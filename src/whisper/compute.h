@@ -1,7 +1,9 @@
-/* What every numeric function of this room is handed: the model, the kernels and the threads. */
+/* What every numeric function of this room is handed: the model, the kernels and the threads;
+ * and the operations that split over those threads. */
 #ifndef WHISPER_COMPUTE_H
 #define WHISPER_COMPUTE_H
 
+#include "base/arena.h"
 #include "base/threads.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
@@ -14,5 +16,96 @@ typedef struct cara_compute {
     int (*poll)(void *cookie);
     void *cookie;
 } cara_compute;
+
+/* CARA_ERR_CANCELLED where the caller wants to stop. */
+int cara_compute_poll(const cara_compute *compute, cara_error *err);
+
+/* Scratch of one thread each, for the kernels. */
+typedef struct cara_scratch {
+    char *memory;      /* 64-byte aligned */
+    size_t per_thread; /* bytes, a multiple of 64 */
+} cara_scratch;
+
+/* From the arena, for every thread of the pool. -1 on no memory. */
+int cara_scratch_init(cara_scratch *scratch, const cara_compute *compute, cara_arena *arena);
+
+static inline void *cara_scratch_of(const cara_scratch *scratch, int thread) {
+    return scratch->memory + (size_t)thread * scratch->per_thread;
+}
+
+/* nn.Linear ready for the kernels: its weights borrowed from the model, its bias widened. */
+typedef struct cara_dense {
+    const void *w; /* [n, k] */
+    cara_weight_type type;
+    size_t n, k;
+    const float *bias; /* [n], or NULL */
+} cara_dense;
+
+/* nn.LayerNorm, widened. */
+typedef struct cara_norm {
+    const float *weight, *bias; /* [n] */
+    size_t n;
+} cara_norm;
+
+/* MODEL_SHAPE where n_state does not fall into n_head heads of a width that the kernels take.
+ * `side` is "audio" or "text". */
+int cara_check_heads(const char *side, int32_t n_state, int32_t n_head, cara_error *err);
+
+/* CARA_WEIGHT_* of a tensor; -1 where the kernels do not read its type or layout. */
+int cara_weight_type_of(const cara_tensor *t, cara_weight_type *out);
+
+/* The same as an error's text: MODEL_SHAPE where the tensor is absent or cannot be read. */
+int cara_check_type(const cara_tensor *t, const char *name, cara_weight_type *type,
+                    cara_error *err);
+
+/* A tensor's elements as f32, in the arena, or the tensor's own where it is f32. NULL on no memory,
+ * or where the kernels do not read the tensor's type or layout. */
+const float *cara_widen_tensor(const cara_tensor *t, const cara_compute *compute,
+                               cara_arena *arena);
+
+/* MODEL_SHAPE where a weight's type or layout is not one that the kernels read, MEMORY. `name` is
+ * for the error's text. A convolution's weight [out, in, 3] counts as [out, in * 3]. */
+int cara_dense_init(cara_dense *dense, const cara_linear *linear, const char *name,
+                    const cara_compute *compute, cara_arena *arena, cara_error *err);
+int cara_norm_init(cara_norm *norm, const cara_layer_norm *ln, const char *name,
+                   const cara_compute *compute, cara_arena *arena, cara_error *err);
+
+/* One product of a group that runs as one job: groups save waking the pool once for each. */
+typedef struct cara_product {
+    const cara_dense *dense;
+    const float *a; /* [m, k], rows lda apart */
+    size_t lda;
+    int gelu;
+    const float *residual; /* [m, n], rows ldc apart, or NULL; may be c */
+    float *c;              /* [m, n], rows ldc apart */
+    size_t ldc;
+} cara_product;
+#define CARA_PRODUCTS_MAX 4
+
+/* All products have m rows. Few rows go through gemv, more through gemm. */
+void cara_products_run(const cara_compute *compute, const cara_scratch *scratch, size_t m,
+                       const cara_product *products, size_t n_products);
+
+/* y [m, norm->n] = layer norm of x [m, norm->n]. */
+void cara_norm_run(const cara_compute *compute, const cara_norm *norm, size_t m, const float *x,
+                   float *y);
+
+/* Attention of n_head heads. Head h's queries and outputs begin at column h * d of rows
+ * `ld_q`/`ld_o` apart; its keys and values begin `head_kv` floats after the last head's, rows
+ * `ld_kv` apart. */
+typedef struct cara_heads {
+    size_t n_head, d, n_q, n_kv;
+    const float *q;
+    size_t ld_q;
+    const float *k, *v;
+    size_t ld_kv, head_kv;
+    float *out;
+    size_t ld_o;
+    int causal;
+} cara_heads;
+
+/* n_groups of the same n_head and n_q, as one job: candidates with caches of their own. */
+void cara_heads_run(const cara_compute *compute, const cara_scratch *scratch,
+                    const cara_heads *heads, size_t n_groups);
 
 #endif

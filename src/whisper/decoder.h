@@ -31,7 +31,8 @@ void cara_decoder_fork(cara_decoder *decoder, int n_rows);
 /* Row i goes on from what row source[i] was (kv cache rearrange of decoding.py). */
 void cara_decoder_reorder(cara_decoder *decoder, const int *source, int n_rows);
 
-/* Feeds one token to each row, writes logits [n_rows, n_vocab]. USAGE past n_text_ctx, CANCELLED. */
+/* Feeds one token to each row, writes logits [n_rows, n_vocab]. USAGE past n_text_ctx, CANCELLED.
+ */
 int cara_decoder_step(cara_decoder *decoder, const int32_t *tokens, int n_rows, float *logits,
                       cara_error *err);
 

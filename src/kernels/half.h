@@ -1,0 +1,30 @@
+/* f16 and bf16 to f32 in plain C. */
+#ifndef KERNELS_HALF_H
+#define KERNELS_HALF_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline float cara_bits_f32(uint32_t bits) {
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static inline float cara_f16_to_f32(uint16_t h) {
+    uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
+    uint32_t rest = (uint32_t)(h & 0x7fffu) << 13;
+    if ((h & 0x7c00u) == 0x7c00u) /* infinity or NaN */
+        return cara_bits_f32(sign | 0x7f800000u | rest);
+    /* Exponent rebias by a multiplication, which also normalises subnormals. */
+    float f = cara_bits_f32(rest) * 0x1p112f;
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return cara_bits_f32(bits | sign);
+}
+
+static inline float cara_bf16_to_f32(uint16_t h) {
+    return cara_bits_f32((uint32_t)h << 16);
+}
+
+#endif

@@ -1,0 +1,184 @@
+/* The reference: plain C that says what each kernel means. It stays simple; eight partial sums let
+ * a compiler use whatever vectors the baseline has. */
+#include "kernels/half.h"
+#include "kernels/tables.h"
+
+#include <math.h>
+#include <string.h>
+
+#define TILE_N 64
+#define K_BLOCK 2048 /* weights widened at a time; keeps scratch bounded */
+#define LANES 8
+
+void cara_scalar_widen(cara_weight_type type, const void *src, float *dst, size_t n) {
+    if (type == CARA_WEIGHT_F32) {
+        if (n)
+            memcpy(dst, src, n * sizeof *dst);
+        return;
+    }
+    const uint16_t *h = src;
+    if (type == CARA_WEIGHT_F16)
+        for (size_t i = 0; i < n; i++)
+            dst[i] = cara_f16_to_f32(h[i]);
+    else
+        for (size_t i = 0; i < n; i++)
+            dst[i] = cara_bf16_to_f32(h[i]);
+}
+
+static float dot(const float *restrict a, const float *restrict b, size_t n) {
+    float sum[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t l = 0; l < LANES; l++)
+            sum[l] += a[i + l] * b[i + l];
+    for (size_t l = 0; i < n; i++, l++)
+        sum[l] += a[i] * b[i];
+    return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
+static float gelu(float x) {
+    return 0.5f * x * (1.0f + erff(x * 0.70710678118654752440f));
+}
+
+static void finish(const cara_gemm *g, size_t i, size_t j) {
+    float *c = &g->c[i * g->ldc + j];
+    float y = *c;
+    if (g->bias)
+        y += g->bias[j];
+    if (g->gelu)
+        y = gelu(y);
+    *c = y;
+}
+
+/* One row of weights, widened in blocks of k, against rows [m0, m1). The residual may be c itself,
+ * so it is taken up before c is written. */
+static void one_column(const cara_gemm *g, size_t m0, size_t m1, size_t j, float *wide) {
+    const char *row = cara_weight_row(g->w, g->type, g->k, j);
+    for (size_t i = m0; i < m1; i++) {
+        float keep = g->residual ? g->residual[i * g->ldc + j] : 0;
+        float sum = 0;
+        for (size_t k0 = 0; k0 < g->k; k0 += K_BLOCK) {
+            size_t n = g->k - k0 < K_BLOCK ? g->k - k0 : K_BLOCK;
+            if (i == m0 || g->k > K_BLOCK)
+                cara_scalar_widen(g->type, row + k0 * cara_weight_size(g->type), wide, n);
+            sum += dot(g->a + i * g->lda + k0, wide, n);
+        }
+        g->c[i * g->ldc + j] = sum;
+        finish(g, i, j);
+        g->c[i * g->ldc + j] += keep;
+    }
+}
+
+void cara_scalar_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1,
+                      void *scratch) {
+    for (size_t j = n0; j < n1; j++)
+        one_column(g, m0, m1, j, scratch);
+}
+
+void cara_scalar_gemv(const cara_gemm *g, size_t n0, size_t n1) {
+    float wide[K_BLOCK];
+    for (size_t j = n0; j < n1; j++)
+        one_column(g, 0, g->m, j, wide);
+}
+
+/* Two passes over one query's keys with a running softmax, block by block. */
+#define KEY_BLOCK 256
+
+static void attend_one(const cara_attend *a, size_t i) {
+    float acc[CARA_HEAD_DIM_MAX] = {0}, score[KEY_BLOCK];
+    float top = -INFINITY, sum = 0;
+    size_t n_kv = cara_attend_sees(a, i);
+    for (size_t k0 = 0; k0 < n_kv; k0 += KEY_BLOCK) {
+        size_t n = n_kv - k0 < KEY_BLOCK ? n_kv - k0 : KEY_BLOCK;
+        float block_top = top;
+        for (size_t j = 0; j < n; j++) {
+            score[j] = a->scale * dot(a->q + i * a->ldq, a->k + (k0 + j) * a->ldk, a->d);
+            block_top = score[j] > block_top ? score[j] : block_top;
+        }
+        float shrink = expf(top - block_top); /* 0 at first: exp(-inf) */
+        sum *= shrink;
+        for (size_t c = 0; c < a->d; c++)
+            acc[c] *= shrink;
+        top = block_top;
+        for (size_t j = 0; j < n; j++) {
+            float p = expf(score[j] - top);
+            const float *v = a->v + (k0 + j) * a->ldv;
+            sum += p;
+            for (size_t c = 0; c < a->d; c++)
+                acc[c] += p * v[c];
+        }
+    }
+    for (size_t c = 0; c < a->d; c++)
+        a->out[i * a->ldo + c] = acc[c] / sum;
+}
+
+void cara_scalar_attend_few(const cara_attend *a) {
+    for (size_t i = 0; i < a->n_q; i++)
+        attend_one(a, i);
+}
+
+void cara_scalar_attend(const cara_attend *a, void *scratch) {
+    (void)scratch;
+    cara_scalar_attend_few(a);
+}
+
+void cara_scalar_layer_norm(const float *x, const float *weight, const float *bias, size_t n,
+                            float *y) {
+    double mean = 0, square = 0;
+    for (size_t i = 0; i < n; i++)
+        mean += x[i];
+    mean /= (double)n;
+    for (size_t i = 0; i < n; i++)
+        square += (x[i] - mean) * (x[i] - mean);
+    float centre = (float)mean;
+    float scale = (float)(1.0 / sqrt(square / (double)n + (double)CARA_LAYER_NORM_EPS));
+    for (size_t i = 0; i < n; i++)
+        y[i] = (x[i] - centre) * scale * weight[i] + bias[i];
+}
+
+void cara_scalar_gelu(float *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        x[i] = gelu(x[i]);
+}
+
+static float largest(const float *x, size_t n) {
+    float top = -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        top = x[i] > top ? x[i] : top;
+    return top;
+}
+
+void cara_scalar_softmax(float *x, size_t n) {
+    float top = largest(x, n);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i] = expf(x[i] - top);
+    float scale = (float)(1 / sum);
+    for (size_t i = 0; i < n; i++)
+        x[i] *= scale;
+}
+
+float cara_scalar_log_sum_exp(const float *x, size_t n) {
+    float top = largest(x, n);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += expf(x[i] - top);
+    return (float)(top + log(sum));
+}
+
+const cara_kernels cara_kernels_scalar = {
+    .level = CARA_CPU_SCALAR,
+    .gemm_tile_m = 256,
+    .gemm_tile_n = TILE_N,
+    .gemm_scratch = K_BLOCK * sizeof(float),
+    .attend_scratch = 0,
+    .gemm = cara_scalar_gemm,
+    .gemv = cara_scalar_gemv,
+    .attend = cara_scalar_attend,
+    .attend_few = cara_scalar_attend_few,
+    .layer_norm = cara_scalar_layer_norm,
+    .gelu = cara_scalar_gelu,
+    .softmax = cara_scalar_softmax,
+    .log_sum_exp = cara_scalar_log_sum_exp,
+    .widen = cara_scalar_widen,
+};

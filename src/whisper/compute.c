@@ -1,0 +1,265 @@
+#include "whisper/compute.h"
+
+#include <math.h>
+
+/* Columns of a gemv task: enough work to be worth handing out, small enough to share evenly. */
+#define GEMV_COLUMNS 64
+/* Queries of an attention task: keys and values are packed once for so many. */
+#define ATTEND_QUERIES 252
+#define NORM_ROWS 16
+
+int cara_compute_poll(const cara_compute *compute, cara_error *err) {
+    if (compute->poll && compute->poll(compute->cookie))
+        return cara_fail(err, CARA_ERR_CANCELLED, -1, "stopped by the caller");
+    return CARA_OK;
+}
+
+int cara_scratch_init(cara_scratch *scratch, const cara_compute *compute, cara_arena *arena) {
+    const cara_kernels *kernels = compute->kernels;
+    size_t n = kernels->gemm_scratch > kernels->attend_scratch ? kernels->gemm_scratch
+                                                               : kernels->attend_scratch;
+    scratch->per_thread = (n + 63) / 64 * 64;
+    scratch->memory =
+        cara_arena_alloc(arena, (size_t)cara_pool_threads(compute->pool), scratch->per_thread);
+    return scratch->memory ? 0 : -1;
+}
+
+int cara_weight_type_of(const cara_tensor *t, cara_weight_type *out) {
+    if (t->layout != CARA_ROW_MAJOR)
+        return -1;
+    switch (t->dtype) {
+    case CARA_F32:
+        *out = CARA_WEIGHT_F32;
+        return 0;
+    case CARA_F16:
+        *out = CARA_WEIGHT_F16;
+        return 0;
+    case CARA_BF16:
+        *out = CARA_WEIGHT_BF16;
+        return 0;
+    default:
+        return -1;
+    }
+}
+
+int cara_check_heads(const char *side, int32_t n_state, int32_t n_head, cara_error *err) {
+    if (n_state > 0 && n_head > 0 && n_state % n_head == 0 &&
+        n_state / n_head % CARA_HEAD_DIM_STEP == 0 && n_state / n_head <= CARA_HEAD_DIM_MAX)
+        return CARA_OK;
+    return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1,
+                     "n_%s_state %d over n_%s_head %d is no head width that can be computed; "
+                     "expected a multiple of %d up to %d",
+                     side, (int)n_state, side, (int)n_head, CARA_HEAD_DIM_STEP, CARA_HEAD_DIM_MAX);
+}
+
+const float *cara_widen_tensor(const cara_tensor *t, const cara_compute *compute,
+                               cara_arena *arena) {
+    cara_weight_type type;
+    if (!t->data || cara_weight_type_of(t, &type) != 0)
+        return NULL;
+    if (type == CARA_WEIGHT_F32)
+        return t->data;
+    size_t n = (size_t)cara_tensor_count(t);
+    float *wide = cara_arena_alloc(arena, n, sizeof *wide);
+    if (wide)
+        compute->kernels->widen(type, t->data, wide, n);
+    return wide;
+}
+
+static int no_memory(cara_error *err) {
+    return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to compute with this model");
+}
+
+int cara_check_type(const cara_tensor *t, const char *name, cara_weight_type *type,
+                    cara_error *err) {
+    if (!t->data)
+        return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1, "tensor %s is missing", name);
+    if (cara_weight_type_of(t, type) != 0)
+        return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1,
+                         "tensor %s is stored as %s in a layout that this build does not read; "
+                         "expected row-major f32, f16 or bf16; convert the model again",
+                         name, cara_dtype_name(t->dtype));
+    return CARA_OK;
+}
+
+int cara_dense_init(cara_dense *dense, const cara_linear *linear, const char *name,
+                    const cara_compute *compute, cara_arena *arena, cara_error *err) {
+    const cara_tensor *w = &linear->weight;
+    cara_weight_type type = CARA_WEIGHT_F32, bias_type;
+    int code = cara_check_type(w, name, &type, err);
+    if (code)
+        return code;
+    *dense = (cara_dense){.w = w->data, .type = type, .n = (size_t)w->shape[0]};
+    dense->k = (size_t)(cara_tensor_count(w) / w->shape[0]);
+    if (!linear->bias.data)
+        return CARA_OK;
+    if ((code = cara_check_type(&linear->bias, name, &bias_type, err)) != CARA_OK)
+        return code;
+    dense->bias = cara_widen_tensor(&linear->bias, compute, arena);
+    return dense->bias ? CARA_OK : no_memory(err);
+}
+
+int cara_norm_init(cara_norm *norm, const cara_layer_norm *ln, const char *name,
+                   const cara_compute *compute, cara_arena *arena, cara_error *err) {
+    cara_weight_type type;
+    int code = cara_check_type(&ln->weight, name, &type, err);
+    if (!code)
+        code = cara_check_type(&ln->bias, name, &type, err);
+    if (code)
+        return code;
+    norm->n = (size_t)cara_tensor_count(&ln->weight);
+    norm->weight = cara_widen_tensor(&ln->weight, compute, arena);
+    norm->bias = cara_widen_tensor(&ln->bias, compute, arena);
+    return norm->weight && norm->bias ? CARA_OK : no_memory(err);
+}
+
+/* ---- products ---- */
+
+typedef struct product_job {
+    const cara_kernels *kernels;
+    const cara_scratch *scratch;
+    size_t count;
+    cara_gemm gemm[CARA_PRODUCTS_MAX];
+    size_t tile_m, tile_n;                /* gemm: rows and columns of a task */
+    size_t first_task[CARA_PRODUCTS_MAX]; /* of each product */
+} product_job;
+
+static size_t tiles(size_t n, size_t tile) {
+    return (n + tile - 1) / tile;
+}
+
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static size_t lay_out_tasks(product_job *job) {
+    size_t total = 0;
+    for (size_t i = 0; i < job->count; i++) {
+        job->first_task[i] = total;
+        total += tiles(job->gemm[i].n, job->tile_n) * tiles(job->gemm[i].m, job->tile_m);
+    }
+    return total;
+}
+
+/* Consecutive tasks share a column of tiles. */
+static void product_task(void *ctx, size_t task, int thread) {
+    const product_job *job = ctx;
+    size_t i = job->count - 1;
+    while (job->first_task[i] > task)
+        i--;
+    task -= job->first_task[i];
+    const cara_gemm *g = &job->gemm[i];
+    size_t down = tiles(g->m, job->tile_m);
+    size_t m0 = task % down * job->tile_m, n0 = task / down * job->tile_n;
+    size_t m1 = least(m0 + job->tile_m, g->m), n1 = least(n0 + job->tile_n, g->n);
+    if (g->m <= CARA_FEW_ROWS)
+        job->kernels->gemv(g, n0, n1);
+    else
+        job->kernels->gemm(g, m0, m1, n0, n1, cara_scratch_of(job->scratch, thread));
+}
+
+void cara_products_run(const cara_compute *compute, const cara_scratch *scratch, size_t m,
+                       const cara_product *products, size_t n_products) {
+    product_job job = {
+        .kernels = compute->kernels, .scratch = scratch, .count = n_products, .tile_m = m};
+    for (size_t i = 0; i < n_products; i++) {
+        const cara_product *p = &products[i];
+        job.gemm[i] = (cara_gemm){.m = m,
+                                  .n = p->dense->n,
+                                  .k = p->dense->k,
+                                  .a = p->a,
+                                  .lda = p->lda,
+                                  .w = p->dense->w,
+                                  .type = p->dense->type,
+                                  .gelu = p->gelu,
+                                  .bias = p->dense->bias,
+                                  .residual = p->residual,
+                                  .c = p->c,
+                                  .ldc = p->ldc};
+    }
+    size_t tasks;
+    if (m <= CARA_FEW_ROWS) {
+        job.tile_n = GEMV_COLUMNS;
+        tasks = lay_out_tasks(&job);
+    } else {
+        /* Smaller tiles until there are enough for the threads to end together. */
+        size_t threads = (size_t)cara_pool_threads(compute->pool);
+        job.tile_n = compute->kernels->gemm_tile_n;
+        job.tile_m = least(m, compute->kernels->gemm_tile_m);
+        while ((tasks = lay_out_tasks(&job)) < 6 * threads && threads > 1) {
+            if (job.tile_m > 96)
+                job.tile_m = (job.tile_m / 2 + 5) / 6 * 6;
+            else if (job.tile_n > 64)
+                job.tile_n /= 2;
+            else
+                break;
+        }
+    }
+    cara_pool_run(compute->pool, product_task, &job, tasks);
+}
+
+/* ---- layer norm ---- */
+
+typedef struct norm_job {
+    const cara_kernels *kernels;
+    const cara_norm *norm;
+    size_t m;
+    const float *x;
+    float *y;
+} norm_job;
+
+static void norm_task(void *ctx, size_t task, int thread) {
+    const norm_job *job = ctx;
+    (void)thread;
+    size_t n = job->norm->n, end = least((task + 1) * NORM_ROWS, job->m);
+    for (size_t i = task * NORM_ROWS; i < end; i++)
+        job->kernels->layer_norm(job->x + i * n, job->norm->weight, job->norm->bias, n,
+                                 job->y + i * n);
+}
+
+void cara_norm_run(const cara_compute *compute, const cara_norm *norm, size_t m, const float *x,
+                   float *y) {
+    norm_job job = {compute->kernels, norm, m, x, y};
+    cara_pool_run(compute->pool, norm_task, &job, tiles(m, NORM_ROWS));
+}
+
+/* ---- attention ---- */
+
+typedef struct heads_job {
+    const cara_kernels *kernels;
+    const cara_scratch *scratch;
+    const cara_heads *heads;
+    size_t blocks; /* of queries */
+} heads_job;
+
+static void heads_task(void *ctx, size_t task, int thread) {
+    const heads_job *job = ctx;
+    size_t block = task % job->blocks;
+    task /= job->blocks;
+    const cara_heads *h = &job->heads[task / job->heads->n_head];
+    size_t head = task % job->heads->n_head;
+    size_t q0 = block * ATTEND_QUERIES, q1 = least(q0 + ATTEND_QUERIES, h->n_q);
+    cara_attend a = {.n_q = q1 - q0,
+                     .n_kv = h->causal ? h->n_kv - (h->n_q - q1) : h->n_kv,
+                     .d = h->d,
+                     .q = h->q + q0 * h->ld_q + head * h->d,
+                     .ldq = h->ld_q,
+                     .k = h->k + head * h->head_kv,
+                     .ldk = h->ld_kv,
+                     .v = h->v + head * h->head_kv,
+                     .ldv = h->ld_kv,
+                     .out = h->out + q0 * h->ld_o + head * h->d,
+                     .ldo = h->ld_o,
+                     .scale = 1.0f / sqrtf((float)h->d),
+                     .causal = h->causal};
+    if (h->n_q <= CARA_FEW_ROWS)
+        job->kernels->attend_few(&a);
+    else
+        job->kernels->attend(&a, cara_scratch_of(job->scratch, thread));
+}
+
+void cara_heads_run(const cara_compute *compute, const cara_scratch *scratch,
+                    const cara_heads *heads, size_t n_groups) {
+    heads_job job = {compute->kernels, scratch, heads, tiles(heads->n_q, ATTEND_QUERIES)};
+    cara_pool_run(compute->pool, heads_task, &job, n_groups * heads->n_head * job.blocks);
+}
