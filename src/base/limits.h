@@ -15,6 +15,7 @@
 #define CARA_LIMIT_VOCAB_BYTES (16 * CARA_MIB)      /* a tiktoken file */
 #define CARA_LIMIT_RECORD_BYTES (64 * CARA_MIB)     /* one record as JSON */
 #define CARA_LIMIT_RESULT_BYTES (512 * CARA_MIB)    /* one transcript in memory */
+#define CARA_LIMIT_PROMPT_BYTES (64 * CARA_KIB)     /* initial_prompt */
 #define CARA_LIMIT_THREADS 256
 
 #endif

@@ -50,7 +50,8 @@ int cara_number_write(double value, cara_buf *out) {
     for (; *p && *p != 'e'; p++)
         if (isdigit((unsigned char)*p) && n < 18)
             digits[n++] = *p;
-    int point = 1 + (*p == 'e' ? atoi(p + 1) : 0); /* digits before the decimal point */
+    int point =
+        1 + (*p == 'e' ? (int)strtol(p + 1, NULL, 10) : 0); /* digits before the decimal point */
 
     if (value < 0)
         cara_buf_char(out, '-');

@@ -1,0 +1,340 @@
+/* The public session: what a model needs in memory to hear, kept between audios. */
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/threads.h"
+#include "tokenizer/language.h"
+#include "whisper/compute.h"
+#include "whisper/decoder.h"
+#include "whisper/decoding.h"
+#include "whisper/encoder.h"
+#include "whisper/listen.h"
+#include "whisper/mel.h"
+#include "whisper/settings.h"
+
+#include <caracola/transcribe.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct cara_session {
+    cara_compute compute;
+    cara_cpu_level level;
+    cara_mel_tables *tables;
+    cara_encoder *encoder;
+    cara_decoder *decoder; /* made at the first window; again where more rows are wanted */
+    int decoder_rows;
+    float *mel;    /* [n_mels, CARA_N_FRAMES], the window */
+    float *states; /* [n_audio_ctx, n_audio_state], what the encoder made of it */
+    float *logits; /* [logit_rows, n_vocab] */
+    int logit_rows;
+    struct job *job; /* the one running, for poll() */
+};
+
+/* One call of cara_transcribe(). */
+typedef struct job {
+    cara_session *session;
+    cara_settings settings;
+    cara_mel_stream *stream;
+    cara_pcm_source source; /* the caller's */
+    cara_random random;
+    int64_t total, done;              /* mel frames */
+    int64_t window_seek, window_size; /* whose states the session holds; size -1: none */
+    int decoder_ready;                /* the decoder was given these states */
+    cara_timings timings;
+} job;
+
+static int stop_asked(const job *j) {
+    const cara_options *o = &j->settings.options;
+    return o->progress ? o->progress(o->cookie, j->done, j->total) : 0;
+}
+
+/* What the numerics poll; the cookie is the session. */
+static int poll(void *cookie) {
+    const cara_session *s = cookie;
+    return s->job ? stop_asked(s->job) : 0;
+}
+
+static int64_t timed_read(void *ctx, float *dst, size_t n, cara_error *err) {
+    job *j = ctx;
+    double start = cara_clock_monotonic();
+    int64_t got = j->source.read(j->source.ctx, dst, n, err);
+    j->timings.audio_s += cara_clock_monotonic() - start;
+    return got;
+}
+
+static int timed_rewind(void *ctx, cara_error *err) {
+    job *j = ctx;
+    double start = cara_clock_monotonic();
+    int rc = j->source.rewind(j->source.ctx, err);
+    j->timings.audio_s += cara_clock_monotonic() - start;
+    return rc;
+}
+
+/* Adds the time since `start` to *total, less what of it went into reading the audio. */
+static void add_mel_time(job *j, double start, double audio_before) {
+    j->timings.mel_s += cara_clock_monotonic() - start - (j->timings.audio_s - audio_before);
+}
+
+static int turn_to(void *ctx, int64_t seek, int64_t n_frames, cara_error *err) {
+    job *j = ctx;
+    cara_session *s = j->session;
+    j->done = seek < j->total ? seek : j->total;
+    if (j->window_size == n_frames && j->window_seek == seek)
+        return CARA_OK; /* heard already, for its language */
+    j->window_size = -1;
+    j->decoder_ready = 0;
+
+    double start = cara_clock_monotonic(), audio_before = j->timings.audio_s;
+    int rc = cara_mel_stream_window(j->stream, seek, n_frames, s->mel, err);
+    add_mel_time(j, start, audio_before);
+    if (rc)
+        return rc;
+    start = cara_clock_monotonic();
+    rc = cara_encoder_run(s->encoder, s->mel, s->states, err);
+    j->timings.encode_s += cara_clock_monotonic() - start;
+    if (rc)
+        return rc;
+    j->window_seek = seek;
+    j->window_size = n_frames;
+    return CARA_OK;
+}
+
+/* A decoder with enough rows that knows the window at hand. */
+static int ready_decoder(job *j, int rows, cara_error *err) {
+    cara_session *s = j->session;
+    int rc = CARA_OK;
+    if (!s->decoder || s->decoder_rows < rows) {
+        cara_decoder_free(s->decoder);
+        s->decoder = NULL;
+        rc = cara_decoder_new(&s->compute, rows, &s->decoder, err);
+        if (rc)
+            return rc;
+        s->decoder_rows = rows;
+        j->decoder_ready = 0;
+    }
+    int logit_rows = cara_decode_logit_rows(rows);
+    if (s->logit_rows < logit_rows) {
+        size_t n = (size_t)logit_rows * (size_t)j->settings.dims.n_vocab;
+        float *logits = realloc(s->logits, n * sizeof *logits);
+        if (!logits)
+            return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory for the logits of %d candidates",
+                             rows);
+        s->logits = logits;
+        s->logit_rows = logit_rows;
+    }
+    if (!j->decoder_ready) {
+        rc = cara_decoder_set_audio(s->decoder, s->states, err);
+        if (rc)
+            return rc;
+        j->decoder_ready = 1;
+    }
+    return CARA_OK;
+}
+
+static int decoder_prompt(void *ctx, const int32_t *tokens, size_t n, const size_t *wanted,
+                          size_t n_wanted, float *logits, cara_error *err) {
+    cara_decoder_reset(ctx);
+    return cara_decoder_prompt(ctx, tokens, n, wanted, n_wanted, logits, err);
+}
+
+static void decoder_fork(void *ctx, int n_rows) {
+    cara_decoder_fork(ctx, n_rows);
+}
+
+static void decoder_reorder(void *ctx, const int *source, int n_rows) {
+    cara_decoder_reorder(ctx, source, n_rows);
+}
+
+static int decoder_step(void *ctx, const int32_t *tokens, int n_rows, float *logits,
+                        cara_error *err) {
+    return cara_decoder_step(ctx, tokens, n_rows, logits, err);
+}
+
+static cara_inference inference_of(cara_session *s) {
+    return (cara_inference){decoder_prompt, decoder_fork, decoder_reorder, decoder_step,
+                            s->decoder};
+}
+
+static int decode(void *ctx, const cara_attempt *attempt, cara_arena *arena, cara_decoding *out,
+                  cara_error *err) {
+    job *j = ctx;
+    double start = cara_clock_monotonic();
+    int rc = ready_decoder(j, attempt->candidates, err);
+    if (!rc) {
+        cara_inference inference = inference_of(j->session);
+        rc = cara_decode(&j->settings.task, attempt, &inference, &j->random, j->session->logits,
+                         arena, out, err);
+    }
+    j->timings.decode_s += cara_clock_monotonic() - start;
+    return rc;
+}
+
+static int progress(void *ctx, int64_t done, cara_error *err) {
+    job *j = ctx;
+    j->done = done < j->total ? done : j->total;
+    if (stop_asked(j))
+        return cara_fail(err, CARA_ERR_CANCELLED, -1, "Stopped by the progress callback");
+    return CARA_OK;
+}
+
+/* The language of the first 30 s, the silence after them included (transcribe() detects on the
+ * padded audio, but decodes windows that hold zeros there). */
+static int detect(job *j, double *probability, cara_error *err) {
+    int language = 0;
+    int rc = turn_to(j, 0, CARA_N_FRAMES, err);
+    double start = cara_clock_monotonic();
+    if (!rc)
+        rc = ready_decoder(j, 1, err);
+    if (!rc) {
+        cara_inference inference = inference_of(j->session);
+        rc = cara_detect_language(j->settings.tokenizer, &inference, j->session->logits, &language,
+                                  probability, err);
+    }
+    j->timings.decode_s += cara_clock_monotonic() - start;
+    if (!rc)
+        cara_settings_language(&j->settings, language);
+    return rc;
+}
+
+static int open_stream(job *j, cara_error *err) {
+    cara_pcm_source timed = {timed_read, timed_rewind, j};
+    double start = cara_clock_monotonic();
+    int rc =
+        cara_mel_stream_open(j->session->tables, timed, j->session->compute.pool, &j->stream, err);
+    add_mel_time(j, start, 0);
+    if (!rc)
+        j->total = cara_mel_stream_content_frames(j->stream);
+    return rc;
+}
+
+static int run(job *j, cara_result_owner *owner, cara_error *err) {
+    int rc = open_stream(j, err);
+    if (rc)
+        return rc;
+    cara_result *result = &owner->result;
+    result->duration_s = (double)cara_mel_stream_samples(j->stream) / CARA_SAMPLE_RATE;
+    if (j->settings.language < 0) {
+        rc = detect(j, &result->language_probability, err);
+        if (rc == CARA_ERR_CANCELLED) {
+            result->cut_short = result->no_speech = 1;
+            return CARA_OK;
+        }
+        if (rc)
+            return rc;
+    }
+    result->language = cara_language_code(j->settings.language);
+    cara_listener listener = {turn_to, decode, progress, j};
+    return cara_listen(&j->settings, j->total, &listener, owner, err);
+}
+
+int cara_transcribe(cara_session *session, cara_pcm_source source, const cara_options *options,
+                    cara_result **out, cara_error *err) {
+    *out = NULL;
+    double start = cara_clock_monotonic();
+    const cara_model *model = session->compute.model;
+    cara_error failure; /* so that the caller's stays as it is when the work is merely stopped */
+    cara_arena arena;
+    cara_arena_init(&arena, CARA_LIMIT_RESULT_BYTES);
+    job j = {.session = session, .source = source, .window_size = -1};
+    int rc = CARA_OK;
+    cara_result_owner *owner = cara_result_new(CARA_LIMIT_RESULT_BYTES);
+    if (!owner)
+        rc = cara_fail(&failure, CARA_ERR_MEMORY, -1, "No memory for a result");
+    if (!rc)
+        rc = cara_settings_check(options, cara_model_dims(model), cara_model_tokenizer(model),
+                                 &arena, &j.settings, &failure);
+    if (!rc) {
+        cara_random_seed(&j.random, j.settings.options.seed);
+        session->job = &j;
+        rc = run(&j, owner, &failure);
+        session->job = NULL;
+    }
+    cara_mel_stream_close(j.stream);
+    cara_arena_free(&arena);
+    if (rc) {
+        if (err)
+            *err = failure;
+        cara_result_free(owner ? &owner->result : NULL);
+        return rc;
+    }
+    j.timings.total_s = cara_clock_monotonic() - start;
+    owner->result.timings = j.timings;
+    *out = &owner->result;
+    return CARA_OK;
+}
+
+/* n floats, cache line by cache line; NULL where there is no memory. */
+static float *floats(size_t a, size_t b) {
+    void *p = NULL;
+    if (b && a > SIZE_MAX / sizeof(float) / b)
+        return NULL;
+    return posix_memalign(&p, 64, a * b * sizeof(float)) ? NULL : p;
+}
+
+int cara_session_new(const cara_model *model, const cara_session_options *options,
+                     cara_session **out, cara_error *err) {
+    *out = NULL;
+    int threads = options ? options->threads : 0;
+    const char *level = options ? options->cpu_level : NULL;
+    if (threads < 0 || threads > CARA_LIMIT_THREADS)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "threads is %d; it takes 1 to %d, or 0 for all there are", threads,
+                         CARA_LIMIT_THREADS);
+    if (!cara_model_tokenizer(model))
+        return cara_fail(err, CARA_ERR_VOCAB, -1,
+                         "This model was opened without its vocabulary, so it cannot transcribe");
+    if (!level)
+        level = getenv("CARACOLA_CPU");
+    if (level && !*level)
+        level = NULL;
+
+    cara_session *s = calloc(1, sizeof *s);
+    if (!s)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory for a session");
+    int rc = cara_cpu_pick(level, &s->level, err);
+    if (rc)
+        goto fail;
+    if (!threads)
+        threads = cara_threads_available();
+    if (threads > CARA_LIMIT_THREADS)
+        threads = CARA_LIMIT_THREADS;
+    const cara_dims *dims = cara_model_dims(model);
+    s->compute = (cara_compute){
+        .model = model, .kernels = cara_kernels_for(s->level), .poll = poll, .cookie = s};
+    s->compute.pool = cara_pool_new(threads);
+    s->mel = floats((size_t)dims->n_mels, CARA_N_FRAMES);
+    s->states = floats((size_t)dims->n_audio_ctx, (size_t)dims->n_audio_state);
+    if (!s->compute.pool || !s->mel || !s->states) {
+        rc =
+            cara_fail(err, CARA_ERR_MEMORY, -1, "No memory for a session with %d threads", threads);
+        goto fail;
+    }
+    rc = cara_mel_tables_new(dims->n_mels, &s->tables, err);
+    if (!rc)
+        rc = cara_encoder_new(&s->compute, &s->encoder, err);
+    if (rc)
+        goto fail;
+    *out = s;
+    return CARA_OK;
+fail:
+    cara_session_free(s);
+    return rc;
+}
+
+const char *cara_session_cpu_level(const cara_session *session) {
+    return cara_cpu_level_name(session->level);
+}
+
+void cara_session_free(cara_session *s) {
+    if (!s)
+        return;
+    cara_decoder_free(s->decoder);
+    cara_encoder_free(s->encoder);
+    cara_mel_tables_free(s->tables);
+    cara_pool_free(s->compute.pool);
+    free(s->mel);
+    free(s->states);
+    free(s->logits);
+    free(s);
+}
