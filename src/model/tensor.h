@@ -28,7 +28,7 @@ typedef struct cara_tensor {
 } cara_tensor;
 
 size_t cara_dtype_size(cara_dtype dtype);
-const char *cara_dtype_name(cara_dtype dtype); /* "f32", "f16", ... */
+const char *cara_dtype_name(cara_dtype dtype);   /* "f32", "f16", ... */
 int64_t cara_tensor_count(const cara_tensor *t); /* elements; 0 where absent */
 
 #endif

@@ -46,9 +46,9 @@ typedef struct cara_decoder_layer {
 } cara_decoder_layer;
 
 typedef struct cara_weights {
-    cara_linear conv1;         /* encoder.conv1 [n_audio_state, n_mels, 3] */
-    cara_linear conv2;         /* encoder.conv2 [n_audio_state, n_audio_state, 3], stride 2 */
-    cara_tensor enc_positions; /* encoder.positional_embedding [n_audio_ctx, n_audio_state] */
+    cara_linear conv1;           /* encoder.conv1 [n_audio_state, n_mels, 3] */
+    cara_linear conv2;           /* encoder.conv2 [n_audio_state, n_audio_state, 3], stride 2 */
+    cara_tensor enc_positions;   /* encoder.positional_embedding [n_audio_ctx, n_audio_state] */
     cara_encoder_layer *encoder; /* [n_audio_layer] */
     cara_layer_norm ln_post;     /* encoder.ln_post */
     cara_tensor token_embedding; /* decoder.token_embedding.weight [n_vocab, n_text_state] */

@@ -1,0 +1,24 @@
+/* What is known of dims: which are sound, which are published, and their alignment heads. */
+#ifndef MODEL_DIMS_H
+#define MODEL_DIMS_H
+
+#include "base/arena.h"
+#include "model/weights.h"
+
+#define CARA_NAME_MAX 39 /* bytes of a model's name */
+
+/* Refuses dims that no Whisper has: MODEL_SHAPE, naming the member, its value and what it may be.
+ */
+int cara_dims_check(const cara_dims *dims, cara_error *err);
+
+/* The published model of these dims, or "custom". large-v1 and large-v2 have the same dims: they
+ * are told by the file's name ("large-v2.pt", any folder), and are "large" where it tells nothing.
+ */
+const char *cara_dims_name(const cara_dims *dims, const char *path);
+
+/* The published heads of that model; else, as whisper/model.py, all heads of the upper half of the
+ * decoder's layers. *heads is in the arena. MEMORY. */
+int cara_dims_alignment_heads(const cara_dims *dims, const char *name, cara_arena *arena,
+                              cara_alignment_head **heads, size_t *n, cara_error *err);
+
+#endif

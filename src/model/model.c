@@ -1,0 +1,149 @@
+#include "model/model.h"
+
+#include "base/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+/* What is neither `.pt` nor `.cara`, with a sentence for what people try. */
+static int unknown_format(cara_slice f, cara_error *err) {
+    static const struct {
+        size_t at;
+        const char *magic;
+        const char *says;
+    } known[] = {
+        {0, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46",
+         "this is a checkpoint of PyTorch before 1.6; load it there and torch.save() it again"},
+        {257, "ustar",
+         "this is a tar archive, as PyTorch before 0.4 wrote; load it there and torch.save() it "
+         "again"},
+        {0, "lmgg", "this is a ggml model; ggml files are not read, use OpenAI's .pt"},
+        {0, "GGUF", "this is a GGUF model, which is not read; use OpenAI's .pt"},
+        {0, "version https://git-lfs",
+         "this is a Git LFS pointer, not the model itself; run `git lfs pull`"},
+        {0, "<", "this is a web page, not a model; the download went wrong, fetch it again"},
+        {8, "{\"", "this looks like a safetensors file, which is not read; use OpenAI's .pt"},
+    };
+    if (f.len == 0)
+        return cara_fail(err, CARA_ERR_MODEL_FORMAT, 0, "the file is empty");
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        size_t n = strlen(known[i].magic);
+        if (f.len >= known[i].at + n && memcmp(f.ptr + known[i].at, known[i].magic, n) == 0)
+            return cara_fail(err, CARA_ERR_MODEL_FORMAT, 0, "%s", known[i].says);
+    }
+    return cara_fail(err, CARA_ERR_MODEL_FORMAT, 0,
+                     "this is no model file that is known; give OpenAI's .pt or a .cara");
+}
+
+int cara_model_open_bytes(cara_slice bytes, const char *path, cara_model **out, cara_error *err) {
+    *out = NULL;
+    cara_model *m = calloc(1, sizeof *m);
+    if (!m)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a model");
+    m->file = (cara_mapping){bytes.ptr, bytes.len};
+    /* Tensors that cannot be used in place are copied: never more than the file holds. */
+    cara_arena_init(&m->arena, 16 * CARA_MIB + bytes.len + bytes.len / 4);
+    int rc;
+    if (cara_cara_is(bytes)) {
+        m->format = CARA_FORMAT_CARA;
+        rc = cara_cara_read(m, err);
+    } else if (cara_pt_is(bytes)) {
+        m->format = CARA_FORMAT_PT;
+        rc = cara_pt_read(m, path, err);
+    } else {
+        rc = unknown_format(bytes, err);
+    }
+    if (rc) {
+        m->file = (cara_mapping){0}; /* the caller's */
+        cara_model_close(m);
+        return rc;
+    }
+    *out = m;
+    return CARA_OK;
+}
+
+int cara_model_open_without_vocab(const char *path, cara_model **out, cara_error *err) {
+    *out = NULL;
+    cara_mapping file;
+    int rc = cara_map_file(path, &file, err);
+    if (rc)
+        return rc;
+    rc = cara_model_open_bytes(cara_slice_of(file.data, file.size), path, out, err);
+    if (rc) {
+        cara_unmap(&file);
+        cara_error_prefix(err, "%s", path);
+    }
+    return rc;
+}
+
+int cara_model_open(const char *path, const char *vocab_path, cara_model **out, cara_error *err) {
+    int rc = cara_model_open_without_vocab(path, out, err);
+    if (!rc)
+        rc = cara_model_find_vocab(*out, path, vocab_path, err);
+    if (rc) {
+        cara_model_close(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+void cara_model_close(cara_model *model) {
+    if (!model)
+        return;
+    cara_tokenizer_free(model->tokenizer);
+    cara_arena_free(&model->arena);
+    cara_unmap(&model->file);
+    free(model);
+}
+
+const cara_dims *cara_model_dims(const cara_model *model) {
+    return &model->dims;
+}
+
+const char *cara_model_name(const cara_model *model) {
+    return model->name;
+}
+
+int cara_model_is_multilingual(const cara_model *model) {
+    return model->dims.n_vocab >= 51865;
+}
+
+const cara_weights *cara_model_weights(const cara_model *model) {
+    return &model->weights;
+}
+
+const cara_tokenizer *cara_model_tokenizer(const cara_model *model) {
+    return model->tokenizer;
+}
+
+const cara_alignment_head *cara_model_alignment_heads(const cara_model *model, size_t *n) {
+    *n = model->n_heads;
+    return model->heads;
+}
+
+int cara_model_check(const cara_model *model, cara_model_progress_fn progress, void *cookie,
+                     cara_error *err) {
+    int64_t total = 0, done = 0;
+    for (size_t i = 0; i < model->n_slots; i++)
+        total += (int64_t)model->slots[i].stored.len;
+    for (size_t i = 0; i < model->n_slots; i++) {
+        const cara_slot *slot = &model->slots[i];
+        uLong crc = crc32(0, NULL, 0);
+        for (size_t at = 0; at < slot->stored.len;) {
+            size_t n = slot->stored.len - at < CARA_MIB ? slot->stored.len - at : CARA_MIB;
+            crc = crc32(crc, slot->stored.ptr + at, (uInt)n);
+            at += n;
+            done += (int64_t)n;
+            if (progress && progress(cookie, done, total))
+                return cara_fail(err, CARA_ERR_CANCELLED, -1, "stopped");
+        }
+        if (crc != slot->crc)
+            return cara_fail(err, CARA_ERR_MODEL_CORRUPT,
+                             (int64_t)(slot->stored.ptr - model->file.data),
+                             "the bytes of tensor %s are damaged (check sum %08lx, expected "
+                             "%08lx); fetch or convert the model again",
+                             slot->name, (unsigned long)crc, (unsigned long)slot->crc);
+    }
+    return CARA_OK;
+}

@@ -1,0 +1,90 @@
+/* What a cara_model is inside; for the model room and for `caracola model`. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "base/arena.h"
+#include "base/file.h"
+#include "model/dims.h"
+#include "model/weights.h"
+
+#define CARA_TENSOR_NAME_MAX 63
+#define CARA_MODEL_MAX_TENSORS 16384 /* 256 + 256 layers have 9,995 */
+
+/* One tensor that a model of given dims has: its name and shape, and the place in the weights where
+ * it goes. */
+typedef struct cara_slot {
+    char name[CARA_TENSOR_NAME_MAX + 1];
+    int n_dims;
+    int64_t shape[4];
+    cara_tensor *to;
+    cara_slice stored; /* the file's bytes that `crc` is of */
+    uint32_t crc;      /* CRC-32 as the file says it */
+} cara_slot;
+
+typedef enum cara_model_format { CARA_FORMAT_PT = 1, CARA_FORMAT_CARA = 2 } cara_model_format;
+
+struct cara_model {
+    cara_mapping file;
+    cara_arena arena; /* all below that is not in the file; its limit is told by the file's size */
+    cara_model_format format;
+    cara_dims dims;
+    char name[CARA_NAME_MAX + 1];
+    cara_weights weights;
+    cara_slot *slots; /* [n_slots] in order of execution; all are bound once a model is open */
+    size_t n_slots;
+    size_t next_slot;           /* where the search for a name begins */
+    cara_alignment_head *heads; /* [n_heads] */
+    size_t n_heads;
+    cara_slice vocab;       /* the vocabulary inside the file; empty where it has none */
+    const char *vocab_path; /* the file that the vocabulary came from, or NULL */
+    cara_tokenizer *tokenizer;
+};
+
+/* ---- slots ---- */
+
+/* Lists the tensors that model->dims asks for, in order of execution: slots, n_slots and the layer
+ * arrays of the weights. dims must be checked. MEMORY. */
+int cara_slots_make(cara_model *model, cara_error *err);
+
+/* Puts `tensor` where `name` belongs. MODEL_SHAPE: no such tensor, another shape, or twice. */
+int cara_slots_bind(cara_model *model, cara_slice name, const cara_tensor *tensor,
+                    cara_slice stored, uint32_t crc, cara_error *err);
+
+/* MODEL_SHAPE where a tensor is missing: names the first. */
+int cara_slots_check_complete(const cara_model *model, cara_error *err);
+
+/* ---- readers: model->file is mapped, all else zero but the arena's limit ---- */
+
+int cara_pt_read(cara_model *model, const char *path, cara_error *err);
+int cara_cara_read(cara_model *model, cara_error *err);
+
+/* 1 where the bytes begin as a file of that kind. */
+int cara_pt_is(cara_slice file);
+int cara_cara_is(cara_slice file);
+
+/* ---- the whole ---- */
+
+/* As cara_model_open_without_vocab(), of bytes that stay the caller's and outlive the model. `path`
+ * is for names only and may be NULL. */
+int cara_model_open_bytes(cara_slice bytes, const char *path, cara_model **out, cara_error *err);
+
+/* Finds and reads the vocabulary: `vocab_path`, else the one inside, else beside `model_path`. */
+int cara_model_find_vocab(cara_model *model, const char *model_path, const char *vocab_path,
+                          cara_error *err);
+
+/* Called now and then with bytes; non-zero stops the work. */
+typedef int (*cara_model_progress_fn)(void *cookie, int64_t done, int64_t total);
+
+/* Reads all weights and compares them with the check sums that the file holds. MODEL_CORRUPT names
+ * the first tensor that is damaged. CANCELLED where the callback (may be NULL) says so. */
+int cara_model_check(const cara_model *model, cara_model_progress_fn progress, void *cookie,
+                     cara_error *err);
+
+/* Writes the model as a `.cara` file, whole or not at all. Equal models and names give equal bytes.
+ * `name` of at most CARA_NAME_MAX bytes, or NULL for the model's own. The model must have its
+ * vocabulary. Without `replace` a file that is there is a CONFLICT. Errors: USAGE (bad name),
+ * VOCAB, CONFLICT, IO, MEMORY, CANCELLED. */
+int cara_model_write(const cara_model *model, const char *name, const char *path, int replace,
+                     cara_model_progress_fn progress, void *cookie, cara_error *err);
+
+#endif

@@ -1,0 +1,179 @@
+#include "model/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Counts at first, with `slots` NULL, then fills. */
+typedef struct lister {
+    cara_slot *slots;
+    size_t n;
+} lister;
+
+/* a, b and c in one; all our names fit. */
+static void join(char out[CARA_TENSOR_NAME_MAX + 1], const char *a, const char *b, const char *c) {
+    size_t at = 0;
+    const char *const parts[] = {a, b, c};
+    for (int i = 0; i < 3; i++)
+        for (const char *p = parts[i]; *p && at < CARA_TENSOR_NAME_MAX; p++)
+            out[at++] = *p;
+    out[at] = 0;
+}
+
+static void add(lister *l, cara_tensor *to, int64_t d0, int64_t d1, int64_t d2, const char *prefix,
+                const char *name) {
+    if (l->slots) {
+        cara_slot *slot = &l->slots[l->n];
+        *slot = (cara_slot){.n_dims = d2 ? 3 : d1 ? 2 : 1, .shape = {d0, d1, d2}, .to = to};
+        join(slot->name, prefix, name, "");
+    }
+    l->n++;
+}
+
+/* nn.LayerNorm */
+static void add_norm(lister *l, cara_layer_norm *norm, int64_t n, const char *prefix,
+                     const char *name) {
+    char inner[CARA_TENSOR_NAME_MAX + 1];
+    join(inner, prefix, name, ".");
+    add(l, &norm->weight, n, 0, 0, inner, "weight");
+    add(l, &norm->bias, n, 0, 0, inner, "bias");
+}
+
+/* nn.Linear, or nn.Conv1d with `kernel` taps */
+static void add_linear(lister *l, cara_linear *linear, int64_t out, int64_t in, int64_t kernel,
+                       int bias, const char *prefix, const char *name) {
+    char inner[CARA_TENSOR_NAME_MAX + 1];
+    join(inner, prefix, name, ".");
+    add(l, &linear->weight, out, in, kernel, inner, "weight");
+    if (bias)
+        add(l, &linear->bias, out, 0, 0, inner, "bias");
+}
+
+static void add_attention(lister *l, cara_attention *a, int64_t n, const char *prefix,
+                          const char *name) {
+    char inner[CARA_TENSOR_NAME_MAX + 1];
+    join(inner, prefix, name, ".");
+    add_linear(l, &a->query, n, n, 0, 1, inner, "query");
+    add_linear(l, &a->key, n, n, 0, 0, inner, "key");
+    add_linear(l, &a->value, n, n, 0, 1, inner, "value");
+    add_linear(l, &a->out, n, n, 0, 1, inner, "out");
+}
+
+static void list(cara_model *m, lister *l) {
+    const cara_dims *d = &m->dims;
+    cara_weights *w = &m->weights;
+    int64_t n = d->n_audio_state;
+    char prefix[32];
+    add_linear(l, &w->conv1, n, d->n_mels, 3, 1, "encoder.", "conv1");
+    add_linear(l, &w->conv2, n, n, 3, 1, "encoder.", "conv2");
+    add(l, &w->enc_positions, d->n_audio_ctx, n, 0, "encoder.", "positional_embedding");
+    for (int i = 0; i < d->n_audio_layer; i++) {
+        cara_encoder_layer *layer = &w->encoder[i];
+        snprintf(prefix, sizeof prefix, "encoder.blocks.%d.", i);
+        add_norm(l, &layer->attn_ln, n, prefix, "attn_ln");
+        add_attention(l, &layer->attn, n, prefix, "attn");
+        add_norm(l, &layer->mlp_ln, n, prefix, "mlp_ln");
+        add_linear(l, &layer->mlp_0, 4 * n, n, 0, 1, prefix, "mlp.0");
+        add_linear(l, &layer->mlp_2, n, 4 * n, 0, 1, prefix, "mlp.2");
+    }
+    add_norm(l, &w->ln_post, n, "encoder.", "ln_post");
+    n = d->n_text_state;
+    add(l, &w->token_embedding, d->n_vocab, n, 0, "decoder.", "token_embedding.weight");
+    add(l, &w->dec_positions, d->n_text_ctx, n, 0, "decoder.", "positional_embedding");
+    for (int i = 0; i < d->n_text_layer; i++) {
+        cara_decoder_layer *layer = &w->decoder[i];
+        snprintf(prefix, sizeof prefix, "decoder.blocks.%d.", i);
+        add_norm(l, &layer->attn_ln, n, prefix, "attn_ln");
+        add_attention(l, &layer->attn, n, prefix, "attn");
+        add_norm(l, &layer->cross_attn_ln, n, prefix, "cross_attn_ln");
+        add_attention(l, &layer->cross_attn, n, prefix, "cross_attn");
+        add_norm(l, &layer->mlp_ln, n, prefix, "mlp_ln");
+        add_linear(l, &layer->mlp_0, 4 * n, n, 0, 1, prefix, "mlp.0");
+        add_linear(l, &layer->mlp_2, n, 4 * n, 0, 1, prefix, "mlp.2");
+    }
+    add_norm(l, &w->ln, n, "decoder.", "ln");
+}
+
+int cara_slots_make(cara_model *model, cara_error *err) {
+    cara_weights *w = &model->weights;
+    w->encoder =
+        cara_arena_alloc(&model->arena, (size_t)model->dims.n_audio_layer, sizeof *w->encoder);
+    w->decoder =
+        cara_arena_alloc(&model->arena, (size_t)model->dims.n_text_layer, sizeof *w->decoder);
+    if (w->encoder && w->decoder) {
+        lister l = {NULL, 0};
+        list(model, &l);
+        model->n_slots = l.n;
+        model->slots = cara_arena_alloc(&model->arena, l.n, sizeof *model->slots);
+    }
+    if (!model->slots)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a list of %d + %d layers",
+                         (int)model->dims.n_audio_layer, (int)model->dims.n_text_layer);
+    lister l = {model->slots, 0};
+    list(model, &l);
+    return CARA_OK;
+}
+
+static void shape_text(char out[100], int n_dims, const int64_t *shape) {
+    size_t at = 0;
+    out[at++] = '[';
+    for (int i = 0; i < n_dims; i++)
+        at += (size_t)snprintf(out + at, 100 - at, "%s%lld", i ? ", " : "", (long long)shape[i]);
+    snprintf(out + at, 100 - at, "]");
+}
+
+int cara_slots_bind(cara_model *model, cara_slice name, const cara_tensor *tensor,
+                    cara_slice stored, uint32_t crc, cara_error *err) {
+    int shown = name.len > 100 ? 100 : (int)name.len;
+    const char *text = (const char *)name.ptr;
+    cara_slot *slot = NULL;
+    /* Files mostly come in our order: begin where the last one was found. */
+    for (size_t i = 0; i < model->n_slots && !slot; i++) {
+        size_t at = (model->next_slot + i) % model->n_slots;
+        if (cara_slice_eq_str(name, model->slots[at].name)) {
+            slot = &model->slots[at];
+            model->next_slot = at + 1;
+        }
+    }
+    if (!slot)
+        return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1,
+                         "tensor %.*s is no part of a Whisper of %d + %d layers; only OpenAI's own "
+                         "architecture is read",
+                         shown, text, (int)model->dims.n_audio_layer,
+                         (int)model->dims.n_text_layer);
+    if (slot->to->data)
+        return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1, "tensor %s is there twice", slot->name);
+    int same = tensor->n_dims == slot->n_dims;
+    for (int i = 0; same && i < slot->n_dims; i++)
+        same = tensor->shape[i] == slot->shape[i];
+    if (!same) {
+        char has[100], wants[100];
+        shape_text(has, tensor->n_dims, tensor->shape);
+        shape_text(wants, slot->n_dims, slot->shape);
+        return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1,
+                         "tensor %s has shape %s, but the model's dims ask for %s", slot->name, has,
+                         wants);
+    }
+    *slot->to = *tensor;
+    slot->stored = stored;
+    slot->crc = crc;
+    return CARA_OK;
+}
+
+int cara_slots_check_complete(const cara_model *model, cara_error *err) {
+    size_t missing = 0;
+    const cara_slot *first = NULL;
+    for (size_t i = 0; i < model->n_slots; i++)
+        if (!model->slots[i].to->data) {
+            first = first ? first : &model->slots[i];
+            missing++;
+        }
+    if (!first)
+        return CARA_OK;
+    char wants[100];
+    shape_text(wants, first->n_dims, first->shape);
+    if (missing == 1)
+        return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1, "tensor %s %s is missing", first->name,
+                         wants);
+    return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1, "tensor %s %s is missing, and %zu more",
+                     first->name, wants, missing - 1);
+}

@@ -1,0 +1,37 @@
+/* The members of a zip archive in memory: stored ones only, as PyTorch writes them. zip64 too. */
+#ifndef MODEL_ZIP_H
+#define MODEL_ZIP_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/slice.h"
+
+typedef struct cara_zip_member {
+    cara_slice name; /* borrowed from the archive */
+    uint64_t size;
+    uint64_t packed_size;
+    uint64_t offset; /* of its local header */
+    uint32_t crc;
+    uint16_t method; /* 0 is stored */
+    uint16_t flags;
+} cara_zip_member;
+
+typedef struct cara_zip {
+    cara_slice file;
+    uint64_t directory;       /* offset of the central directory: members end before it */
+    cara_zip_member *members; /* [n], in the arena */
+    size_t n;
+    size_t next; /* where the search for a name begins */
+} cara_zip;
+
+/* Reads the central directory. Errors: MODEL_CORRUPT (cut short, or lies about itself), MEMORY. */
+int cara_zip_open(cara_slice file, cara_arena *arena, cara_zip *zip, cara_error *err);
+
+/* The member of that name, or NULL. */
+const cara_zip_member *cara_zip_find(cara_zip *zip, const char *name, size_t n);
+
+/* Its bytes, in place. Errors: MODEL_FORMAT (compressed or encrypted), MODEL_CORRUPT. */
+int cara_zip_data(const cara_zip *zip, const cara_zip_member *member, cara_slice *out,
+                  cara_error *err);
+
+#endif
