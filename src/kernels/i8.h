@@ -1,0 +1,76 @@
+/* Integer matrix products: y = x . w^T with weights in int8 (one scale per output channel) and
+ * activations quantised on the fly (one scale per row), summed in int32.
+ *
+ * One packed layout serves every level, so that a mapped file is read in place: panels of 16 output
+ * channels; in a panel, groups of 4 inputs; in a group, 16 x 4 bytes. A group is one 512-bit
+ * operand of vpdpbusd, two 256-bit ones, four NEON sdot operands; sixteen groups are one AMX tile.
+ * Inputs are padded with zeros to a multiple of 64, channels to one of 16.
+ *
+ * Quantised activations are private to a level: see cara_i8_ops.quantise. */
+#ifndef KERNELS_I8_H
+#define KERNELS_I8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CARA_I8_PANEL 16
+#define CARA_I8_GROUP 4
+#define CARA_I8_K_ALIGN 64
+
+static inline size_t cara_i8_padded_k(size_t k) {
+    return (k + CARA_I8_K_ALIGN - 1) / CARA_I8_K_ALIGN * CARA_I8_K_ALIGN;
+}
+static inline size_t cara_i8_panels(size_t n) {
+    return (n + CARA_I8_PANEL - 1) / CARA_I8_PANEL;
+}
+/* Bytes of n channels of k inputs, packed. */
+static inline size_t cara_i8_packed_size(size_t n, size_t k) {
+    return cara_i8_panels(n) * CARA_I8_PANEL * cara_i8_padded_k(k);
+}
+
+/* A packed weight matrix [n, k]; all borrowed. */
+typedef struct cara_i8_weights {
+    const int8_t *packed; /* [cara_i8_packed_size(n, k)], 64-byte aligned */
+    const float *scale;   /* [16 * panels]; weight = scale * int8 */
+    const int32_t *sum;   /* [16 * panels]; sum over k of the int8 values of a channel */
+    size_t n, k;
+} cara_i8_weights;
+
+/* Quantises row `channel` (f32 [k], round to nearest even, scale = max |w| / 127) into its place.
+ * `packed`, `scale` and `sum` are whole matrices, zeroed by the caller before the first row. */
+void cara_i8_pack_row(const float *w, size_t k, size_t channel, int8_t *packed, float *scale,
+                      int32_t *sum);
+
+/* What follows the product, fused: y = act(x . w^T + bias) + residual. */
+typedef struct cara_i8_product {
+    cara_i8_weights weights;
+    const void *x; /* quantised activations of the same level: [rows, k] */
+    size_t rows;
+    float *y; /* [rows, n], row stride ldy floats */
+    size_t ldy;
+    const float *bias;     /* [n], or NULL */
+    const float *residual; /* [rows, n], row stride ldy, may be y itself; or NULL */
+    int gelu;              /* exact GELU between bias and residual */
+} cara_i8_product;
+
+typedef struct cara_i8_ops {
+    size_t row_tile; /* rows of a tile: the unit that quantise() and product() count in */
+    /* Bytes that `rows` quantised rows of k inputs take. */
+    size_t (*activation_size)(size_t rows, size_t k);
+    /* Quantises rows [tile0 * row_tile, min(tile1 * row_tile, rows)) of x [rows, k] (row stride ldx
+     * floats), scale = max |x| / 127. Tiles are independent: threads may share one call's work. */
+    void (*quantise)(const float *x, size_t ldx, size_t rows, size_t k, size_t tile0, size_t tile1,
+                     void *dst);
+    /* The block of y of row tiles [tile0, tile1) and panels [panel0, panel1). */
+    void (*product)(const cara_i8_product *p, size_t tile0, size_t tile1, size_t panel0,
+                    size_t panel1);
+} cara_i8_ops;
+
+extern const cara_i8_ops cara_i8_scalar;
+extern const cara_i8_ops cara_i8_avx2;       /* AVX2, FMA */
+extern const cara_i8_ops cara_i8_avxvnni;    /* and AVX-VNNI */
+extern const cara_i8_ops cara_i8_avx512vnni; /* AVX-512 F, BW, VL, VNNI */
+extern const cara_i8_ops cara_i8_amx;        /* AMX-INT8; the thread holds the permission */
+extern const cara_i8_ops cara_i8_neon;       /* Armv8.2 dotprod */
+
+#endif
