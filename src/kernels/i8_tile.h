@@ -24,6 +24,22 @@ static inline size_t i8_tile_size(size_t rows, size_t k) {
     return (n + 63) / 64 * 64;
 }
 
+/* Largest magnitude of a row. */
+static inline float i8_top(const float *row, size_t k) {
+    float top = 0;
+    for (size_t i = 0; i < k; i++) {
+        float v = fabsf(row[i]);
+        top = v > top ? v : top;
+    }
+    return top;
+}
+
+/* Adding and taking away 1.5 * 2^23 rounds to nearest even, as lrintf does. */
+static inline int32_t i8_round(float v) {
+    return (int32_t)((v + 12582912.0f) - 12582912.0f);
+}
+
+#ifndef I8_OWN_LAYOUT /* AMX has a layout and a walk of its own */
 static size_t i8_activation_size(size_t rows, size_t k) {
     size_t full = rows / I8_ROWS, rest = rows % I8_ROWS;
     return full * i8_tile_size(I8_ROWS, k) + (rest ? i8_tile_size(rest, k) : 0);
@@ -36,19 +52,14 @@ static void i8_quantise_tile(const float *x, size_t ldx, size_t rows, size_t k, 
     memset(bytes, I8_ZERO, rows * I8_PLANES * padded);
     for (size_t r = 0; r < rows; r++) {
         const float *row = x + r * ldx;
-        float top = 0;
-        for (size_t i = 0; i < k; i++) {
-            float v = fabsf(row[i]);
-            top = v > top ? v : top;
-        }
+        float top = i8_top(row, k);
         float inverse = top > 0 ? 127.0f / top : 0;
         scales[r] = top / 127.0f;
         for (size_t g = 0; g * 4 < k; g++) {
             uint8_t *to = bytes + g * 4 * I8_PLANES * rows + r * 4;
             size_t n = k - g * 4 < 4 ? k - g * 4 : 4;
             for (size_t i = 0; i < n; i++) {
-                /* Adding and taking away 1.5 * 2^23 rounds to nearest even, as lrintf does. */
-                int32_t q = (int32_t)((row[g * 4 + i] * inverse + 12582912.0f) - 12582912.0f);
+                int32_t q = i8_round(row[g * 4 + i] * inverse);
                 to[i] = (uint8_t)(q + I8_ZERO);
 #if I8_PLANES == 2
                 to[rows * 4 + i] = (uint8_t)(q < 0 ? -q : q);
@@ -66,6 +77,8 @@ static void i8_quantise(const float *x, size_t ldx, size_t rows, size_t k, size_
                          (uint8_t *)dst + t * i8_tile_size(I8_ROWS, k));
     }
 }
+
+#endif
 
 /* Sixteen channels at once: one register of AVX-512, two of AVX2, four of NEON. */
 typedef float i8_v16 __attribute__((vector_size(64)));
@@ -137,6 +150,7 @@ static inline void i8_finish_panel(const cara_i8_product *p, const int32_t *acc,
     }
 }
 
+#ifndef I8_OWN_LAYOUT
 static void i8_product(const cara_i8_product *p, size_t tile0, size_t tile1, size_t panel0,
                        size_t panel1) {
     const size_t k = cara_i8_padded_k(p->weights.k), stride = CARA_I8_PANEL * k;
@@ -175,3 +189,4 @@ static void i8_product(const cara_i8_product *p, size_t tile0, size_t tile1, siz
 #define I8_ROWS_4(X) I8_ROWS_3(X) X(3)
 #define I8_ROWS_5(X) I8_ROWS_4(X) X(4)
 #define I8_ROWS_6(X) I8_ROWS_5(X) X(5)
+#endif

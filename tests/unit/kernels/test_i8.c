@@ -1,0 +1,214 @@
+/* Every level of the int8 products against the scalar one, on ragged shapes, with the outputs
+ * poisoned and fenced. Levels that the machine lacks run through SIMDe or an emulation. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "kernels/i8.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define POISON 0x7FC0DEADu /* a NaN that no sum produces */
+#define FENCE 64
+
+static uint32_t seed = 1;
+
+static float uniform(void) {
+    seed = seed * 1664525u + 1013904223u;
+    return (float)(seed >> 8) / 8388608.0f - 1.0f;
+}
+
+static float *floats(size_t n) {
+    float *p = aligned_alloc(64, (n * sizeof *p + 127) / 64 * 64);
+    assert_non_null(p);
+    for (size_t i = 0; i < n; i++)
+        p[i] = uniform();
+    return p;
+}
+
+static void *zeroed(size_t n) {
+    void *p = aligned_alloc(64, (n + 127) / 64 * 64);
+    assert_non_null(p);
+    return memset(p, 0, (n + 127) / 64 * 64);
+}
+
+typedef struct matrix {
+    cara_i8_weights weights;
+    int8_t *packed;
+    float *scale;
+    int32_t *sum;
+} matrix;
+
+static matrix pack(const float *w, size_t n, size_t k) {
+    matrix m = {.packed = zeroed(cara_i8_packed_size(n, k)),
+                .scale = zeroed(64 * cara_i8_panels(n)),
+                .sum = zeroed(64 * cara_i8_panels(n))};
+    for (size_t i = 0; i < n; i++)
+        cara_i8_pack_row(w + i * k, k, i, m.packed, m.scale, m.sum);
+    m.weights = (cara_i8_weights){m.packed, m.scale, m.sum, n, k};
+    return m;
+}
+
+static void drop(matrix *m) {
+    free(m->packed);
+    free(m->scale);
+    free(m->sum);
+}
+
+/* Runs in pieces: tiles and panels are split unevenly, as threads would. */
+static float *run(const cara_i8_ops *ops, const matrix *m, const float *x, size_t rows, size_t ldy,
+                  const float *bias, const float *residual, int gelu) {
+    size_t k = m->weights.k, tiles = (rows + ops->row_tile - 1) / ops->row_tile;
+    size_t size = ops->activation_size(rows, k), panels = cara_i8_panels(m->weights.n);
+    uint8_t *q = aligned_alloc(64, (size + 127) / 64 * 64);
+    memset(q, 0xEE, (size + 127) / 64 * 64);
+    for (size_t t = tiles; t-- > 0;)
+        ops->quantise(x, k, rows, k, t, t + 1, q);
+    for (size_t i = size; i < (size + 127) / 64 * 64; i++)
+        assert_int_equal(q[i], 0xEE);
+    size_t total = rows * ldy + FENCE;
+    float *y = aligned_alloc(64, (total * 4 + 63) / 64 * 64);
+    for (size_t i = 0; i < total; i++)
+        memcpy(y + i, &(uint32_t){POISON}, 4);
+    cara_i8_product p = {.weights = m->weights,
+                         .x = q,
+                         .rows = rows,
+                         .y = y,
+                         .ldy = ldy,
+                         .bias = bias,
+                         .residual = residual,
+                         .gelu = gelu};
+    size_t half = tiles / 2, third = panels / 3;
+    ops->product(&p, half, tiles, 0, third);
+    ops->product(&p, 0, half, 0, third);
+    ops->product(&p, 0, half, third, panels);
+    ops->product(&p, half, tiles, third, panels);
+    free(q);
+    return y;
+}
+
+static const size_t shapes[][3] = {
+    /* rows, channels, inputs */
+    {1, 1, 1},     {1, 16, 64},  {2, 17, 63},     {3, 15, 65},    {4, 33, 128},
+    {5, 64, 192},  {6, 65, 240}, {7, 80, 4},      {8, 31, 257},   {11, 48, 384},
+    {12, 128, 5},  {13, 96, 66}, {16, 16, 64},    {17, 50, 130},  {31, 100, 64},
+    {32, 32, 320}, {33, 47, 96}, {37, 150, 1024}, {1, 1003, 192}, {5, 515, 64},
+};
+
+static void compare(const cara_i8_ops *ops) {
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int variant = 0; variant < 6; variant++) {
+            size_t rows = shapes[s][0], n = shapes[s][1], k = shapes[s][2], ldy = n + s % 3;
+            float *w = floats(n * k), *x = floats(rows * k), *bias = floats(n),
+                  *residual = floats(rows * ldy);
+            if (variant == 5)
+                memset(x, 0, k * sizeof *x); /* a silent row has no scale to divide by */
+            matrix m = pack(w, n, k);
+            const float *b = variant & 1 ? bias : NULL, *r = variant & 2 ? residual : NULL;
+            float *want = run(&cara_i8_scalar, &m, x, rows, ldy, b, r, variant >= 4);
+            float *got = run(ops, &m, x, rows, ldy, b, r, variant >= 4);
+            for (size_t i = 0; i < rows * ldy + FENCE; i++) {
+                uint32_t bits;
+                memcpy(&bits, got + i, 4);
+                if (i / ldy >= rows || i % ldy >= n)
+                    assert_int_equal(bits, POISON); /* outside: never written */
+                else if (!(fabsf(got[i] - want[i]) <= 2e-6f * (1.0f + fabsf(want[i]))))
+                    fail_msg("shape %zux%zux%zu variant %d at %zu: %g, not %g", rows, n, k, variant,
+                             i, (double)got[i], (double)want[i]);
+            }
+            drop(&m);
+            free(w), free(x), free(bias), free(residual), free(want), free(got);
+        }
+}
+
+/* The reference itself: within the rounding of both sides of the exact product. */
+static void scalar_is_near_the_exact_product(void **state) {
+    (void)state;
+    size_t rows = 9, n = 37, k = 300;
+    float *w = floats(n * k), *x = floats(rows * k), *bias = floats(n);
+    matrix m = pack(w, n, k);
+    float *y = run(&cara_i8_scalar, &m, x, rows, n, bias, NULL, 1);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < n; c++) {
+            double sum = bias[c];
+            for (size_t i = 0; i < k; i++)
+                sum += (double)x[r * k + i] * (double)w[c * k + i];
+            double want = 0.5 * sum * (1 + erf(sum * sqrt(0.5)));
+            /* Each side is off by at most scale / 2 = 1 / 254; signs are random. */
+            assert_true(fabs(y[r * n + c] - want) < 4 * sqrt((double)k) * 0.58 * sqrt(2) / 254);
+        }
+    drop(&m);
+    free(w), free(x), free(bias), free(y);
+}
+
+/* vpmaddubsw would saturate here if both sides could reach 255 x 127. */
+static void extremes_do_not_saturate(void **state) {
+    const cara_i8_ops *ops = *state;
+    size_t k = 256;
+    float w[256], x[256];
+    for (size_t i = 0; i < k; i++) {
+        w[i] = i % 3 ? 1.0f : -1.0f;
+        x[i] = i % 3 ? -1.0f : 1.0f;
+    }
+    matrix m = pack(w, 1, k);
+    float *y = run(ops, &m, x, 1, 1, NULL, NULL, 0);
+    assert_float_equal(y[0], -256.0f, 1e-3);
+    drop(&m);
+    free(y);
+}
+
+static void level_equals_scalar(void **state) {
+    compare(*state);
+}
+
+#define LEVEL(name)                                                                                \
+    cmocka_unit_test_prestate_setup_teardown(level_equals_scalar, NULL, NULL,                      \
+                                             (void *)(uintptr_t)&cara_i8_##name),                  \
+        cmocka_unit_test_prestate_setup_teardown(extremes_do_not_saturate, NULL, NULL,             \
+                                                 (void *)(uintptr_t)&cara_i8_##name)
+
+#ifdef CARA_I8_SIMDE
+/* The same sources compiled against SIMDe and the AMX emulation. */
+extern const cara_i8_ops cara_i8_avx2_simde, cara_i8_avxvnni_simde, cara_i8_avx512vnni_simde,
+    cara_i8_amx_emulated;
+#endif
+
+int main(void) {
+    const struct CMUnitTest always[] = {
+        cmocka_unit_test(scalar_is_near_the_exact_product),
+        LEVEL(scalar),
+#ifdef CARA_I8_SIMDE
+        LEVEL(avx2_simde),
+        LEVEL(avxvnni_simde),
+        LEVEL(avx512vnni_simde),
+        LEVEL(amx_emulated),
+#endif
+#ifdef __aarch64__
+        LEVEL(neon),
+#endif
+    };
+    int failed = cmocka_run_group_tests(always, NULL, NULL);
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        const struct CMUnitTest tests[] = {LEVEL(avx2)};
+        failed += cmocka_run_group_tests_name("avx2", tests, NULL, NULL);
+    }
+    if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")) {
+        const struct CMUnitTest tests[] = {LEVEL(avx512vnni)};
+        failed += cmocka_run_group_tests_name("avx512vnni", tests, NULL, NULL);
+    }
+    unsigned eax = 7, ebx, ecx = 1, edx;
+    __asm__("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    if (__builtin_cpu_supports("avx2") && (eax >> 4 & 1)) {
+        const struct CMUnitTest tests[] = {LEVEL(avxvnni)};
+        failed += cmocka_run_group_tests_name("avxvnni", tests, NULL, NULL);
+    }
+#endif
+    return failed;
+}
