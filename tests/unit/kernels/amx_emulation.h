@@ -3,6 +3,9 @@
 #ifndef AMX_EMULATION_H
 #define AMX_EMULATION_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 

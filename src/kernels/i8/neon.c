@@ -10,7 +10,7 @@
 
 static void i8_block(size_t rows, size_t panels, const uint8_t *a, const int8_t *b,
                      size_t panel_stride, size_t groups, int32_t *acc);
-#include "kernels/i8_tile.h"
+#include "kernels/i8/tile.h"
 
 #define DECLARE(i)                                                                                 \
     int32x4_t c##i##0 = vdupq_n_s32(0), c##i##1 = c##i##0, c##i##2 = c##i##0, c##i##3 = c##i##0;

@@ -18,7 +18,7 @@
 #define I8_PLANES 1
 #define I8_ZERO 0
 #define I8_OWN_LAYOUT
-#include "kernels/i8_tile.h"
+#include "kernels/i8/tile.h"
 
 #define FEW_ROWS 6
 

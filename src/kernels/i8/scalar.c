@@ -9,7 +9,7 @@
 
 static void i8_block(size_t rows, size_t panels, const uint8_t *a, const int8_t *b,
                      size_t panel_stride, size_t groups, int32_t *acc);
-#include "kernels/i8_tile.h"
+#include "kernels/i8/tile.h"
 
 static void i8_block(size_t rows, size_t panels, const uint8_t *a, const int8_t *b,
                      size_t panel_stride, size_t groups, int32_t *acc) {

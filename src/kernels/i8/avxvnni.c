@@ -16,7 +16,7 @@
 
 static void i8_block(size_t rows, size_t panels, const uint8_t *a, const int8_t *b,
                      size_t panel_stride, size_t groups, int32_t *acc);
-#include "kernels/i8_tile.h"
+#include "kernels/i8/tile.h"
 
 #ifndef CARA_SIMDE
 #define DOT(c, x, w) __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(c) : "x"(x), "x"(w))
