@@ -11,7 +11,8 @@ static void one_line(char *text) {
             *text = ' ';
 }
 
-static int fill(cara_error *err, cara_code code, int64_t position, const char *format, va_list ap) {
+__attribute__((format(printf, 4, 0))) static int
+fill(cara_error *err, cara_code code, int64_t position, const char *format, va_list ap) {
     if (err) {
         err->code = code;
         err->position = position;
