@@ -37,7 +37,7 @@ CARA_API const cara_dims *cara_model_dims(const cara_model *model);
 /* "tiny", "small", "large-v3", ... where the dims are those of a published model, else "custom". */
 CARA_API const char *cara_model_name(const cara_model *model);
 
-/* 1 for models with language tokens, 0 for English-only ones (whisper/model.py: is_multilingual). */
+/* 1 with language tokens, 0 for English-only models (whisper/model.py: is_multilingual). */
 CARA_API int cara_model_is_multilingual(const cara_model *model);
 
 /* Closes the model; no session may use it any more. NULL is allowed. */

@@ -20,8 +20,8 @@ int cara_read_fd(int fd, const char *name, size_t limit, char **out, size_t *n, 
 /* The same by path; "-" is standard input. */
 int cara_read_file(const char *path, size_t limit, char **out, size_t *n, cara_error *err);
 
-/* Writes path + temporary suffix in the same folder, fsyncs, renames over `path`, fsyncs the folder.
- * The temporary name is `<path>.<pid>-<serial>.tmp`. IO on failure, and then no temporary is left. */
+/* Writes a temporary file in the same folder, fsyncs, renames it over `path`, fsyncs the folder.
+ * The temporary is `<path>.<pid>-<serial>.tmp`. IO on failure, and then no temporary is left. */
 int cara_write_file_atomic(const char *path, const void *bytes, size_t n, cara_error *err);
 
 /* Makes one folder (mode 0700 less umask); one that is there is no error. */

@@ -14,8 +14,8 @@ cara_pool *cara_pool_new(int threads);
 int cara_pool_threads(const cara_pool *pool); /* 1 for NULL */
 
 /* Calls fn(ctx, task, thread) for task 0..tasks-1, spread over the pool; returns when all are done.
- * `thread` is 0..threads-1, so that each can own scratch. Tasks are handed out in order, one by one.
- * A NULL pool runs them here. Not to be called from within a task. */
+ * `thread` is 0..threads-1, so that each can own scratch. Tasks are handed out in order. A NULL
+ * pool runs them here. Not to be called from within a task. */
 typedef void (*cara_task_fn)(void *ctx, size_t task, int thread);
 void cara_pool_run(cara_pool *pool, cara_task_fn fn, void *ctx, size_t tasks);
 
