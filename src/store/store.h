@@ -9,6 +9,9 @@
 
 typedef struct cara_store cara_store;
 
+/* The longest key; leaves room for the name of a temporary file within NAME_MAX. */
+#define CARA_STORE_KEY_MAX 200
+
 /* 1 where the key matches (YYYY-MM-DD|quarantine)/[A-Za-z0-9._=-]+ and is no dot name; everything
  * else is refused before any I/O. */
 int cara_store_key_is_valid(const char *key);
@@ -17,16 +20,31 @@ int cara_store_key_is_valid(const char *key);
 int cara_store_open_folder(const char *path, cara_store **out, cara_error *err);
 void cara_store_close(cara_store *store);
 
-/* Atomic and durable. With `if_absent`, an object that is there already is CARA_ERR_CONFLICT and
- * stays as it is. USAGE for a bad key, else STORE. */
+/* Atomic and durable: a reader, and whoever comes after a crash, sees all of it or nothing. With
+ * `if_absent`, an object that is there already is CARA_ERR_CONFLICT and stays as it is; of several
+ * writers at once exactly one wins. USAGE for a bad key, else STORE. */
 int cara_store_put(cara_store *store, const char *key, const void *bytes, size_t n, int if_absent,
                    cara_error *err);
 
-/* *bytes is malloc'd and the caller's. NOT_FOUND; MEMORY where it is larger than `limit`. */
+/* *bytes is malloc'd, NUL-terminated beyond *n, and the caller's. NOT_FOUND; MEMORY where it is
+ * larger than `limit`; STORE. */
 int cara_store_get(cara_store *store, const char *key, size_t limit, char **bytes, size_t *n,
                    cara_error *err);
 
-/* CARA_OK where it is there, CARA_ERR_NOT_FOUND where not. */
+/* CARA_OK where it is there, CARA_ERR_NOT_FOUND where not; STORE. */
 int cara_store_exists(cara_store *store, const char *key, cara_error *err);
+
+/* The right to complete one object: between a claim and its release no other process completes the
+ * same one, so that work is not paid for twice. A claim ends with the process that holds it,
+ * however that ends. In a folder, taking a claim waits for whoever holds it; another backend may
+ * answer CONFLICT instead, which means: somebody is at it, come back later. NOT_FOUND where the
+ * object is missing; USAGE; CANCELLED where a signal ended the wait; STORE. */
+typedef struct cara_store_claim cara_store_claim;
+int cara_store_claim_take(cara_store *store, const char *key, cara_store_claim **out,
+                          cara_error *err);
+/* Replaces the claimed object; the claim stays held. CONFLICT where the claim was lost; STORE. */
+int cara_store_claim_put(cara_store_claim *claim, const void *bytes, size_t n, cara_error *err);
+/* NULL is allowed. */
+void cara_store_claim_release(cara_store_claim *claim);
 
 #endif

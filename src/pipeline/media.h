@@ -1,0 +1,42 @@
+/* Where the bytes behind a media id come from: a folder here; AWS's social-messaging API later. */
+#ifndef PIPELINE_MEDIA_H
+#define PIPELINE_MEDIA_H
+
+#include "base/error.h"
+#include "pipeline/key.h"
+
+#include <stddef.h>
+
+/* Everything is borrowed. */
+typedef struct cara_media_request {
+    const char *media_id;         /* valid: cara_media_id_is_valid() */
+    const char *mime_type;        /* as the message says it, or NULL */
+    const char *phone_number_arn; /* of the number that was written to, or NULL */
+    const char *record_key; /* the store's key of the message: gives the day, for sources that write
+                               into the store by themselves */
+} cara_media_request;
+
+typedef struct cara_media_file {
+    char *bytes; /* malloc'd, the caller's */
+    size_t n;
+    char ext[CARA_MEDIA_EXT]; /* clean; "" where the file has none: then the mime type gives it */
+    int stored; /* 1 where the source has put it into the store already, as cara_key_media() says */
+} cara_media_file;
+
+/* Fills *out on success only. Codes that a retry can cure: NETWORK, STORE, MEMORY, CANCELLED; all
+ * others (NOT_FOUND, DENIED, IO, AUDIO_LIMIT, ...) are recorded with the message. */
+typedef struct cara_media {
+    int (*fetch)(void *ctx, const cara_media_request *request, cara_media_file *out,
+                 cara_error *err);
+    void *ctx;
+} cara_media;
+
+/* Files named `<mediaId>.<any extension>` (or just `<mediaId>`) in the folder `path`, borrowed as
+ * long as the source is used. Of several the one that fits the mime type is taken, else the first
+ * by name. NOT_FOUND, IO, AUDIO_LIMIT (larger than CARA_LIMIT_MEDIA_BYTES). */
+cara_media cara_media_folder(const char *path);
+
+/* No source: every fetch is NOT_FOUND and says that --media was not given. */
+cara_media cara_media_none(void);
+
+#endif

@@ -1,0 +1,201 @@
+#include "pipeline/pipeline.h"
+
+#include "base/limits.h"
+#include "inbox/json.h"
+#include "pipeline/audio_message.h"
+#include "pipeline/record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *cara_outcome_name(cara_outcome outcome) {
+    static const char *const names[] = {"done", "already", "failed", "retry", "quarantined"};
+    return names[outcome];
+}
+
+typedef struct run {
+    const cara_pipeline *p;
+    cara_report_fn report;
+    void *cookie;
+    cara_summary *summary;
+} run;
+
+static void tell(run *r, const cara_report *report) {
+    r->summary->by_outcome[report->outcome]++;
+    if (report->outcome == CARA_OUTCOME_RETRY || report->outcome == CARA_OUTCOME_FAILED)
+        cara_log_line(r->p->log, CARA_LOG_WARN, "%s: %s: %s", report->key,
+                      cara_outcome_name(report->outcome), report->error->text);
+    if (r->report)
+        r->report(r->cookie, report);
+}
+
+/* Keeps a piece under quarantine/. */
+static void quarantine(run *r, const void *bytes, size_t n, const char *reason, const char *type,
+                       size_t record, const char *record_id) {
+    char key[CARA_KEY_SIZE] = "";
+    cara_error err = {0};
+    cara_buf json;
+    cara_buf_init(&json, 8 * CARA_LIMIT_RECORD_BYTES);
+    int rc = cara_key_quarantine(bytes, n, key)
+                 ? cara_fail(&err, CARA_ERR_MEMORY, -1, "no memory to name a quarantined piece")
+                 : cara_record_quarantine(bytes, n, reason, &json, &err);
+    if (!rc)
+        rc = cara_store_put(r->p->store, key, json.data, json.len, 1, &err);
+    cara_buf_free(&json);
+    cara_report report = {.outcome = CARA_OUTCOME_RETRY,
+                          .stage = CARA_STAGE_STORE,
+                          .key = key,
+                          .type = type,
+                          .record = record,
+                          .record_id = record_id,
+                          .error = &err};
+    if (rc == CARA_OK || rc == CARA_ERR_CONFLICT) {
+        report.outcome = CARA_OUTCOME_QUARANTINED;
+        report.stage = CARA_STAGE_INBOX;
+        (void)cara_fail(&err, CARA_ERR_EVENT, -1, "%s", reason);
+    }
+    tell(r, &report);
+}
+
+static void quarantine_message(run *r, const cara_inbox_message *m, const char *reason) {
+    cara_error err = {0};
+    cara_buf json;
+    cara_buf_init(&json, CARA_LIMIT_RECORD_BYTES);
+    if (cara_json_write(m->message, 0, &json)) {
+        (void)cara_fail(&err, CARA_ERR_MEMORY, -1, "no memory to keep a message");
+        tell(r, &(cara_report){.outcome = CARA_OUTCOME_RETRY,
+                               .stage = CARA_STAGE_STORE,
+                               .key = "",
+                               .type = m->type,
+                               .record = m->record,
+                               .record_id = m->record_id,
+                               .error = &err});
+    } else {
+        quarantine(r, json.data, json.len, reason, m->type, m->record, m->record_id);
+    }
+    cara_buf_free(&json);
+}
+
+/* What is left to do for a message after it was kept. */
+typedef enum step { STEP_SETTLED, STEP_LISTEN } step;
+
+/* A record was there before us. Is it this message's, and whole? */
+static int look_at_existing(run *r, const cara_inbox_message *m, const char *key, const char *json,
+                            size_t n, cara_outcome *outcome, int *foreign, cara_error *err) {
+    char *bytes = NULL, *id = NULL;
+    size_t len = 0;
+    cara_record_state state = CARA_RECORD_DAMAGED;
+    *foreign = 0;
+    *outcome = CARA_OUTCOME_ALREADY;
+    int rc = cara_store_get(r->p->store, key, CARA_LIMIT_RECORD_BYTES, &bytes, &len, err);
+    if (!rc)
+        rc = cara_record_read(bytes, len, &state, &id, err);
+    if (!rc && state == CARA_RECORD_DAMAGED) {
+        /* Not by our writing: somebody else's hand, or a broken disk. We have the message again. */
+        rc = cara_store_put(r->p->store, key, json, n, 0, err);
+        *outcome = CARA_OUTCOME_DONE;
+    } else if (!rc) {
+        *foreign = !id || strcmp(id, m->id) != 0;
+    }
+    free(id);
+    free(bytes);
+    return rc;
+}
+
+/* First of all the message is kept: whole, or as pending where its audio is still to be heard. */
+static step keep(run *r, const cara_inbox_message *m, char key[CARA_KEY_SIZE]) {
+    key[0] = 0;
+    if (cara_key_message(m->id, m->from, m->timestamp, r->p->local_time, key)) {
+        quarantine_message(r, m, "a message whose time has no date in the zone in use");
+        return STEP_SETTLED;
+    }
+    int is_audio = strcmp(m->type, "audio") == 0;
+    cara_error err = {0};
+    cara_outcome outcome = CARA_OUTCOME_DONE;
+    cara_buf json;
+    cara_buf_init(&json, CARA_LIMIT_RECORD_BYTES);
+    cara_record record;
+    cara_record_init(&record, m);
+    if (is_audio) {
+        cara_record_audio_file(&record, NULL);
+        cara_record_error(&record, CARA_RECORD_WAITING, "the audio has not been transcribed yet");
+    }
+    int foreign = 0;
+    int rc = cara_record_write(&record, &json, &err);
+    if (!rc) {
+        rc = cara_store_put(r->p->store, key, json.data, json.len, 1, &err);
+        if (rc == CARA_ERR_CONFLICT)
+            rc = look_at_existing(r, m, key, json.data, json.len, &outcome, &foreign, &err);
+    }
+    cara_record_free(&record);
+    cara_buf_free(&json);
+    if (!rc && foreign) {
+        quarantine_message(r, m, "a message whose key is taken by a message with another id");
+        return STEP_SETTLED;
+    }
+    if (!rc && is_audio)
+        return STEP_LISTEN;
+    tell(r, &(cara_report){.outcome = rc ? CARA_OUTCOME_RETRY : outcome,
+                           .stage = rc ? CARA_STAGE_STORE : CARA_STAGE_NONE,
+                           .key = key,
+                           .type = m->type,
+                           .record = m->record,
+                           .record_id = m->record_id,
+                           .error = rc ? &err : NULL});
+    return STEP_SETTLED;
+}
+
+int cara_pipeline_handle(const cara_pipeline *pipeline, const char *event, size_t n,
+                         cara_report_fn report, void *cookie, cara_summary *summary,
+                         cara_error *err) {
+    typedef char key_text[CARA_KEY_SIZE];
+    cara_summary ignored;
+    run r = {pipeline, report, cookie, summary ? summary : &ignored};
+    *r.summary = (cara_summary){0};
+    cara_inbox inbox;
+    key_text *keys = NULL; /* of the messages that wait to be listened to; "" for the settled */
+    int rc = cara_inbox_parse(event, n, &inbox, err);
+    if (rc)
+        goto done;
+    r.summary->n_messages = inbox.n_messages;
+    r.summary->n_statuses = inbox.n_statuses;
+    r.summary->n_errors = inbox.n_errors;
+    r.summary->n_other_fields = inbox.n_other_fields;
+    r.summary->n_confirmations = inbox.n_confirmations;
+    r.summary->hopeless = cara_inbox_is_hopeless(&inbox);
+    r.summary->is_sqs = inbox.is_sqs;
+    if (inbox.n_messages && !(keys = calloc(inbox.n_messages, sizeof *keys))) {
+        rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for %zu messages", inbox.n_messages);
+        goto done;
+    }
+    for (size_t i = 0; i < inbox.n_rejects; i++) {
+        const cara_inbox_reject *reject = &inbox.rejects[i];
+        quarantine(&r, reject->bytes, reject->n, reject->reason, "", reject->record,
+                   reject->record_id);
+    }
+    /* All are kept before the first is listened to: that takes long, and may end in a crash. */
+    for (size_t i = 0; i < inbox.n_messages; i++)
+        if (keep(&r, &inbox.messages[i], keys[i]) == STEP_SETTLED)
+            keys[i][0] = 0;
+    for (size_t i = 0; i < inbox.n_messages; i++) {
+        if (!keys[i][0])
+            continue;
+        const cara_inbox_message *m = &inbox.messages[i];
+        cara_error trouble = {0};
+        cara_report told = {.key = keys[i],
+                            .type = m->type,
+                            .record = m->record,
+                            .record_id = m->record_id,
+                            .error = &trouble};
+        cara_audio_message(pipeline, m, keys[i], &told, &trouble);
+        if (trouble.code == CARA_ERR_CANCELLED)
+            r.summary->stopped = 1;
+        if (told.outcome == CARA_OUTCOME_DONE || told.outcome == CARA_OUTCOME_ALREADY)
+            told.error = NULL;
+        tell(&r, &told);
+    }
+done:
+    free(keys);
+    cara_inbox_free(&inbox);
+    return rc;
+}

@@ -1,0 +1,82 @@
+/* Events in, records out: one message, one record, however often it is delivered.
+ *
+ * A message is kept first; only then its audio is fetched, put beside it and transcribed, and the
+ * transcript completes the record. A crash at any point leaves a record that says "pending", and
+ * handling the same event again completes it. No message stops another. */
+#ifndef PIPELINE_PIPELINE_H
+#define PIPELINE_PIPELINE_H
+
+#include "base/error.h"
+#include "base/log.h"
+#include "inbox/inbox.h"
+#include "pipeline/key.h"
+#include "pipeline/media.h"
+#include "pipeline/transcriber.h"
+#include "store/store.h"
+
+#include <stddef.h>
+
+typedef struct cara_pipeline { /* everything is borrowed */
+    cara_store *store;
+    const cara_media *media;
+    const cara_transcriber *transcriber;
+    cara_local_time_fn local_time; /* the day and time in keys; NULL: UTC */
+    int again;                     /* also try audio again that failed for good */
+    cara_stop_fn stop;             /* time is up, or the user wants to leave; may be NULL */
+    void *stop_cookie;
+    const cara_log *log; /* may be NULL; neither texts nor numbers of senders are logged */
+} cara_pipeline;
+
+/* What became of a message. */
+typedef enum cara_outcome {
+    CARA_OUTCOME_DONE,        /* its record is complete */
+    CARA_OUTCOME_ALREADY,     /* its record was there before, and nothing is left to do */
+    CARA_OUTCOME_FAILED,      /* recorded with its error; delivering it again is of no use */
+    CARA_OUTCOME_RETRY,       /* deliver it again: a retry can cure it. What we have is kept */
+    CARA_OUTCOME_QUARANTINED, /* not understood; kept under quarantine/ with the reason */
+} cara_outcome;
+
+/* "done", "already", "failed", "retry", "quarantined"; static. */
+const char *cara_outcome_name(cara_outcome outcome);
+
+/* Where a message failed: says whose trouble err.code is. */
+typedef enum cara_stage {
+    CARA_STAGE_NONE,
+    CARA_STAGE_INBOX, /* the message itself */
+    CARA_STAGE_STORE,
+    CARA_STAGE_MEDIA, /* getting the audio */
+    CARA_STAGE_MODEL, /* getting ready to listen */
+    CARA_STAGE_AUDIO, /* decoding and transcribing */
+} cara_stage;
+
+typedef struct cara_report {
+    cara_outcome outcome;
+    cara_stage stage;
+    const char *key; /* of the record or the quarantined piece; "" where not even that came to be */
+    const char *type;     /* the message's; "" for what was not understood */
+    double audio_seconds; /* transcribed just now; 0 for none */
+    int no_speech;
+    size_t record;           /* index of its SNS/SQS record */
+    const char *record_id;   /* SQS messageId, or NULL */
+    const cara_error *error; /* NULL unless FAILED, RETRY or QUARANTINED */
+} cara_report;
+
+/* Called once for each message and piece, as it is settled; all is borrowed for the call. */
+typedef void (*cara_report_fn)(void *cookie, const cara_report *report);
+
+typedef struct cara_summary {
+    size_t n_messages; /* understood ones */
+    size_t by_outcome[CARA_OUTCOME_QUARANTINED + 1];
+    size_t n_statuses, n_errors, n_other_fields, n_confirmations;
+    int hopeless; /* nothing in the event was understood */
+    int is_sqs;
+    int stopped; /* `stop` said so */
+} cara_summary;
+
+/* Handles one event. `report` may be NULL. Fails (MEMORY) only where nothing could be reported:
+ * then the whole event is to be delivered again. Everything else is told by message. */
+int cara_pipeline_handle(const cara_pipeline *pipeline, const char *event, size_t n,
+                         cara_report_fn report, void *cookie, cara_summary *summary,
+                         cara_error *err);
+
+#endif

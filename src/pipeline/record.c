@@ -1,0 +1,246 @@
+#include "pipeline/record.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/utf8.h"
+#include "inbox/json.h"
+
+#include <math.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Takes over `value`; NULL is "no memory". */
+static void set(cara_record *record, json_t *object, const char *key, json_t *value) {
+    if (json_object_set_new(object, key, value))
+        record->failed = 1;
+}
+
+/* jansson takes valid UTF-8 only; a sentence cut at a byte limit may end in half a letter. */
+static json_t *text(const char *s, size_t n) {
+    if (cara_utf8_valid(s, n))
+        return json_stringn(s, n);
+    char *fixed = n < SIZE_MAX / 4 ? malloc(3 * n + 1) : NULL;
+    if (!fixed)
+        return NULL;
+    json_t *value = json_stringn(fixed, cara_utf8_replace(s, n, fixed));
+    free(fixed);
+    return value;
+}
+
+static void set_text(cara_record *record, json_t *object, const char *key, const char *s) {
+    set(record, object, key, text(s, strlen(s)));
+}
+
+static void set_known(cara_record *record, json_t *object, const char *key, const char *s) {
+    if (s)
+        set_text(record, object, key, s);
+}
+
+static json_t *number(double v) {
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+/* Times to the millisecond: more digits would only be noise. */
+static void set_time(cara_record *record, json_t *object, const char *key, double seconds) {
+    if (isfinite(seconds) && seconds >= 0)
+        set(record, object, key, json_real(round(seconds * 1000) / 1000));
+}
+
+void cara_record_init(cara_record *record, const cara_inbox_message *m) {
+    static const char *const ours[] = {"audio_file", "transcription", "caracola"};
+    *record = (cara_record){.root = json_copy((json_t *)(uintptr_t)m->message)};
+    json_t *received = NULL;
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        json_t *theirs = json_object_get(record->root, ours[i]);
+        if (!theirs)
+            continue;
+        if (!received)
+            received = json_object();
+        if (json_object_set(received, ours[i], theirs))
+            record->failed = 1;
+        json_object_del(record->root, ours[i]);
+    }
+    json_t *about = json_object();
+    set_known(record, about, "profile_name", m->profile_name);
+    set_known(record, about, "group_id", m->group_id);
+    set_known(record, about, "phone_number_id", m->phone_number_id);
+    set_known(record, about, "display_phone_number", m->display_phone_number);
+    set_known(record, about, "phone_number_arn", m->phone_number_arn);
+    set_known(record, about, "waba_id", m->waba_id);
+    set_known(record, about, "waba_arn", m->waba_arn);
+    set_text(record, about, "version", CARA_VERSION);
+    if (received)
+        set(record, about, "received", received);
+    record->about = about;
+    /* Kept apart until the record is written, so that our parts come last in one order. */
+    if (!about || !record->root)
+        record->failed = 1;
+}
+
+void cara_record_audio_file(cara_record *record, const char *key) {
+    if (key)
+        set_text(record, record->root, "audio_file", key);
+    else
+        set(record, record->root, "audio_file", json_null());
+}
+
+void cara_record_error(cara_record *record, const char *name, const char *message) {
+    json_t *transcription = json_object();
+    set(record, transcription, "ok", json_false());
+    set_text(record, transcription, "error", name);
+    set_text(record, transcription, "message", message);
+    set(record, record->root, "transcription", transcription);
+}
+
+/* whisper/transcribe.py: new_segment, in its order. */
+static json_t *segment_json(cara_record *record, const cara_segment *s) {
+    json_t *object = json_object(), *tokens = json_array();
+    for (size_t i = 0; i < s->n_tokens; i++)
+        if (json_array_append_new(tokens, json_integer(s->tokens[i])))
+            record->failed = 1;
+    set(record, object, "id", json_integer(s->id));
+    set(record, object, "seek", json_integer(s->seek));
+    set(record, object, "start", number(s->start));
+    set(record, object, "end", number(s->end));
+    set_text(record, object, "text", s->text ? s->text : "");
+    set(record, object, "tokens", tokens);
+    set(record, object, "temperature", number(s->temperature));
+    set(record, object, "avg_logprob", number(s->avg_logprob));
+    set(record, object, "compression_ratio", number(s->compression_ratio));
+    set(record, object, "no_speech_prob", number(s->no_speech_prob));
+    return object;
+}
+
+void cara_record_result(cara_record *record, const cara_result *result, const char *model) {
+    json_t *transcription = json_object(), *segments = json_array();
+    for (size_t i = 0; i < result->n_segments && !record->failed; i++)
+        if (json_array_append_new(segments, segment_json(record, &result->segments[i])))
+            record->failed = 1;
+    set(record, transcription, "ok", json_true());
+    set_text(record, transcription, "text", result->no_speech || !result->text ? "" : result->text);
+    if (result->language)
+        set_text(record, transcription, "language", result->language);
+    else
+        set(record, transcription, "language", json_null());
+    set(record, transcription, "segments", segments);
+    set(record, transcription, "no_speech", json_boolean(result->no_speech));
+    if (result->cut_short)
+        set(record, transcription, "cut_short", json_true());
+    set(record, record->root, "transcription", transcription);
+    set_known(record, record->about, "model", model);
+    set_time(record, record->about, "audio_seconds", result->duration_s);
+    json_t *times = json_object();
+    set_time(record, times, "audio_s", result->timings.audio_s);
+    set_time(record, times, "mel_s", result->timings.mel_s);
+    set_time(record, times, "encode_s", result->timings.encode_s);
+    set_time(record, times, "decode_s", result->timings.decode_s);
+    set_time(record, times, "transcribe_s", result->timings.total_s);
+    set(record, record->about, "times", times);
+}
+
+void cara_record_times_set(cara_record *record, const cara_record_times *t) {
+    json_t *times = json_object_get(record->about, "times");
+    if (!times) {
+        times = json_object();
+        set(record, record->about, "times", times);
+        times = json_object_get(record->about, "times");
+    }
+    set_time(record, times, "media_s", t->media);
+    set_time(record, times, "model_s", t->model);
+    set_time(record, times, "total_s", t->total);
+}
+
+/* "2025-10-15T01:10:13Z" */
+static void stamp(cara_record *record, json_t *object, const char *key) {
+    char now[32] = "";
+    time_t seconds = (time_t)(cara_clock_wall_ms() / 1000);
+    struct tm tm;
+    if (gmtime_r(&seconds, &tm) && strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &tm))
+        set_text(record, object, key, now);
+}
+
+int cara_record_write(cara_record *record, cara_buf *out, cara_error *err) {
+    stamp(record, record->about, "handled_at");
+    if (json_object_set(record->root, "caracola", record->about))
+        record->failed = 1;
+    if (record->failed || cara_json_write(record->root, 1, out) || cara_buf_char(out, '\n'))
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to write the record");
+    return CARA_OK;
+}
+
+void cara_record_free(cara_record *record) {
+    json_decref(record->about);
+    json_decref(record->root);
+    *record = (cara_record){0};
+}
+
+/* 1 where the same audio will fail the same way however often it is tried. */
+static int is_final(const char *error) {
+    static const cara_code final[] = {CARA_ERR_AUDIO_FORMAT, CARA_ERR_AUDIO_CORRUPT,
+                                      CARA_ERR_AUDIO_LIMIT, CARA_ERR_EVENT};
+    for (size_t i = 0; error && i < sizeof final / sizeof *final; i++)
+        if (strcmp(error, cara_code_name(final[i])) == 0)
+            return 1;
+    return 0;
+}
+
+int cara_record_read(const char *bytes, size_t n, cara_record_state *state, char **id,
+                     cara_error *err) {
+    if (id)
+        *id = NULL;
+    json_error_t error;
+    /* Our own bytes: not under the ceilings for strangers (a day of speech has many tokens). */
+    json_t *root = json_loadb(bytes, n, JSON_ALLOW_NUL, &error);
+    *state = CARA_RECORD_DAMAGED;
+    if (!root)
+        return json_error_code(&error) == json_error_out_of_memory
+                   ? cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to read a record")
+                   : CARA_OK;
+    int rc = CARA_OK;
+    const json_t *transcription = json_object_get(root, "transcription");
+    if (json_is_object(root) && json_object_get(root, "caracola")) {
+        if (!transcription)
+            *state = CARA_RECORD_COMPLETE;
+        else if (json_is_true(json_object_get(transcription, "ok")))
+            *state = json_is_true(json_object_get(transcription, "cut_short"))
+                         ? CARA_RECORD_PARTIAL
+                         : CARA_RECORD_COMPLETE;
+        else
+            *state = is_final(cara_json_text(transcription, "error")) ? CARA_RECORD_FAILED
+                                                                      : CARA_RECORD_PENDING;
+        const char *found = cara_json_text(root, "id");
+        if (id && found && !(*id = strdup(found)))
+            rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to read a record");
+    }
+    json_decref(root);
+    return rc;
+}
+
+static json_t *base64(const void *bytes, size_t n) {
+    if (n > CARA_LIMIT_MEDIA_BYTES)
+        return NULL;
+    unsigned char *out = malloc((n + 2) / 3 * 4 + 1);
+    if (!out)
+        return NULL;
+    int len = EVP_EncodeBlock(out, bytes, (int)n);
+    json_t *value = len < 0 ? NULL : json_stringn((char *)out, (size_t)len);
+    free(out);
+    return value;
+}
+
+int cara_record_quarantine(const void *bytes, size_t n, const char *reason, cara_buf *out,
+                           cara_error *err) {
+    cara_record record = {.root = json_object(), .about = json_object()};
+    set_text(&record, record.root, "reason", reason);
+    if (cara_utf8_valid(bytes, n))
+        set(&record, record.root, "received", json_stringn(bytes, n));
+    else
+        set(&record, record.root, "received_base64", base64(bytes, n));
+    set_text(&record, record.about, "version", CARA_VERSION);
+    int rc = cara_record_write(&record, out, err);
+    cara_record_free(&record);
+    return rc;
+}

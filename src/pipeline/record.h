@@ -1,0 +1,69 @@
+/* The record of one message: what came, what was heard, and how. */
+#ifndef PIPELINE_RECORD_H
+#define PIPELINE_RECORD_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "inbox/inbox.h"
+
+#include <caracola/result.h>
+#include <jansson.h>
+
+/* How far a record in the store has come. */
+typedef enum cara_record_state {
+    CARA_RECORD_DAMAGED, /* not JSON, or no object */
+    CARA_RECORD_PENDING, /* audio that waits for its transcript, or failed in a way that may pass */
+    CARA_RECORD_PARTIAL, /* a transcript that was cut short */
+    CARA_RECORD_FAILED,  /* audio that no retry will make readable */
+    CARA_RECORD_COMPLETE,
+} cara_record_state;
+
+/* Seconds by stage; negative where the stage was not reached. */
+typedef struct cara_record_times {
+    double media, model, total;
+} cara_record_times;
+
+/* A record builder. Every step may run out of memory; that is asked once, at the end. */
+typedef struct cara_record {
+    json_t *root;
+    json_t *about; /* root's "caracola", borrowed */
+    int failed;
+} cara_record;
+
+/* The message as received plus "caracola" (the sender's profile name, ids, our version). Members of
+ * the message that bear one of our names (audio_file, transcription, caracola) move to
+ * caracola.received, so that a sender cannot write our part. */
+void cara_record_init(cara_record *record, const cara_inbox_message *message);
+
+/* "audio_file": the key, or null where the audio could not be had. */
+void cara_record_audio_file(cara_record *record, const char *key);
+
+/* "transcription": {"ok": false, "error": <name>, "message": <sentence>}. */
+void cara_record_error(cara_record *record, const char *name, const char *message);
+
+/* "transcription": {"ok": true, text, language, segments[], no_speech[, cut_short]}, and the model,
+ * seconds of audio and times in "caracola". NaN is written as null. */
+void cara_record_result(cara_record *record, const cara_result *result, const char *model);
+
+/* caracola.times of what the pipeline itself measured. */
+void cara_record_times_set(cara_record *record, const cara_record_times *times);
+
+/* Appends the record as JSON with a newline, stamped with caracola.handled_at; MEMORY. */
+int cara_record_write(cara_record *record, cara_buf *out, cara_error *err);
+void cara_record_free(cara_record *record);
+
+/* The names that "error" may bear beside those of cara_code_name(). */
+#define CARA_RECORD_WAITING "pending"
+#define CARA_RECORD_DIGEST "sha256_mismatch"
+
+/* Reads a stored record's state. `id` gets the message id in it (malloc'd, the caller's; NULL where
+ * it has none); `id` may be NULL. MEMORY is the only failure. */
+int cara_record_read(const char *bytes, size_t n, cara_record_state *state, char **id,
+                     cara_error *err);
+
+/* The reason and the bytes of something not understood, as JSON: "reason", and "received" (text) or
+ * "received_base64". MEMORY. */
+int cara_record_quarantine(const void *bytes, size_t n, const char *reason, cara_buf *out,
+                           cara_error *err);
+
+#endif

@@ -1,0 +1,29 @@
+/* What a backend of the store implements. Keys are checked before these are called; the rules of
+ * each are those of store.h. */
+#ifndef STORE_BACKEND_H
+#define STORE_BACKEND_H
+
+#include "store/store.h"
+
+typedef struct cara_store_ops {
+    int (*put)(cara_store *store, const char *key, const void *bytes, size_t n, int if_absent,
+               cara_error *err);
+    int (*get)(cara_store *store, const char *key, size_t limit, char **bytes, size_t *n,
+               cara_error *err);
+    int (*exists)(cara_store *store, const char *key, cara_error *err);
+    int (*claim_take)(cara_store *store, const char *key, cara_store_claim **out, cara_error *err);
+    int (*claim_put)(cara_store_claim *claim, const void *bytes, size_t n, cara_error *err);
+    void (*claim_release)(cara_store_claim *claim);
+    void (*close)(cara_store *store);
+} cara_store_ops;
+
+/* First member of every backend's own struct. */
+struct cara_store {
+    const cara_store_ops *ops;
+};
+
+struct cara_store_claim {
+    cara_store *store;
+};
+
+#endif
