@@ -432,7 +432,7 @@ static int reject_whole(parse *p, const char *bytes, size_t n, const char *reaso
     cara_inbox_free(p->out);
     p->max_messages = p->max_rejects = p->record = 0;
     p->record_id = NULL;
-    p->out->arena.limit = n + 16 * CARA_KIB;
+    p->out->arena.limit = n + CARA_MIB;
     p->out->n_records = 1;
     return reject(p, bytes, n, "%s", reason);
 }
