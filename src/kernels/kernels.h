@@ -34,7 +34,7 @@ typedef struct cara_gemm {
     cara_weight_type type;
     int gelu;              /* act is the exact GELU, else the identity */
     const float *bias;     /* [n], or NULL */
-    const float *residual; /* [m, n], rows ldc apart; may be c itself; NULL for none */
+    const float *residual; /* [m, n], rows ldc apart, or NULL; may be c itself unless gelu is set */
     float *c;              /* [m, n], rows ldc apart; overlaps neither a nor w */
     size_t ldc;
 } cara_gemm;

@@ -76,7 +76,7 @@ typedef struct cara_product {
     const float *a; /* [m, k], rows lda apart */
     size_t lda;
     int gelu;
-    const float *residual; /* [m, n], rows ldc apart, or NULL; may be c */
+    const float *residual; /* [m, n], rows ldc apart, or NULL; may be c unless gelu is set */
     float *c;              /* [m, n], rows ldc apart */
     size_t ldc;
 } cara_product;

@@ -171,7 +171,7 @@ static void convolve(const cara_encoder *e, const float *mel) {
                            .stride = 2,
                            .rows = n,
                            .dst = e->wide});
-    e->compute.kernels->widen(e->positions_type, e->positions->data, e->x, n * s);
+    e->compute.kernels->widen(e->positions_type, e->positions->data, e->norm, n * s);
     product(e, n,
             (cara_product){.dense = &e->conv2,
                            .a = e->wide,
