@@ -177,7 +177,7 @@ static void convolve(const cara_encoder *e, const float *mel) {
                            .a = e->wide,
                            .lda = e->conv2.k,
                            .gelu = 1,
-                           .residual = e->x,
+                           .residual = e->norm,
                            .c = e->x,
                            .ldc = s});
 }
