@@ -1,0 +1,328 @@
+/* caracola handle: WhatsApp events to records in a folder. */
+#include "base/file.h"
+#include "base/limits.h"
+#include "cli/cli.h"
+#include "inbox/json.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/zone.h"
+#include "tokenizer/language.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { STORE, MEDIA, MODEL, VOCAB, LANGUAGE, TIMEZONE, THREADS, AGAIN, JSON, QUIET };
+
+static const cara_cli_option options[] = {
+    [STORE] = {"store", 'o', "DIR",
+               "the folder that keeps records, audio and what was not understood; made\n"
+               "where it is missing"},
+    [MEDIA] = {"media", 0, "DIR", "the folder with the audio, as <mediaId>.<any extension>"},
+    [MODEL] = {"model", 'm', "FILE",
+               "the model; without it $CARACOLA_MODEL, else the demo model. It is\n"
+               "opened when the first audio comes"},
+    [VOCAB] = {"vocab", 0, "FILE", "the vocabulary (tiktoken) of a model that carries none"},
+    [LANGUAGE] = {"language", 'l', "LANGUAGE",
+                  "what is spoken, as a code or a name; without it, it is detected"},
+    [TIMEZONE] = {"timezone", 0, "NAME",
+                  "whose days and hours name the records, such as America/Mazatlan;\n"
+                  "without it $TZ, else UTC. A store should keep to one"},
+    [THREADS] = {"threads", 't', "N", "threads to use; without it, all that there are"},
+    [AGAIN] = {"again", 0, NULL,
+               "also try audio again that could not be read before (trouble that may\n"
+               "pass, such as a missing file, is tried again in any case)"},
+    [JSON] = {"json", 0, NULL, "one JSON object for each message on standard output"},
+    [QUIET] = {"quiet", 'q', NULL, "no lines on standard error but those about trouble"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const cara_cli_command command = {
+    .name = "handle",
+    .operands = "EVENT.json...",
+    .summary = "turn WhatsApp events into records",
+    .options = options,
+    .details =
+        "An event is what Lambda, SNS, SQS, AWS End User Messaging Social or Meta's webhooks\n"
+        "deliver; - is standard input. Each message becomes DIR/YYYY-MM-DD/FROM-HH-MM-SS-ID.json,\n"
+        "with the audio beside it. Handling an event again changes nothing that is complete, and\n"
+        "completes what is not.\n"
+        "\n"
+        "Standard output names the key of each record, one a line. Standard error tells key, type\n"
+        "and outcome: done, already (it was there), failed (recorded with its error), retry\n"
+        "(handle the event again once the trouble is over), quarantined (not understood; kept\n"
+        "under quarantine/ with the reason). Texts are not printed.\n"
+        "\n"
+        "Exit status: 0 all was kept, whether understood or quarantined; 1 some messages failed "
+        "or\n"
+        "some events could not be read; 4 audio waits because the model could not be used; 5 the\n"
+        "store failed; 6 nothing at all was understood (it is in the quarantine); 130 "
+        "interrupted."};
+
+typedef struct flags {
+    const char *store, *media, *model, *vocab, *language, *timezone;
+    int64_t threads;
+    int again, json, quiet;
+} flags;
+
+typedef struct handle {
+    const flags *flags;
+    cara_cli_progress progress;
+    char *model_path;
+    cara_engine *engine;
+    cara_transcriber inner; /* the engine's, once it is there */
+    cara_error model_error;
+    int broken;                            /* the output could not be made */
+    size_t n_events, n_unread, n_hopeless; /* event files; those not read; those of no use */
+    size_t by_outcome[CARA_OUTCOME_QUARANTINED + 1];
+    size_t n_failed_store, n_failed_model, n_interrupted;
+    size_t n_statuses, n_errors;
+} handle;
+
+static int stop(void *cookie) {
+    return cara_cli_interrupted();
+}
+
+static int on_progress(void *cookie, int64_t done, int64_t total) {
+    handle *h = cookie;
+    cara_cli_progress_update(&h->progress, done, total);
+    return cara_cli_interrupted();
+}
+
+/* The model's path is looked for as late as the model itself: an event without audio needs none. */
+static int prepare(void *ctx, cara_error *err) {
+    handle *h = ctx;
+    if (!h->engine && !h->model_error.code &&
+        cara_cli_model_path(h->flags->model, h->flags->quiet, &h->model_path, &h->model_error) ==
+            CARA_OK) {
+        cara_engine_options engine = {.model_path = h->model_path,
+                                      .vocab_path = h->flags->vocab,
+                                      .threads = (int)h->flags->threads};
+        cara_options_default(&engine.transcribe);
+        engine.transcribe.best_of = 5; /* as openai's command, and as transcribe here */
+        engine.transcribe.language = h->flags->language;
+        engine.transcribe.progress = on_progress;
+        engine.transcribe.cookie = h;
+        h->engine = cara_engine_new(&engine);
+        if (h->engine)
+            h->inner = cara_engine_transcriber(h->engine);
+        else
+            (void)cara_fail(&h->model_error, CARA_ERR_MEMORY, -1, "no memory for the engine");
+    }
+    if (!h->engine) {
+        *err = h->model_error;
+        return (int)err->code;
+    }
+    return h->inner.prepare(h->inner.ctx, err);
+}
+
+static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop_fn, void *cookie,
+                      cara_result **out, cara_error *err) {
+    handle *h = ctx;
+    cara_cli_progress_start(&h->progress, "listening", !h->flags->quiet);
+    int rc = h->inner.transcribe(h->inner.ctx, bytes, n, stop_fn, cookie, out, err);
+    cara_cli_progress_clear(&h->progress);
+    return rc;
+}
+
+static void release(void *ctx, cara_result *result) {
+    handle *h = ctx;
+    h->inner.release(h->inner.ctx, result);
+}
+
+static const char *model_name(void *ctx) {
+    handle *h = ctx;
+    return h->engine ? h->inner.model_name(h->inner.ctx) : NULL;
+}
+
+static int print_json(const cara_report *r) {
+    json_t *line = json_object();
+    int bad = json_object_set_new(line, "key", json_string(r->key));
+    /* A type is the sender's word; what is no UTF-8 did not come through the inbox. */
+    bad |= json_object_set_new(line, "type", json_string(r->type));
+    bad |= json_object_set_new(line, "outcome", json_string(cara_outcome_name(r->outcome)));
+    if (r->audio_seconds > 0)
+        bad |= json_object_set_new(line, "audio_seconds", json_real(r->audio_seconds));
+    if (r->no_speech)
+        bad |= json_object_set_new(line, "no_speech", json_true());
+    if (r->error) {
+        json_t *message = json_string(r->error->text); /* NULL where it was cut inside a letter */
+        bad |= json_object_set_new(line, "error", json_string(cara_code_name(r->error->code)));
+        bad |= json_object_set_new(line, "message", message ? message : json_string(""));
+    }
+    cara_buf text;
+    cara_buf_init(&text, CARA_MIB);
+    if (!bad && cara_json_write(line, 0, &text) == 0)
+        bad = puts(text.data) < 0;
+    else
+        bad = 1;
+    cara_buf_free(&text);
+    json_decref(line);
+    return bad;
+}
+
+static void on_report(void *cookie, const cara_report *r) {
+    handle *h = cookie;
+    h->by_outcome[r->outcome]++;
+    if (r->outcome == CARA_OUTCOME_RETRY) {
+        h->n_failed_store += r->stage == CARA_STAGE_STORE;
+        h->n_failed_model += r->stage == CARA_STAGE_MODEL;
+        h->n_interrupted += r->error && r->error->code == CARA_ERR_CANCELLED;
+    }
+    if (h->flags->json)
+        h->broken |= print_json(r);
+    else if (r->key[0])
+        h->broken |= puts(r->key) < 0;
+    int trouble = r->outcome != CARA_OUTCOME_DONE && r->outcome != CARA_OUTCOME_ALREADY;
+    if (h->flags->quiet && !trouble)
+        return;
+    char heard[48] = "";
+    if (r->audio_seconds > 0)
+        snprintf(heard, sizeof heard, "  %.1f s%s", r->audio_seconds,
+                 r->no_speech ? ", no speech" : "");
+    cara_cli_note("%s  %.32s  %s%s%s%s", r->key[0] ? r->key : "(no key)",
+                  r->type[0] ? r->type : "-", cara_outcome_name(r->outcome), heard,
+                  trouble && r->error ? ": " : "", trouble && r->error ? r->error->text : "");
+}
+
+static void handle_file(handle *h, const cara_pipeline *pipeline, const char *path) {
+    cara_error err = {.code = CARA_OK, .position = -1};
+    char *event = NULL;
+    size_t n = 0;
+    cara_summary summary = {0};
+    h->n_events++;
+    if (cara_read_file(path, CARA_LIMIT_EVENT_BYTES, &event, &n, &err) ||
+        cara_pipeline_handle(pipeline, event, n, on_report, h, &summary, &err)) {
+        cara_cli_note("%s", err.text);
+        h->n_unread++;
+    } else {
+        h->n_hopeless += summary.hopeless != 0;
+        h->n_statuses += summary.n_statuses;
+        h->n_errors += summary.n_errors;
+        if (!h->flags->quiet && summary.n_confirmations)
+            cara_cli_note("%s: an SNS confirmation; its address is not followed from here", path);
+    }
+    free(event);
+}
+
+/* The worst that happened, in the order of what a user has to look at first. */
+static int status_of(const handle *h) {
+    if (h->n_interrupted || cara_cli_interrupted())
+        return CARA_EXIT_INTERRUPTED;
+    if (h->broken)
+        return CARA_EXIT_FILES;
+    if (h->n_failed_store || h->n_unread == h->n_events)
+        return CARA_EXIT_FILES;
+    if (h->n_failed_model)
+        return CARA_EXIT_MODEL;
+    if (h->n_hopeless == h->n_events)
+        return CARA_EXIT_EVENT;
+    if (h->n_unread || h->n_hopeless || h->by_outcome[CARA_OUTCOME_FAILED] ||
+        h->by_outcome[CARA_OUTCOME_RETRY])
+        return CARA_EXIT_SOME;
+    return CARA_EXIT_OK;
+}
+
+static void print_summary(const handle *h) {
+    size_t total = 0;
+    for (size_t i = 0; i < sizeof h->by_outcome / sizeof *h->by_outcome; i++)
+        total += h->by_outcome[i];
+    if (h->flags->quiet || (total < 2 && !h->n_statuses && !h->n_errors && total))
+        return;
+    cara_buf line;
+    cara_buf_init(&line, 4 * CARA_KIB);
+    cara_buf_printf(&line, "%zu %s", total, total == 1 ? "message" : "messages");
+    for (int i = 0; i <= CARA_OUTCOME_QUARANTINED; i++)
+        if (h->by_outcome[i])
+            cara_buf_printf(&line, ", %zu %s", h->by_outcome[i],
+                            cara_outcome_name((cara_outcome)i));
+    if (h->n_statuses)
+        cara_buf_printf(&line, "; %zu delivery reports left out", h->n_statuses);
+    if (h->n_errors)
+        cara_buf_printf(&line, "; %zu errors that WhatsApp reported", h->n_errors);
+    if (!line.failed)
+        cara_cli_note("%s", line.data);
+    cara_buf_free(&line);
+}
+
+static int handle_all(const flags *f, int n, char **events) {
+    cara_error err = {.code = CARA_OK, .position = -1};
+    struct stat st;
+    cara_store *store = NULL;
+    if (f->media && (stat(f->media, &st) != 0 || !S_ISDIR(st.st_mode)))
+        return cara_cli_fail(CARA_EXIT_FILES, "--media takes a folder, got \"%s\"", f->media);
+    if (cara_zone_use(f->timezone, &err) || cara_store_open_folder(f->store, &store, &err))
+        return cara_cli_fail_error(&err);
+    handle h = {.flags = f};
+    cara_media media = f->media ? cara_media_folder(f->media) : cara_media_none();
+    cara_transcriber transcriber = {prepare, transcribe, release, model_name, &h};
+    cara_pipeline pipeline = {.store = store,
+                              .media = &media,
+                              .transcriber = &transcriber,
+                              .local_time = cara_zone_local_time,
+                              .again = f->again,
+                              .stop = stop};
+    cara_cli_catch_signals();
+    for (int i = 0; i < n && !cara_cli_interrupted() && !h.broken; i++)
+        handle_file(&h, &pipeline, events[i]);
+    print_summary(&h);
+    cara_engine_free(h.engine);
+    free(h.model_path);
+    cara_store_close(store);
+    return status_of(&h);
+}
+
+int cara_cmd_handle(int argc, char **argv) {
+    flags f = {0};
+    cara_cli_args args;
+    cara_cli_args_init(&args, &command, argc, argv);
+    for (int at; (at = cara_cli_args_next(&args)) != CARA_CLI_END;) {
+        switch (at) {
+        case CARA_CLI_HELP:
+            return CARA_EXIT_OK;
+        case STORE:
+            f.store = args.value;
+            break;
+        case MEDIA:
+            f.media = args.value;
+            break;
+        case MODEL:
+            f.model = args.value;
+            break;
+        case VOCAB:
+            f.vocab = args.value;
+            break;
+        case LANGUAGE:
+            if (cara_language_find(args.value) < 0) {
+                cara_cli_bad_value(&args, "a language such as es or Spanish");
+                return CARA_EXIT_USAGE;
+            }
+            f.language = args.value;
+            break;
+        case TIMEZONE:
+            f.timezone = args.value;
+            break;
+        case THREADS:
+            if (cara_cli_int(&args, 1, CARA_LIMIT_THREADS, NULL, &f.threads))
+                return CARA_EXIT_USAGE;
+            break;
+        case AGAIN:
+            f.again = 1;
+            break;
+        case JSON:
+            f.json = 1;
+            break;
+        case QUIET:
+            f.quiet = 1;
+            break;
+        default:
+            return CARA_EXIT_USAGE;
+        }
+    }
+    if (!f.store || !*f.store)
+        return cara_cli_fail(CARA_EXIT_USAGE,
+                             "handle takes --store DIR, the folder for the records");
+    if (args.operands == argc)
+        return cara_cli_fail(CARA_EXIT_USAGE,
+                             "handle takes event files, or - for standard input; got none");
+    return handle_all(&f, argc - args.operands, argv + args.operands);
+}
