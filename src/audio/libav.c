@@ -1,10 +1,151 @@
+/* Finds and loads caracola-libav.so when a format needs it, and no earlier: its libraries weigh
+ * more than all the rest, and voice notes do not need them. */
 #include "audio/decoder.h"
+#include "audio/libav_module.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+typedef struct libav_decoder {
+    cara_decoder base;
+    cara_slice bytes;
+    const char *demuxer;
+    void *handle;
+    const cara_libav_module *module;
+    cara_libav_stream *stream;
+} libav_decoder;
+
+/* The folder of the running program, without the last slash; 0 where it is unknown. */
+static int program_folder(char *dst, size_t size) {
+    ssize_t n = readlink("/proc/self/exe", dst, size - 1);
+    if (n <= 0 || (size_t)n >= size - 1)
+        return 0;
+    dst[n] = 0;
+    char *slash = strrchr(dst, '/');
+    if (!slash)
+        return 0;
+    *slash = 0;
+    return 1;
+}
+
+/* Opens folder/suffix/FILE where it is there. 1: loaded; 0: not there; -1: there but unusable, and
+ * `why` says so. */
+static int load_from(libav_decoder *d, const char *folder, const char *suffix, char *why,
+                     size_t why_size) {
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s%s/%s", folder, suffix, CARA_LIBAV_MODULE_FILE);
+    if (n < 0 || (size_t)n >= sizeof path || access(path, R_OK) != 0)
+        return 0;
+    /* NODELETE: the libraries behind it are not made to be unloaded. */
+    d->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (!d->handle) {
+        snprintf(why, why_size, "%s", dlerror());
+        return -1;
+    }
+    d->module = dlsym(d->handle, CARA_LIBAV_MODULE_SYMBOL);
+    if (d->module && d->module->abi == CARA_LIBAV_MODULE_ABI &&
+        d->module->size == sizeof *d->module)
+        return 1;
+    snprintf(why, why_size, "%.200s is of another version of caracola", path);
+    dlclose(d->handle);
+    d->handle = NULL;
+    d->module = NULL;
+    return -1;
+}
+
+static int load(libav_decoder *d, const char *format, cara_error *err) {
+    char why[320] = "", program[PATH_MAX];
+    const char *named = getenv("CARACOLA_MODULE_DIR");
+    int rc = 0;
+    if (named && *named) {
+        rc = load_from(d, named, "", why, sizeof why); /* that folder and no other */
+    } else {
+        if (program_folder(program, sizeof program)) {
+            static const char *const near[] = {"", "/src/audio", "/../lib/caracola"};
+            for (size_t i = 0; rc == 0 && i < sizeof near / sizeof *near; i++)
+                rc = load_from(d, program, near[i], why, sizeof why);
+        }
+        if (rc == 0)
+            rc = load_from(d, CARA_INSTALLED_MODULE_DIR, "", why, sizeof why);
+    }
+    if (rc > 0)
+        return CARA_OK;
+    if (rc < 0)
+        return cara_fail(err, CARA_ERR_AUDIO_MODULE, -1,
+                         "this is %s audio, and the module that reads it cannot be loaded: %s; "
+                         "install the FFmpeg libraries that it was built with",
+                         format, why);
+    return cara_fail(err, CARA_ERR_AUDIO_MODULE, -1,
+                     "this is %s audio, which needs the module %s; it is not in %.120s: install "
+                     "libavformat-dev libavcodec-dev libavutil-dev libswresample-dev and build "
+                     "with -Dlibav=enabled, or set CARACOLA_MODULE_DIR to its folder",
+                     format, CARA_LIBAV_MODULE_FILE,
+                     named && *named ? named : CARA_INSTALLED_MODULE_DIR);
+}
+
+static int start(libav_decoder *d, cara_error *err) {
+    char why[256] = "";
+    if (d->stream)
+        d->module->close(d->stream);
+    d->stream = NULL;
+    int rc = d->module->open(d->bytes.ptr, d->bytes.len, d->demuxer, &d->stream, why, sizeof why);
+    if (rc)
+        return cara_fail(err, (cara_code)rc, -1, "this %s file cannot be read: %s", d->base.format,
+                         why);
+    return CARA_OK;
+}
+
+static int64_t libav_read(cara_decoder *self, float *dst, size_t n, cara_error *err) {
+    libav_decoder *d = (libav_decoder *)self;
+    char why[256] = "";
+    if (!d->stream) /* a rewind that failed */
+        return cara_fail(err, CARA_ERR_AUDIO_CORRUPT, -1, "the %s file is not open",
+                         d->base.format);
+    int64_t got = d->module->read(d->stream, dst, n, why, sizeof why);
+    if (got < 0)
+        return cara_fail(err, (cara_code)got, -1, "this %s file cannot be read: %s", d->base.format,
+                         why);
+    if (got == 0)
+        d->base.truncated = d->module->truncated(d->stream);
+    return got;
+}
+
+static int libav_rewind(cara_decoder *self, cara_error *err) {
+    return start((libav_decoder *)self, err); /* seeking is not exact in every format */
+}
+
+static void libav_close(cara_decoder *self) {
+    libav_decoder *d = (libav_decoder *)self;
+    if (d->stream)
+        d->module->close(d->stream);
+    if (d->handle)
+        dlclose(d->handle);
+    free(d);
+}
 
 int cara_libav_open(cara_slice bytes, const char *format, const char *demuxer, cara_decoder **out,
                     cara_error *err) {
-    (void)bytes;
-    (void)demuxer;
     *out = NULL;
-    return cara_fail(err, CARA_ERR_AUDIO_MODULE, -1,
-                     "this is %s audio, which needs the libav module", format);
+    libav_decoder *d = calloc(1, sizeof *d);
+    if (!d)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to open the %s audio", format);
+    d->base = (cara_decoder){.read = libav_read,
+                             .rewind = libav_rewind,
+                             .close = libav_close,
+                             .format = format,
+                             .rate = CARA_SAMPLE_RATE};
+    d->bytes = bytes;
+    d->demuxer = demuxer;
+    int rc = load(d, format, err);
+    if (!rc)
+        rc = start(d, err);
+    if (rc) {
+        libav_close(&d->base);
+        return rc;
+    }
+    *out = &d->base;
+    return CARA_OK;
 }

@@ -157,6 +157,8 @@ static int cut_short(cara_slice bytes) {
 /* Fills `ready` with the next filtered samples; it stays empty only at the end. */
 static int refill(ogg_decoder *d, cara_error *err) {
     d->ready_at = d->ready_n = 0;
+    if (!d->file) /* a rewind that failed */
+        return cara_fail(err, CARA_ERR_INTERNAL, -1, "the Ogg/Opus stream is not open");
     while (!d->ready_n && !d->ended) {
         int link = 0;
         int got = op_read_float(d->file, d->wide, READ_FLOATS, &link);

@@ -1,17 +1,17 @@
-/* Other rates to 16 kHz, by speexdsp. Why this one: docs/audio.md. */
+/* Other rates to 16 kHz, by libsoxr. Why this one: docs/audio.md. */
 #include "audio/decoder.h"
 
-#include <speex/speex_resampler.h>
+#include <soxr.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BLOCK 4096
-#define QUALITY 8 /* as close to ffmpeg's resampler as the higher ones, and cheaper */
+#define QUALITY SOXR_MQ /* as close to ffmpeg's resampler as the higher ones */
 
 typedef struct resampler {
     cara_decoder base;
     cara_decoder *inner;
-    SpeexResamplerState *speex;
+    soxr_t soxr;
     float in[BLOCK];
     size_t at, have;
     int64_t taken, given; /* samples in, samples out */
@@ -28,6 +28,8 @@ static int64_t samples_due(const resampler *r) {
 static int64_t resample_read(cara_decoder *self, float *dst, size_t n, cara_error *err) {
     resampler *r = (resampler *)self;
     size_t filled = 0;
+    if (!r->soxr) /* a rewind that failed */
+        return cara_fail(err, CARA_ERR_INTERNAL, -1, "the resampler is not there");
     while (filled < n) {
         if (r->at == r->have && !r->ended) {
             int64_t got = r->inner->read(r->inner, r->in, BLOCK, err);
@@ -51,10 +53,8 @@ static int64_t resample_read(cara_decoder *self, float *dst, size_t n, cara_erro
             if ((int64_t)want > due)
                 want = (size_t)due;
         }
-        if (want > BLOCK)
-            want = BLOCK;
-        spx_uint32_t used = (spx_uint32_t)(r->have - r->at), made = (spx_uint32_t)want;
-        if (speex_resampler_process_float(r->speex, 0, r->in + r->at, &used, dst + filled, &made))
+        size_t used = 0, made = 0;
+        if (soxr_process(r->soxr, r->in + r->at, r->have - r->at, &used, dst + filled, want, &made))
             return cara_fail(err, CARA_ERR_INTERNAL, -1, "the resampler failed");
         r->at += used;
         filled += made;
@@ -65,45 +65,54 @@ static int64_t resample_read(cara_decoder *self, float *dst, size_t n, cara_erro
     return (int64_t)filled;
 }
 
-static int resample_rewind(cara_decoder *self, cara_error *err) {
-    resampler *r = (resampler *)self;
-    int rc = r->inner->rewind(r->inner, err);
-    if (rc)
-        return rc;
-    speex_resampler_reset_mem(r->speex);
-    speex_resampler_skip_zeros(r->speex);
+/* Makes the resampler, or makes it anew. */
+static int start(resampler *r, cara_error *err) {
+    soxr_quality_spec_t quality = soxr_quality_spec(QUALITY, 0);
+    soxr_runtime_spec_t runtime = soxr_runtime_spec(1); /* one thread: ours */
+    soxr_error_t status = NULL;
+    if (r->soxr)
+        soxr_delete(r->soxr);
+    r->soxr = soxr_create(r->inner->rate, CARA_SAMPLE_RATE, 1, &status, NULL, &quality, &runtime);
+    if (!r->soxr || status)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to resample %d Hz audio",
+                         r->inner->rate);
     r->at = r->have = 0;
     r->taken = r->given = 0;
     r->ended = 0;
     return CARA_OK;
 }
 
+static int resample_rewind(cara_decoder *self, cara_error *err) {
+    resampler *r = (resampler *)self;
+    int rc = r->inner->rewind(r->inner, err);
+    return rc ? rc : start(r, err);
+}
+
 static void resample_close(cara_decoder *self) {
     resampler *r = (resampler *)self;
     r->inner->close(r->inner);
-    speex_resampler_destroy(r->speex);
+    soxr_delete(r->soxr);
     free(r);
 }
 
 int cara_resample_wrap(cara_decoder *inner, cara_decoder **out, cara_error *err) {
     *out = NULL;
     resampler *r = calloc(1, sizeof *r);
-    int status = RESAMPLER_ERR_ALLOC_FAILED;
-    if (r)
-        r->speex =
-            speex_resampler_init(1, (spx_uint32_t)inner->rate, CARA_SAMPLE_RATE, QUALITY, &status);
-    if (!r || !r->speex) {
-        free(r);
+    if (!r)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to resample %d Hz audio",
                          inner->rate);
-    }
-    speex_resampler_skip_zeros(r->speex);
     r->base = (cara_decoder){.read = resample_read,
                              .rewind = resample_rewind,
                              .close = resample_close,
                              .format = inner->format,
                              .rate = CARA_SAMPLE_RATE};
     r->inner = inner;
+    int rc = start(r, err);
+    if (rc) {
+        soxr_delete(r->soxr);
+        free(r);
+        return rc;
+    }
     *out = &r->base;
     return CARA_OK;
 }

@@ -1,0 +1,56 @@
+#!/bin/bash
+# Makes the fixtures of this folder anew. Needs espeak-ng, sox with libsox-fmt-base, opus-tools, ffmpeg.
+set -euo pipefail
+cd "$(dirname "$0")"
+w=$(mktemp -d)
+trap 'rm -r "$w"' EXIT
+ff() { ffmpeg -v error -y -fflags +bitexact "$@"; }
+exact="-flags +bitexact -map_metadata -1"
+
+espeak-ng -v es -s 150 -w "$w/raw.wav" "Tres kilos de totoaba."
+sox -D "$w/raw.wav" -b 16 -r 16000 -c 1 "$w/16.wav" norm -6
+sox -D "$w/raw.wav" -b 16 -r 44100 -c 1 "$w/mono44.wav" norm -6
+sox -D "$w/mono44.wav" "$w/44.wav" remix 1 1v0.5
+sox -D "$w/raw.wav" -b 16 -r 48000 -c 1 "$w/48.wav" norm -6
+sox -D "$w/raw.wav" -b 16 -r 8000 -c 1 "$w/8.wav" norm -6
+
+ff -i "$w/44.wav" $exact -c:a libmp3lame -b:a 48k speech.mp3
+ff -i "$w/44.wav" $exact -c:a libmp3lame -b:a 48k -write_xing 0 -id3v2_version 0 bare.mp3
+ff -i "$w/44.wav" $exact -c:a aac -b:a 48k speech.m4a
+ff -i "$w/44.wav" $exact -c:a aac -b:a 48k -movflags +frag_keyframe+empty_moov fragmented.m4a
+ff -i "$w/44.wav" $exact -c:a aac -b:a 48k speech.aac
+ff -i "$w/16.wav" $exact -c:a flac speech.flac
+ff -i "$w/16.wav" $exact -c:a flac -f ogg flac.ogg
+ff -i "$w/44.wav" $exact -c:a libvorbis -q:a 1 vorbis.ogg
+ff -i "$w/16.wav" $exact -c:a libspeex -f ogg speex.ogg
+ff -i "$w/48.wav" $exact -c:a libopus -b:a 20k speech.webm
+ff -i "$w/16.wav" $exact -c:a flac speech.mka
+ff -f lavfi -i testsrc=size=64x48:rate=5 -i "$w/44.wav" $exact -shortest -c:v libx264 -crf 40 \
+    -pix_fmt yuv420p -c:a aac -b:a 48k video.mp4
+ff -f lavfi -i testsrc=size=64x48:rate=5 -i "$w/44.wav" $exact -shortest -c:v libx264 -crf 40 \
+    -pix_fmt yuv420p -c:a aac -b:a 48k video.mov
+ff -f lavfi -i testsrc=size=64x48:rate=5 -t 1 $exact -c:v libx264 -crf 40 -pix_fmt yuv420p mute.mp4
+ff -i "$w/16.wav" $exact -c:a adpcm_ms adpcm.wav
+sox -D "$w/8.wav" -t amr-nb -C 7 speech.amr
+ff -i "$w/44.wav" $exact -c:a wmav2 -b:a 32k speech.wma
+
+opusenc --quiet --serial 1 --bitrate 16 --framesize 60 "$w/16.wav" speech.ogg
+opusenc --quiet --serial 2 --bitrate 48 --music "$w/44.wav" "$w/stereo.ogg"
+opusenc --quiet --serial 3 --bitrate 32 --speech --framesize 20 "$w/48.wav" hybrid.ogg
+opusenc --quiet --serial 4 --bitrate 64 --music "$w/48.wav" celt.ogg
+cat speech.ogg "$w/stereo.ogg" speech.ogg > chained.ogg
+sox -D -n -b 16 -r 16000 -c 1 "$w/nothing.wav" trim 0 0
+opusenc --quiet --serial 5 "$w/nothing.wav" zero.ogg
+
+# What openai/whisper's load_audio() hears (s16le, mono, 16 kHz): the count of samples as 32 bits,
+# then every eighth sample.
+rm -rf heard
+mkdir heard
+for f in *.mp3 *.m4a *.aac *.flac *.ogg *.webm *.mka video.* *.amr *.wma adpcm.wav; do
+    ff -i "$f" -f s16le -ac 1 -acodec pcm_s16le -ar 16000 "$w/s16" 2>/dev/null
+    python3 - "$w/s16" "heard/$f.s16" <<'END'
+import array, struct, sys
+a = array.array("h", open(sys.argv[1], "rb").read())
+open(sys.argv[2], "wb").write(struct.pack("<I", len(a)) + a[::8].tobytes())
+END
+done

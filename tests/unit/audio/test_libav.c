@@ -1,0 +1,86 @@
+#include "audio_test.h"
+
+#include <math.h>
+
+/* tests/data/audio/heard: how many samples openai/whisper hears, and every eighth of them. */
+typedef struct heard {
+    size_t n;
+    blob b;
+} heard;
+
+static heard hear(const char *file) {
+    char name[128];
+    snprintf(name, sizeof name, "audio/heard/%s.s16", file);
+    heard h = {.b = fixture(name)};
+    assert_true(h.b.n >= 4);
+    h.n = h.b.data[0] | (size_t)h.b.data[1] << 8 | (size_t)h.b.data[2] << 16;
+    return h;
+}
+
+static float heard_at(const heard *h, size_t i) {
+    const uint8_t *p = h->b.data + 4 + 2 * (i / 8);
+    return (float)(int16_t)(p[0] | p[1] << 8) / 32768;
+}
+
+static void each_format_is_heard_as_openai_whisper_hears_it(void **state) {
+    (void)state;
+    static const struct {
+        const char *file, *format;
+        double tolerance; /* 0: through the same decoder, so the same bits */
+    } cases[] = {
+        {"speech.mp3", "mp3", 0},
+        {"bare.mp3", "mp3", 0},
+        {"speech.m4a", "m4a", 0},
+        {"fragmented.m4a", "m4a", 0},
+        {"speech.aac", "aac", 0},
+        {"speech.amr", "amr", 0},
+        {"speech.flac", "flac", 0},
+        {"flac.ogg", "ogg/flac", 0},
+        {"vorbis.ogg", "ogg/vorbis", 0},
+        {"speex.ogg", "ogg/speex", 0},
+        {"speech.webm", "webm", 0},
+        {"speech.mka", "matroska", 0},
+        {"video.mp4", "mp4", 0},
+        {"video.mov", "mov", 0},
+        {"speech.wma", "asf/wma", 0},
+        {"adpcm.wav", "wav with a compressed codec", 0},
+        /* Here by libopus: silence and the low band agree, the rest is the filters' edges. */
+        {"speech.ogg", "ogg/opus", 2e-3},
+        {"hybrid.ogg", "ogg/opus", 0.006},
+        {"celt.ogg", "ogg/opus", 0.015},
+    };
+    int bad = 0;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char name[128];
+        snprintf(name, sizeof name, "audio/%s", cases[k].file);
+        blob b = fixture(name);
+        heard h = hear(cases[k].file);
+        decoded d = decode(b.data, b.n, NULL, 4096);
+        double most = 0, noise = 0, power = 0;
+        for (size_t i = 0; i < d.got.n && i < h.n; i += 8) {
+            double diff = (double)d.got.pcm[i] - (double)heard_at(&h, i);
+            most = fmax(most, fabs(diff));
+            noise += diff * diff;
+            power += (double)heard_at(&h, i) * (double)heard_at(&h, i);
+        }
+        print_message("%-15s %s: %zu samples, off by %.6f, %.1f dB\n", cases[k].file, d.format,
+                      d.got.n, most, noise > 0 ? 10 * log10(power / noise) : 999);
+        if (d.code || strcmp(d.format, cases[k].format) != 0 || d.truncated || d.got.n != h.n ||
+            power < 1 || most > cases[k].tolerance) {
+            print_error("%s: code %d (%s), format %s, truncated %d, %zu samples of %zu\n",
+                        cases[k].file, d.code, d.err.text, d.format, d.truncated, d.got.n, h.n);
+            bad++;
+        }
+        free(d.got.pcm);
+        free(b.data);
+        free(h.b.data);
+    }
+    assert_int_equal(bad, 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_format_is_heard_as_openai_whisper_hears_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

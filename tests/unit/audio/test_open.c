@@ -1,0 +1,253 @@
+#include "audio_test.h"
+
+#include <unistd.h>
+
+static void other_bytes_are_named(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n; /* 0: strlen */
+        const char *says;
+    } cases[] = {
+        {"{\"a\": 1}", 0, "looks like JSON text"},
+        {"\xEF\xBB\xBF [1, 2]", 0, "looks like JSON text"},
+        {"<!DOCTYPE html><p>", 0, "HTML"},
+        {"<?xml version=\"1.0\"?><a/>", 0, "XML text"},
+        {"not audio", 0, "looks like plain text"},
+        {"ma\xC3\xB1"
+         "ana",
+         0, "looks like plain text"},
+        {"x", 0, "looks like plain text"},
+        {" \n\t ", 0, "only blanks"},
+        {"\x89PNG\r\n\x1a\n\0\0", 10, "is a PNG image"},
+        {"\xff\xd8\xff\xe0JFIF", 8, "is a JPEG image"},
+        {"GIF89a", 6, "is a GIF image"},
+        {"RIFF\x10\0\0\0WEBPVP8 ", 16, "is a WebP image"},
+        {"%PDF-1.7\n", 0, "is a PDF document"},
+        {"PK\x03\x04zip", 0, "is a ZIP archive"},
+        {"\x1f\x8b\x08\0", 4, "is a gzip file"},
+        {"\x7f"
+         "ELF\x02",
+         0, "is a program"},
+        {"MThd\0\0\0\x06", 8, "MIDI"},
+        {"RIFF", 4, "RIFF"},
+        {"RIFF\x10\0\0\0WAVX", 12, "RIFF"},
+        {"OggS", 4, "Ogg file"},
+        {"OggS\0\2\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\1\4fish", 32, "Ogg file"},
+        {"ID3\x04\0\0\0\0\0\x0a", 10, "ID3 tag"},
+        {"\0\0\0\0\0", 5, "only zero bytes"},
+        {"\0\1\2\3\xfe", 5, "binary data"},
+        {"\xff\xfb\x90\x64", 4, "binary data"},
+        {"\0\0\0\x1c"
+         "ftypheic\0\0",
+         14, "HEIF"},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        size_t n = cases[k].n ? cases[k].n : strlen(cases[k].bytes);
+        decoded d = decode(cases[k].bytes, n, NULL, 64);
+        if (d.code != CARA_ERR_AUDIO_FORMAT || !strstr(d.err.text, cases[k].says))
+            fail_msg("case %zu: code %d, \"%s\" does not say \"%s\"", k, d.code, d.err.text,
+                     cases[k].says);
+    }
+}
+
+static void empty_input_is_said_to_be_empty(void **state) {
+    (void)state;
+    cara_audio *audio;
+    cara_error err;
+    assert_int_equal(cara_audio_open_memory(NULL, 0, NULL, &audio, &err), CARA_ERR_AUDIO_FORMAT);
+    assert_non_null(strstr(err.text, "is empty"));
+    assert_null(audio);
+    assert_int_equal(cara_audio_open_memory("", 0, NULL, &audio, NULL), CARA_ERR_AUDIO_FORMAT);
+}
+
+static void a_missing_module_is_named_with_what_to_install(void **state) {
+    (void)state;
+    static const char *const files[][2] = {
+        {"speech.mp3", "mp3"},        {"bare.mp3", "mp3"},     {"speech.m4a", "m4a"},
+        {"speech.aac", "aac"},        {"speech.amr", "amr"},   {"speech.flac", "flac"},
+        {"vorbis.ogg", "ogg/vorbis"}, {"speech.webm", "webm"}, {"video.mp4", "mp4"},
+        {"adpcm.wav", "compressed"},
+    };
+    char saved[1024];
+    snprintf(saved, sizeof saved, "%s", getenv("CARACOLA_MODULE_DIR"));
+    setenv("CARACOLA_MODULE_DIR", "/nowhere/at/all", 1);
+    for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
+        char name[128];
+        snprintf(name, sizeof name, "audio/%s", files[k][0]);
+        blob b = fixture(name);
+        decoded d = decode(b.data, b.n, NULL, 64);
+        assert_int_equal(d.code, CARA_ERR_AUDIO_MODULE);
+        if (!strstr(d.err.text, files[k][1]) || !strstr(d.err.text, "/nowhere/at/all") ||
+            !strstr(d.err.text, "libavformat-dev"))
+            fail_msg("%s: \"%s\"", files[k][0], d.err.text);
+        free(b.data);
+    }
+    setenv("CARACOLA_MODULE_DIR", saved, 1);
+}
+
+static void a_broken_module_is_refused(void **state) {
+    (void)state;
+    char dir[] = "/tmp/caracola-module-XXXXXX", path[128], saved[1024];
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/caracola-libav.so", dir);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("no library", f);
+    fclose(f);
+    snprintf(saved, sizeof saved, "%s", getenv("CARACOLA_MODULE_DIR"));
+    setenv("CARACOLA_MODULE_DIR", dir, 1);
+    blob b = fixture("audio/speech.flac");
+    decoded d = decode(b.data, b.n, NULL, 64);
+    assert_int_equal(d.code, CARA_ERR_AUDIO_MODULE);
+    assert_non_null(strstr(d.err.text, "cannot be loaded"));
+    free(b.data);
+    setenv("CARACOLA_MODULE_DIR", saved, 1);
+    unlink(path);
+    rmdir(dir);
+}
+
+static void limits_are_kept_and_named(void **state) {
+    (void)state;
+    blob b = fixture("audio/speech.ogg");
+    cara_audio_limits bytes = {.max_bytes = 1000}, seconds = {.max_seconds = 0.5};
+    decoded d = decode(b.data, b.n, &bytes, 64);
+    assert_int_equal(d.code, CARA_ERR_AUDIO_LIMIT);
+    assert_int_equal(d.opened, 0);
+    assert_non_null(strstr(d.err.text, "1000"));
+    assert_non_null(strstr(d.err.text, "max_bytes"));
+    d = decode(b.data, b.n, &seconds, 100);
+    assert_int_equal(d.code, CARA_ERR_AUDIO_LIMIT);
+    assert_int_equal(d.opened, 1);
+    assert_int_equal(d.got.n, 8000);
+    assert_non_null(strstr(d.err.text, "0.5 seconds"));
+    assert_non_null(strstr(d.err.text, "max_seconds"));
+    free(d.got.pcm);
+    cara_audio_limits enough = {.max_bytes = b.n, .max_seconds = 29227.0 / 16000};
+    d = decode(b.data, b.n, &enough, 100);
+    assert_int_equal(d.code, CARA_OK);
+    assert_int_equal(d.got.n, 29227);
+    free(d.got.pcm);
+    free(b.data);
+}
+
+static void files_open_by_path(void **state) {
+    (void)state;
+    char path[1024];
+    cara_audio *audio;
+    cara_error err;
+    assert_int_equal(cara_audio_open_file("/nowhere/a.ogg", NULL, &audio, &err),
+                     CARA_ERR_NOT_FOUND);
+    assert_null(audio);
+    assert_int_equal(cara_audio_open_file("/tmp", NULL, &audio, &err), CARA_ERR_IO);
+    snprintf(path, sizeof path, "%s/tests/data/audio/README.md", getenv("CARACOLA_SOURCE_DIR"));
+    assert_int_equal(cara_audio_open_file(path, NULL, &audio, &err), CARA_ERR_AUDIO_FORMAT);
+    assert_non_null(strstr(err.text, "README.md"));
+    snprintf(path, sizeof path, "%s/tests/data/audio/speech.ogg", getenv("CARACOLA_SOURCE_DIR"));
+    assert_int_equal(cara_audio_open_file(path, NULL, &audio, &err), CARA_OK);
+    samples s = drain(cara_audio_source(audio), 1000, &err);
+    assert_int_equal(s.n, 29227);
+    free(s.pcm);
+    cara_audio_close(audio);
+    cara_audio_close(NULL);
+}
+
+static void block_size_does_not_matter(void **state) {
+    (void)state;
+    static const char *const files[] = {"audio/speech.ogg", "audio/chained.ogg", "audio/adpcm.wav"};
+    for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
+        blob b = fixture(files[k]);
+        samples whole = {0};
+        static const size_t blocks[] = {1 << 20, 1, 7, 160, 4096};
+        for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+            decoded d = decode(b.data, b.n, NULL, blocks[i]);
+            if (d.code == CARA_ERR_AUDIO_MODULE)
+                break; /* built without libav */
+            assert_int_equal(d.code, CARA_OK);
+            if (!i) {
+                whole = d.got;
+                continue;
+            }
+            assert_int_equal(d.got.n, whole.n);
+            assert_memory_equal(d.got.pcm, whole.pcm, whole.n * sizeof(float));
+            free(d.got.pcm);
+        }
+        free(whole.pcm);
+        free(b.data);
+    }
+}
+
+static void samples_in_memory_are_a_source(void **state) {
+    (void)state;
+    static const float pcm[] = {0.1F, 0.2F, 0.3F};
+    cara_pcm_memory cursor = {.pcm = pcm, .n = 3};
+    cara_pcm_source source = cara_pcm_memory_source(&cursor);
+    float got[3];
+    assert_int_equal(source.read(source.ctx, got, 2, NULL), 2);
+    assert_int_equal(source.read(source.ctx, got, 2, NULL), 1);
+    assert_int_equal(source.read(source.ctx, got, 2, NULL), 0);
+    assert_int_equal(source.rewind(source.ctx, NULL), CARA_OK);
+    assert_int_equal(source.read(source.ctx, got, 3, NULL), 3);
+    assert_memory_equal(got, pcm, sizeof pcm);
+    cara_pcm_memory none = {0};
+    source = cara_pcm_memory_source(&none);
+    assert_int_equal(source.read(source.ctx, got, 3, NULL), 0);
+}
+
+/* Half an hour at 44.1 kHz, from a sparse file: what is decoded is never held. */
+static void memory_does_not_grow_with_length(void **state) {
+    (void)state;
+    static const uint8_t header[] = "RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0"
+                                    "\x44\xac\0\0\x44\xac\0\0\x01\0\x08\0"
+                                    "data\xff\xff\xff\xff";
+    const size_t frames = (size_t)1800 * 44100;
+    char path[] = "/tmp/caracola-long-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, header, 44), 44);
+    assert_int_equal(ftruncate(fd, (off_t)(44 + frames)), 0);
+    close(fd);
+    cara_audio *audio;
+    cara_error err;
+    assert_int_equal(cara_audio_open_file(path, NULL, &audio, &err), CARA_OK);
+    unlink(path);
+    cara_pcm_source source = cara_audio_source(audio);
+    static float block[16000];
+    int64_t total = 0, got, heap = 0;
+    while ((got = source.read(source.ctx, block, 16000, &err)) > 0) {
+        total += got;
+        /* The break and anonymous pages, not the mapped file: what we could leak or hoard. */
+        if (total == 16000 * 60 || total == 16000 * 1740) {
+            FILE *f = fopen("/proc/self/status", "r");
+            char line[256];
+            assert_non_null(f);
+            while (fgets(line, sizeof line, f))
+                if (!strncmp(line, "RssAnon:", 8)) {
+                    int64_t now = strtoll(line + 8, NULL, 10);
+                    if (heap)
+                        assert_true(now - heap < 512);
+                    heap = now;
+                }
+            fclose(f);
+        }
+    }
+    assert_int_equal(got, 0);
+    assert_int_equal(total, 1800 * 16000);
+    assert_true(heap > 0);
+    cara_audio_close(audio);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(other_bytes_are_named),
+        cmocka_unit_test(empty_input_is_said_to_be_empty),
+        cmocka_unit_test(a_missing_module_is_named_with_what_to_install),
+        cmocka_unit_test(a_broken_module_is_refused),
+        cmocka_unit_test(limits_are_kept_and_named),
+        cmocka_unit_test(files_open_by_path),
+        cmocka_unit_test(block_size_does_not_matter),
+        cmocka_unit_test(samples_in_memory_are_a_source),
+        cmocka_unit_test(memory_does_not_grow_with_length),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
