@@ -7,9 +7,9 @@
 #include "whisper/decoder.h"
 #include "whisper/decoding.h"
 #include "whisper/encoder.h"
-#include "whisper/listen.h"
 #include "whisper/mel.h"
 #include "whisper/settings.h"
+#include "whisper/transcribe.h"
 
 #include <caracola/transcribe.h>
 

@@ -46,21 +46,60 @@ static void timestamps_come_in_rising_pairs(void **state) {
         size_t n;
         const char *allowed;
     } cases[] = {
-        {"first: a timestamp, nothing else", {0}, 0, "..........""..."  "xxxxxxxxxx"},
-        {"after the first timestamp: no timestamp", {T0 + 2}, 1, "xxxxxxxxxx""xx."  ".........."},
-        {"text in a segment: anything later", {T0 + 2, 4}, 2, "xxxxxxxxxx""xx."  "...xxxxxxx"},
+        {"first: a timestamp, nothing else",
+         {0},
+         0,
+         ".........."
+         "..."
+         "xxxxxxxxxx"},
+        {"after the first timestamp: no timestamp",
+         {T0 + 2},
+         1,
+         "xxxxxxxxxx"
+         "xx."
+         ".........."},
+        {"text in a segment: anything later",
+         {T0 + 2, 4},
+         2,
+         "xxxxxxxxxx"
+         "xx."
+         "...xxxxxxx"},
         {"end of a segment: its pair, equal allowed, or eot",
          {T0 + 2, 4, T0 + 5},
          3,
-         "..........""xx."  ".....xxxxx"},
-        {"after a pair: no timestamp", {T0 + 2, 4, T0 + 5, T0 + 5}, 4, "xxxxxxxxxx""xx."  ".........."},
+         ".........."
+         "xx."
+         ".....xxxxx"},
+        {"after a pair: no timestamp",
+         {T0 + 2, 4, T0 + 5, T0 + 5},
+         4,
+         "xxxxxxxxxx"
+         "xx."
+         ".........."},
         {"text after a pair: later than it",
          {T0 + 2, 4, T0 + 5, T0 + 6, 1},
          5,
-         "xxxxxxxxxx""xx."  ".......xxx"},
-        {"text alone (no timestamp yet)", {4}, 1, "xxxxxxxxxx""xx."  "xxxxxxxxxx"},
-        {"text then its end, at the last step", {4, T0 + 9}, 2, "..........""xx."  ".........x"},
-        {"text after the last step: no time is left", {T0 + 9, 4}, 2, "xxxxxxxxxx""xx."  ".........."},
+         "xxxxxxxxxx"
+         "xx."
+         ".......xxx"},
+        {"text alone (no timestamp yet)",
+         {4},
+         1,
+         "xxxxxxxxxx"
+         "xx."
+         "xxxxxxxxxx"},
+        {"text then its end, at the last step",
+         {4, T0 + 9},
+         2,
+         ".........."
+         "xx."
+         ".........x"},
+        {"text after the last step: no time is left",
+         {T0 + 9, 4},
+         2,
+         "xxxxxxxxxx"
+         "xx."
+         ".........."},
     };
     cara_rules rules = rules_of_test();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -177,8 +216,13 @@ static cara_rows rows_of_test(int n, int32_t *tokens, float *sums, int *source) 
         tokens[(size_t)i * 6] = SOT;
         sums[i] = 0;
     }
-    return (cara_rows){.n = n, .begin = 1, .len = 1, .cap = 6, .tokens = tokens,
-                       .sum_logprobs = sums, .source = source};
+    return (cara_rows){.n = n,
+                       .begin = 1,
+                       .len = 1,
+                       .cap = 6,
+                       .tokens = tokens,
+                       .sum_logprobs = sums,
+                       .source = source};
 }
 
 static void greedy_takes_the_likeliest_and_ends_at_eot(void **state) {

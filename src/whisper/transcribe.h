@@ -1,6 +1,6 @@
 /* transcribe() of whisper/transcribe.py: windows in, segments out. */
-#ifndef WHISPER_LISTEN_H
-#define WHISPER_LISTEN_H
+#ifndef WHISPER_TRANSCRIBE_H
+#define WHISPER_TRANSCRIBE_H
 
 #include "base/error.h"
 #include "transcript/result.h"

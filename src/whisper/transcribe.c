@@ -1,4 +1,4 @@
-#include "whisper/listen.h"
+#include "whisper/transcribe.h"
 
 #include "base/limits.h"
 #include "base/utf8.h"

@@ -1,0 +1,537 @@
+/* The loop of transcribe() over handmade windows: what is cut, skipped, tried again, remembered. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/utf8.h"
+#include "whisper/transcribe.h"
+
+#include "vocabulary.h"
+
+#include <math.h>
+
+/* Timestamps by hundredths of a second; one-byte tokens of a, b, c, ~, space, and the halves of n
+ * with a tilde. */
+#define T(hundredths) (50364 + (hundredths) / 2)
+enum { A = 64, B = 65, C = 66, TILDE = 93, SPACE = 220, N_1 = 127, N_2 = 109, END = -1 };
+
+static cara_tokenizer *tokenizer;
+
+static int open_all(void **state) {
+    (void)state;
+    tokenizer = open_vocabulary(51865);
+    return 0;
+}
+
+static int close_all(void **state) {
+    (void)state;
+    cara_tokenizer_free(tokenizer);
+    return 0;
+}
+
+/* What a window's decoding gives. */
+typedef struct said {
+    int32_t tokens[12]; /* ends with END */
+    double avg_logprob, no_speech_prob, compression_ratio;
+    int cancel; /* this call is stopped instead */
+} said;
+
+typedef struct fake {
+    const said *script;
+    size_t n_script;
+    size_t turns, decodes;
+    struct {
+        int64_t seek, size;
+    } turned[32];
+    struct {
+        double temperature;
+        int candidates;
+        int32_t prompt[512];
+        size_t n_prompt;
+    } asked[32];
+    int64_t progress[32];
+    size_t n_progress;
+    size_t stop_at; /* which progress call stops; 0: none */
+    char heard[64]; /* ids of the segments given to on_segment */
+} fake;
+
+static int turn_to(void *ctx, int64_t seek, int64_t n_frames, cara_error *err) {
+    (void)err;
+    fake *f = ctx;
+    assert_true(f->turns < 32);
+    f->turned[f->turns].seek = seek;
+    f->turned[f->turns++].size = n_frames;
+    return CARA_OK;
+}
+
+static int decode(void *ctx, const cara_attempt *attempt, cara_arena *arena, cara_decoding *out,
+                  cara_error *err) {
+    fake *f = ctx;
+    if (f->decodes >= f->n_script)
+        fail_msg("more windows than the script has");
+    const said *s = &f->script[f->decodes];
+    f->asked[f->decodes].temperature = attempt->temperature;
+    f->asked[f->decodes].candidates = attempt->candidates;
+    f->asked[f->decodes].n_prompt = attempt->n_prompt;
+    assert_true(attempt->n_prompt <= 512);
+    if (attempt->n_prompt)
+        memcpy(f->asked[f->decodes].prompt, attempt->prompt, attempt->n_prompt * sizeof(int32_t));
+    f->decodes++;
+    if (s->cancel)
+        return cara_fail(err, CARA_ERR_CANCELLED, -1, "stopped");
+    size_t n = 0;
+    while (s->tokens[n] != END)
+        n++;
+    int32_t *tokens = cara_arena_alloc(arena, n + 1, sizeof *tokens);
+    assert_non_null(tokens);
+    memcpy(tokens, s->tokens, n * sizeof *tokens);
+    *out = (cara_decoding){
+        tokens, n, attempt->temperature, s->avg_logprob, s->no_speech_prob, s->compression_ratio};
+    return CARA_OK;
+}
+
+static int progress(void *ctx, int64_t done, cara_error *err) {
+    fake *f = ctx;
+    f->progress[f->n_progress++] = done;
+    if (f->n_progress == f->stop_at)
+        return cara_fail(err, CARA_ERR_CANCELLED, -1, "stopped");
+    return CARA_OK;
+}
+
+static void on_segment(void *cookie, const cara_segment *segment) {
+    fake *f = cookie;
+    size_t n = strlen(f->heard);
+    f->heard[n] = (char)('0' + segment->id);
+}
+
+/* Runs the loop; the result is the caller's. */
+static cara_result *listen(fake *f, cara_options *options, int64_t content_frames) {
+    cara_arena arena;
+    cara_arena_init(&arena, 1 << 20);
+    cara_settings settings;
+    cara_dims dims = dims_of_test(51865);
+    options->language = "es";
+    options->on_segment = on_segment;
+    options->cookie = f;
+    assert_int_equal(cara_settings_check(options, &dims, tokenizer, &arena, &settings, NULL), 0);
+    cara_listener listener = {turn_to, decode, progress, f};
+    cara_result_owner *owner = cara_result_new(1 << 20);
+    assert_non_null(owner);
+    assert_int_equal(cara_listen(&settings, content_frames, &listener, owner, NULL), CARA_OK);
+    cara_arena_free(&arena);
+    return &owner->result;
+}
+
+static void windows_are_cut_at_their_timestamps(void **state) {
+    (void)state;
+    static const struct {
+        const char *what;
+        int64_t frames; /* of the audio; one window is heard at frame 0, the rest stays silent */
+        int32_t tokens[12];
+        int64_t next_seek;
+        size_t n_segments;
+        struct {
+            double start, end;
+            const char *text;
+            size_t n_tokens;
+            int cleared;
+        } segments[3];
+        const char *text;
+    } cases[] = {
+        {"a pair: the unfinished segment is left for the next window",
+         4000,
+         {T(20), SPACE, A, T(200), T(220), B, END},
+         200,
+         1,
+         {{0.2, 2.0, " a", 4, 0}},
+         " a"},
+        {"two pairs",
+         4000,
+         {T(0), A, T(200), T(200), B, T(400), T(500), C, END},
+         400,
+         2,
+         {{0, 2, "a", 3, 0}, {2, 4, "b", 3, 0}},
+         "ab"},
+        {"a pair at the end",
+         4000,
+         {T(0), A, T(200), T(200), END},
+         200,
+         1,
+         {{0, 2, "a", 3, 0}},
+         "a"},
+        {"a single timestamp at the end: nothing follows in the window",
+         4000,
+         {T(0), A, T(200), T(210), B, T(400), END},
+         3000,
+         2,
+         {{0, 2, "a", 3, 0}, {2.1, 4, "b", 3, 0}},
+         "ab"},
+        {"no pair: one segment from the window's start to the last timestamp",
+         4000,
+         {T(40), A, T(402), END},
+         3000,
+         1,
+         {{0, 4.02, "a", 3, 0}},
+         "a"},
+        {"no end: to the end of what is heard",
+         2500,
+         {T(40), A, B, END},
+         2500,
+         1,
+         {{0, 0.4, "ab", 3, 0}},
+         "ab"},
+        {"only <|0.00|>: to the end too", 2500, {T(0), A, END}, 2500, 1, {{0, 25, "a", 2, 0}}, "a"},
+        {"no timestamps", 4000, {A, B, END}, 3000, 1, {{0, 30, "ab", 2, 0}}, "ab"},
+        {"nothing", 500, {END}, 500, 1, {{0, 5, "", 0, 1}}, ""},
+        {"white space", 500, {SPACE, SPACE, END}, 500, 1, {{0, 5, "", 0, 1}}, ""},
+        {"an instantaneous segment is cleared",
+         4000,
+         {T(100), A, T(100), T(100), B, T(200), T(200), END},
+         200,
+         2,
+         {{1, 1, "", 0, 1}, {1, 2, "b", 3, 0}},
+         "b"},
+        {"a character cut by a segment's end is whole in the text",
+         4000,
+         {T(0), N_1, T(100), T(100), N_2, T(200), T(200), END},
+         200,
+         2,
+         {{0, 1, "\xEF\xBF\xBD", 3, 0}, {1, 2, "\xEF\xBF\xBD", 3, 0}},
+         "\xC3\xB1"},
+        {"special tokens are no text of a segment",
+         4000,
+         {T(0), A, 50262, T(200), T(200), END},
+         200,
+         1,
+         {{0, 2, "a", 4, 0}},
+         "a<|es|>"},
+        {"text before a pair begins with the window",
+         4000,
+         {A, T(100), T(100), END},
+         100,
+         1,
+         {{0, 1, "a", 2, 0}},
+         "a"},
+        {"no way to turn in circles", 4000, {T(0), T(0), END}, 3000, 1, {{0, 0, "", 0, 1}}, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        said script[3] = {{.avg_logprob = -0.1}};
+        memcpy(script[0].tokens, cases[i].tokens, sizeof script[0].tokens);
+        script[1] = script[2] = (said){{END}, .no_speech_prob = 0.9, .avg_logprob = -2};
+        fake f = {.script = script, .n_script = 3};
+        cara_options options;
+        cara_options_default(&options);
+        cara_result *r = listen(&f, &options, cases[i].frames);
+        print_message("%s\n", cases[i].what);
+        if (f.turns > 1)
+            assert_int_equal(f.turned[1].seek, cases[i].next_seek);
+        else
+            assert_int_equal(cases[i].frames, cases[i].next_seek);
+        assert_int_equal(r->n_segments, cases[i].n_segments);
+        for (size_t k = 0; k < r->n_segments; k++) {
+            const cara_segment *s = &r->segments[k];
+            assert_int_equal(s->id, k);
+            assert_int_equal(s->seek, 0);
+            assert_true(fabs(s->start - cases[i].segments[k].start) < 1e-9);
+            assert_true(fabs(s->end - cases[i].segments[k].end) < 1e-9);
+            assert_string_equal(s->text, cases[i].segments[k].text);
+            assert_int_equal(s->n_tokens, cases[i].segments[k].n_tokens);
+            assert_int_equal(s->cleared, cases[i].segments[k].cleared);
+            assert_true(s->avg_logprob == -0.1);
+        }
+        assert_string_equal(r->text, cases[i].text);
+        assert_int_equal(r->no_speech, !*cases[i].text);
+        assert_int_equal(r->cut_short, 0);
+        cara_result_free(r);
+    }
+}
+
+static void the_no_speech_rule(void **state) {
+    (void)state;
+    static const struct {
+        double no_speech_prob, avg_logprob, no_speech_threshold, logprob_threshold;
+        int skipped;
+    } cases[] = {
+        {0.7, -2, 0.6, -1, 1}, {0.7, -0.5, 0.6, -1, 0}, /* confident words outweigh it */
+        {0.7, -1, 0.6, -1, 1}, {0.6, -2, 0.6, -1, 0},   {0.7, -0.5, 0.6, NAN, 1},
+        {0.7, -2, NAN, -1, 0}, {NAN, -2, 0.6, -1, 0},   {0.7, NAN, 0.6, -1, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        said script = {{T(0), A, T(100), END},
+                       .avg_logprob = cases[i].avg_logprob,
+                       .no_speech_prob = cases[i].no_speech_prob};
+        fake f = {.script = &script, .n_script = 1};
+        cara_options options;
+        cara_options_default(&options);
+        options.n_temperatures = 1;
+        options.no_speech_threshold = cases[i].no_speech_threshold;
+        options.logprob_threshold = cases[i].logprob_threshold;
+        cara_result *r = listen(&f, &options, 400);
+        assert_int_equal(r->n_segments, !cases[i].skipped);
+        assert_int_equal(r->no_speech, cases[i].skipped);
+        cara_result_free(r);
+    }
+}
+
+static void the_ladder_of_temperatures(void **state) {
+    (void)state;
+    static const struct {
+        const char *what;
+        double avg_logprob[4], compression_ratio[4], no_speech_prob;
+        double logprob_threshold, compression_ratio_threshold;
+        size_t tries;
+    } cases[] = {
+        {"good at once", {-0.5}, {1}, 0, -1, 2.4, 1},
+        {"at the thresholds is good", {-1}, {2.4}, 0, -1, 2.4, 1},
+        {"unlikely twice", {-1.1, -1.2, -0.9}, {1, 1, 1}, 0, -1, 2.4, 3},
+        {"repetitive once", {-0.1, -0.1}, {2.5, 1}, 0, -1, 2.4, 2},
+        {"never good: the last stays", {-2, -2, -2, -2}, {9, 9, 9, 9}, 0, -1, 2.4, 4},
+        {"silence needs no second try", {-2}, {1}, 0.7, -1, 2.4, 1},
+        {"repetitive silence neither", {-2}, {9}, 0.7, -1, 2.4, 1},
+        {"repetitive speech, though no_speech is high", {-0.1, -0.1}, {9, 1}, 0.7, -1, 2.4, 2},
+        {"no threshold of log-probability", {-9}, {1}, 0, NAN, 2.4, 1},
+        {"no threshold of repetition", {-0.1}, {9}, 0, -1, NAN, 1},
+        {"NaN is never below or above", {NAN}, {NAN}, 0, -1, 2.4, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        said script[4];
+        for (int k = 0; k < 4; k++)
+            script[k] = (said){{T(0), A, T(100), END},
+                               .avg_logprob = cases[i].avg_logprob[k],
+                               .compression_ratio = cases[i].compression_ratio[k],
+                               .no_speech_prob = cases[i].no_speech_prob};
+        fake f = {.script = script, .n_script = 4};
+        cara_options options;
+        cara_options_default(&options);
+        options.n_temperatures = 4;
+        options.best_of = 5;
+        options.logprob_threshold = cases[i].logprob_threshold;
+        options.compression_ratio_threshold = cases[i].compression_ratio_threshold;
+        cara_result *r = listen(&f, &options, 400);
+        print_message("%s\n", cases[i].what);
+        assert_int_equal(f.decodes, cases[i].tries);
+        assert_int_equal(f.turns, 1);
+        for (size_t k = 0; k < f.decodes; k++) {
+            assert_true(fabs(f.asked[k].temperature - 0.2 * (double)k) < 1e-12);
+            assert_int_equal(f.asked[k].candidates, k ? 5 : 1);
+        }
+        if (r->n_segments)
+            assert_true(r->segments[0].temperature == f.asked[f.decodes - 1].temperature);
+        cara_result_free(r);
+    }
+}
+
+static void previous_text_is_the_prompt(void **state) {
+    (void)state;
+    const said script[] = {{{T(0), A, T(200), T(200), B, END}, .avg_logprob = -0.1},
+                           {{T(0), B, T(200), T(200), END}, .avg_logprob = -0.1},
+                           {{T(0), C, T(200), T(200), END}, .avg_logprob = -0.1},
+                           {{T(0), A, T(100), END}, .avg_logprob = -0.1}};
+    static const struct {
+        const char *what;
+        int condition;
+        double temperature;
+        const char *initial;
+        int carry;
+        size_t n_prompt[4];
+        int32_t last[6]; /* the prompt of the last window */
+    } cases[] = {
+        {"on", 1, 0, NULL, 0, {0, 3, 6, 9}, {T(0), A, T(200), T(0), B, T(200)}},
+        {"off", 0, 0, NULL, 0, {0, 0, 0, 0}, {0}},
+        {"0.5 is still trusted", 1, 0.5, NULL, 0, {0, 3, 6, 9}, {T(0), A, T(200)}},
+        {"0.6 is not", 1, 0.6, NULL, 0, {0, 0, 0, 0}, {0}},
+        {"an initial prompt goes first",
+         1,
+         0,
+         "~",
+         0,
+         {2, 5, 8, 11},
+         {SPACE, TILDE, T(0), A, T(200)}},
+        {"and is dropped with the rest", 0, 0, "~", 0, {2, 0, 0, 0}, {0}},
+        {"unless carried", 0, 0, "~", 1, {2, 2, 2, 2}, {SPACE, TILDE}},
+        {"carried before the rest", 1, 0, "~", 1, {2, 5, 8, 11}, {SPACE, TILDE, T(0), A, T(200)}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fake f = {.script = script, .n_script = 4};
+        cara_options options;
+        cara_options_default(&options);
+        options.n_temperatures = 1;
+        options.temperature[0] = cases[i].temperature;
+        options.condition_on_previous_text = cases[i].condition;
+        options.initial_prompt = cases[i].initial;
+        options.carry_initial_prompt = cases[i].carry;
+        cara_result *r = listen(&f, &options, 800);
+        print_message("%s\n", cases[i].what);
+        assert_int_equal(f.decodes, 4);
+        for (size_t k = 0; k < 4; k++)
+            assert_int_equal(f.asked[k].n_prompt, cases[i].n_prompt[k]);
+        for (size_t k = 0; k < 6 && k < f.asked[3].n_prompt && cases[i].last[k]; k++)
+            assert_int_equal(f.asked[3].prompt[k], cases[i].last[k]);
+        assert_string_equal(r->text, "abca"); /* the initial prompt is no part of it */
+        cara_result_free(r);
+    }
+}
+
+/* tokens[ignored:][-room:] of Python, where room = 223 less the initial prompt's length. */
+static void a_long_carried_prompt_leaves_less_room(void **state) {
+    (void)state;
+    static const struct {
+        size_t initial,
+            second; /* tokens of the initial prompt, and of the second window's prompt */
+    } cases[] = {
+        {220, 223}, /* room 3: the three of the first window */
+        {222, 223}, /* room 1 */
+        {223, 226}, /* room 0: [-0:] is all of them */
+        {224, 226}, /* room -1: [1:] */
+        {230, 230}, /* room -7: none is left */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const said script[] = {{{T(0), A, T(200), T(200), B, END}, .avg_logprob = -0.1},
+                               {{T(0), C, T(100), END}, .avg_logprob = -0.1}};
+        fake f = {.script = script, .n_script = 2};
+        char prompt[512];
+        size_t at = 0;
+        for (size_t k = 0; k < cases[i].initial / 2; k++)
+            at += (size_t)snprintf(prompt + at, sizeof prompt - at, "%s~", k ? " " : "");
+        if (cases[i].initial % 2)
+            snprintf(prompt + at, sizeof prompt - at, "~");
+        cara_options options;
+        cara_options_default(&options);
+        options.initial_prompt = prompt;
+        options.carry_initial_prompt = 1;
+        cara_result *r = listen(&f, &options, 400);
+        assert_int_equal(f.asked[0].n_prompt, cases[i].initial);
+        assert_int_equal(f.asked[1].n_prompt, cases[i].second);
+        cara_result_free(r);
+    }
+}
+
+static void clips_are_heard_alone(void **state) {
+    (void)state;
+    static const struct {
+        const char *clips;
+        int64_t frames;
+        size_t n;
+        struct {
+            int64_t seek, size;
+        } turned[4];
+    } cases[] = {
+        {"0", 4500, 2, {{0, 3000}, {3000, 1500}}},
+        {"1,4", 4500, 1, {{100, 300}}},
+        {"1,4,10", 4500, 3, {{100, 300}, {1000, 3000}, {4000, 500}}},
+        {"10,12,1,2", 4500, 2, {{1000, 200}, {100, 100}}}, /* back in time, as asked */
+        {"4,1", 4500, 0, {{0, 0}}},
+        {"1,400", 500, 1, {{100, 400}}}, /* cut to the audio */
+        {"6", 500, 0, {{0, 0}}},
+        {"0", 0, 0, {{0, 0}}},
+        {"0", 1, 1, {{0, 1}}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        said script[4];
+        for (int k = 0; k < 4; k++)
+            script[k] = (said){{A, END}, .avg_logprob = -0.1};
+        fake f = {.script = script, .n_script = 4};
+        cara_options options;
+        cara_options_default(&options);
+        options.clip_timestamps = cases[i].clips;
+        cara_result *r = listen(&f, &options, cases[i].frames);
+        print_message("%s of %d frames\n", cases[i].clips, (int)cases[i].frames);
+        assert_int_equal(f.turns, cases[i].n);
+        for (size_t k = 0; k < f.turns; k++) {
+            assert_int_equal(f.turned[k].seek, cases[i].turned[k].seek);
+            assert_int_equal(f.turned[k].size, cases[i].turned[k].size);
+            assert_int_equal(r->segments[k].seek, cases[i].turned[k].seek);
+            assert_true(r->segments[k].start == (double)cases[i].turned[k].seek / 100);
+        }
+        cara_result_free(r);
+    }
+}
+
+static void stopping_keeps_what_is_finished(void **state) {
+    (void)state;
+    said script[] = {{{T(0), A, T(200), T(200), END}, .avg_logprob = -0.1},
+                     {{T(0), B, T(200), T(200), END}, .avg_logprob = -0.1},
+                     {{T(0), C, T(100), END}, .avg_logprob = -0.1}};
+    /* in the midst of a window */
+    for (size_t at = 0; at < 3; at++) {
+        script[at].cancel = 1;
+        fake f = {.script = script, .n_script = 3};
+        cara_options options;
+        cara_options_default(&options);
+        cara_result *r = listen(&f, &options, 600);
+        assert_int_equal(r->cut_short, 1);
+        assert_int_equal(r->n_segments, at);
+        static const char *const texts[] = {"", "a", "ab"};
+        assert_string_equal(r->text, texts[at]);
+        assert_int_equal(r->no_speech, at == 0);
+        assert_int_equal(strlen(f.heard), at);
+        cara_result_free(r);
+        script[at].cancel = 0;
+    }
+    /* between windows; after the last there is nothing to stop */
+    for (size_t at = 1; at <= 3; at++) {
+        fake f = {.script = script, .n_script = 3, .stop_at = at};
+        cara_options options;
+        cara_options_default(&options);
+        cara_result *r = listen(&f, &options, 600);
+        assert_int_equal(r->cut_short, at < 3);
+        assert_int_equal(r->n_segments, at);
+        cara_result_free(r);
+    }
+}
+
+static void callbacks_follow_the_windows(void **state) {
+    (void)state;
+    const said script[] = {{{T(0), A, T(200), T(200), B, T(400), T(400), END}, .avg_logprob = -0.1},
+                           {{END}, .avg_logprob = -2, .no_speech_prob = 0.9},
+                           {{T(0), C, T(2980), END}, .avg_logprob = -0.1}};
+    fake f = {.script = script, .n_script = 3};
+    cara_options options;
+    cara_options_default(&options);
+    cara_result *r = listen(&f, &options, 5000);
+    assert_string_equal(f.heard, "012");
+    assert_int_equal(f.n_progress, 3);
+    assert_int_equal(f.progress[0], 400);
+    assert_int_equal(f.progress[1], 3400);
+    assert_int_equal(f.progress[2], 5000);
+    assert_int_equal(r->n_segments, 3);
+    assert_int_equal(r->segments[2].seek, 3400);
+    assert_true(fabs(r->segments[2].end - 63.8) < 1e-9);
+    cara_result_free(r);
+}
+
+static void no_memory_is_an_error(void **state) {
+    (void)state;
+    const said script[] = {
+        {{T(0), A, T(200), T(200), B, T(400), T(400), END}, .avg_logprob = -0.1}};
+    cara_arena arena;
+    cara_arena_init(&arena, 1 << 20);
+    cara_settings settings;
+    cara_dims dims = dims_of_test(51865);
+    assert_int_equal(cara_settings_check(NULL, &dims, tokenizer, &arena, &settings, NULL), 0);
+    fake f = {.script = script, .n_script = 1};
+    cara_listener listener = {turn_to, decode, progress, &f};
+    cara_result_owner *owner = cara_result_new(32);
+    assert_non_null(owner);
+    assert_int_equal(cara_listen(&settings, 400, &listener, owner, NULL), CARA_ERR_MEMORY);
+    cara_result_free(&owner->result);
+    cara_arena_free(&arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(windows_are_cut_at_their_timestamps),
+        cmocka_unit_test(the_no_speech_rule),
+        cmocka_unit_test(the_ladder_of_temperatures),
+        cmocka_unit_test(previous_text_is_the_prompt),
+        cmocka_unit_test(a_long_carried_prompt_leaves_less_room),
+        cmocka_unit_test(clips_are_heard_alone),
+        cmocka_unit_test(stopping_keeps_what_is_finished),
+        cmocka_unit_test(callbacks_follow_the_windows),
+        cmocka_unit_test(no_memory_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, open_all, close_all);
+}
