@@ -90,19 +90,6 @@ int cara_read_file(const char *path, size_t limit, char **out, size_t *n, cara_e
     return rc;
 }
 
-static int write_all(int fd, const char *p, size_t n) {
-    while (n) {
-        ssize_t put = write(fd, p, n);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return -1;
-        p += put;
-        n -= (size_t)put;
-    }
-    return 0;
-}
-
 int cara_sync_dir(const char *path, cara_error *err) {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fsync(fd) != 0) {
@@ -115,39 +102,108 @@ int cara_sync_dir(const char *path, cara_error *err) {
     return CARA_OK;
 }
 
-int cara_write_file_atomic(const char *path, const void *bytes, size_t n, cara_error *err) {
+int cara_atomic_begin(cara_atomic_file *file, const char *path, unsigned mode, cara_error *err) {
     /* The serial keeps threads of one process apart; O_EXCL keeps everyone else out. */
     static atomic_uint serial;
     size_t size = strlen(path) + 48;
-    char *temporary = malloc(size);
-    if (!temporary)
-        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to write %s", path);
-    snprintf(temporary, size, "%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&serial, 1));
+    *file = (cara_atomic_file){.fd = -1, .path = malloc(size), .temporary = malloc(size)};
     int rc = CARA_OK;
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        rc = cara_fail_errno(err, "cannot create %s", temporary);
-        free(temporary);
-        return rc;
-    }
-    if (write_all(fd, bytes, n) != 0 || fsync(fd) != 0) {
-        rc = cara_fail_errno(err, "cannot write %s", temporary);
-        close(fd);
-    } else if (close(fd) != 0 || rename(temporary, path) != 0) {
-        rc = cara_fail_errno(err, "cannot finish %s", path);
+    if (!file->path || !file->temporary) {
+        rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to write %s", path);
+    } else {
+        memcpy(file->path, path, strlen(path) + 1);
+        snprintf(file->temporary, size, "%s.%ld-%u.tmp", path, (long)getpid(),
+                 atomic_fetch_add(&serial, 1));
+        file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
+        if (file->fd < 0)
+            rc = cara_fail_errno(err, "cannot create %s", file->temporary);
     }
     if (rc) {
-        unlink(temporary);
-        free(temporary);
-        return rc;
+        free(file->path);
+        free(file->temporary);
+        *file = (cara_atomic_file){.fd = -1};
     }
-    char *slash = strrchr(temporary, '/');
-    if (slash == temporary)
+    return rc;
+}
+
+int cara_atomic_put(cara_atomic_file *file, int64_t offset, const void *bytes, size_t n,
+                    cara_error *err) {
+    for (const char *p = bytes; n;) {
+        ssize_t put = pwrite(file->fd, p, n, (off_t)offset);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return cara_fail_errno(err, "cannot write %s", file->temporary);
+        p += put;
+        offset += put;
+        n -= (size_t)put;
+    }
+    return CARA_OK;
+}
+
+/* Gives the temporary file its name; 0, or -1 with errno. */
+static int take_name(const cara_atomic_file *file, int replace) {
+    if (!replace) {
+        if (link(file->temporary, file->path) == 0) {
+            unlink(file->temporary);
+            return 0;
+        }
+        if (errno != EPERM && errno != ENOTSUP && errno != EOPNOTSUPP && errno != ENOSYS)
+            return -1;
+        /* A file system without links: the best there is. */
+        if (access(file->path, F_OK) == 0) {
+            errno = EEXIST;
+            return -1;
+        }
+    }
+    return rename(file->temporary, file->path);
+}
+
+int cara_atomic_commit(cara_atomic_file *file, int replace, cara_error *err) {
+    int rc = CARA_OK;
+    if (fsync(file->fd) != 0)
+        rc = cara_fail_errno(err, "cannot write %s", file->temporary);
+    if (close(file->fd) != 0 && !rc)
+        rc = cara_fail_errno(err, "cannot finish %s", file->path);
+    file->fd = -1;
+    if (!rc && take_name(file, replace) != 0)
+        rc = errno == EEXIST && !replace
+                 ? cara_fail(err, CARA_ERR_CONFLICT, -1, "%s is there already", file->path)
+                 : cara_fail_errno(err, "cannot finish %s", file->path);
+    if (rc)
+        unlink(file->temporary);
+    char *slash = strrchr(file->path, '/');
+    if (slash == file->path)
         slash[1] = 0;
     else if (slash)
         *slash = 0;
-    rc = cara_sync_dir(slash ? temporary : ".", err);
-    free(temporary);
+    if (!rc)
+        rc = cara_sync_dir(slash ? file->path : ".", err);
+    free(file->path);
+    free(file->temporary);
+    *file = (cara_atomic_file){.fd = -1};
+    return rc;
+}
+
+void cara_atomic_abort(cara_atomic_file *file) {
+    if (file->fd < 0)
+        return;
+    close(file->fd);
+    unlink(file->temporary);
+    free(file->path);
+    free(file->temporary);
+    *file = (cara_atomic_file){.fd = -1};
+}
+
+int cara_write_file_atomic(const char *path, const void *bytes, size_t n, cara_error *err) {
+    cara_atomic_file file;
+    int rc = cara_atomic_begin(&file, path, 0600, err);
+    if (rc)
+        return rc;
+    rc = cara_atomic_put(&file, 0, bytes, n, err);
+    if (!rc)
+        rc = cara_atomic_commit(&file, 1, err);
+    cara_atomic_abort(&file);
     return rc;
 }
 

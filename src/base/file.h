@@ -24,6 +24,24 @@ int cara_read_file(const char *path, size_t limit, char **out, size_t *n, cara_e
  * The temporary is `<path>.<pid>-<serial>.tmp`. IO on failure, and then no temporary is left. */
 int cara_write_file_atomic(const char *path, const void *bytes, size_t n, cara_error *err);
 
+/* The same piece by piece, for files too large for memory: a temporary file that takes the name
+ * only when it is whole. */
+typedef struct cara_atomic_file {
+    int fd; /* -1 once it has ended */
+    char *path, *temporary;
+} cara_atomic_file;
+
+/* `mode` is less umask. On failure there is nothing to end. IO, NOT_FOUND, MEMORY. */
+int cara_atomic_begin(cara_atomic_file *file, const char *path, unsigned mode, cara_error *err);
+/* Writes at any offset, in any order. IO. */
+int cara_atomic_put(cara_atomic_file *file, int64_t offset, const void *bytes, size_t n,
+                    cara_error *err);
+/* fsyncs and takes the name; ends the file whatever comes of it. Without `replace`, a file that is
+ * there already is left alone: CONFLICT. IO. */
+int cara_atomic_commit(cara_atomic_file *file, int replace, cara_error *err);
+/* Removes the temporary file; nothing happens after a commit. */
+void cara_atomic_abort(cara_atomic_file *file);
+
 /* Makes one folder (mode 0700 less umask); one that is there is no error. */
 int cara_make_dir(const char *path, cara_error *err);
 
