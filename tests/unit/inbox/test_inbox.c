@@ -204,8 +204,9 @@ static void bad_envelopes_are_one_reject(void **state) {
         "{\"whatsAppWebhookEntry\":\"\"}",
         "{\"whatsAppWebhookEntry\":\"{\"}",
         "{\"Type\":\"Notification\",\"TopicArn\":\"a\"}",
-        "{\"requestPayload\":{\"requestPayload\":{\"requestPayload\":{\"requestPayload\":"
-        "{\"requestPayload\":{\"requestPayload\":{\"requestPayload\":{\"entry\":[]}}}}}}}}",
+        /* parentheses: one string in two pieces */
+        ("{\"requestPayload\":{\"requestPayload\":{\"requestPayload\":{\"requestPayload\":"
+         "{\"requestPayload\":{\"requestPayload\":{\"requestPayload\":{\"entry\":[]}}}}}}}}"),
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cara_inbox inbox;
