@@ -124,8 +124,8 @@ static int read_heads(cara_model *m, const uint8_t *h, cara_error *err) {
     return CARA_OK;
 }
 
-/* The settings for readers without a tokenizer: sound in themselves. This program computes them from
- * the vocabulary. */
+/* The settings for readers without a tokenizer: sound in themselves. This program computes them
+ * from the vocabulary. */
 static int read_settings(const cara_model *m, const uint8_t *h, cara_error *err) {
     int32_t n_vocab = m->dims.n_vocab;
     if (cara_le32(h + CARA_H_IS_MULTILINGUAL) != (n_vocab >= 51865))

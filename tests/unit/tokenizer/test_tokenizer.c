@@ -350,9 +350,8 @@ static char *edited(int at, int lines, const char *insert, size_t *n, size_t *po
     memcpy(copy, vocab_text, *position);
     for (int i = 0; i < lines; i++)
         p = strchr(p, '\n') + 1;
-    strcpy(copy + *position, insert);
-    strcat(copy, p);
-    *n = strlen(copy);
+    size_t size = vocab_n + strlen(insert) + 1 - *position;
+    *n = *position + (size_t)snprintf(copy + *position, size, "%s%s", insert, p);
     return copy;
 }
 
