@@ -46,7 +46,8 @@ opusenc --quiet --serial 5 "$w/nothing.wav" zero.ogg
 # then every eighth sample.
 rm -rf heard
 mkdir heard
-for f in *.mp3 *.m4a *.aac *.flac *.ogg *.webm *.mka video.* *.amr *.wma adpcm.wav; do
+for f in *.mp3 *.m4a *.aac *.flac {flac,vorbis,speex,speech,hybrid,celt}.ogg *.webm *.mka video.* \
+    *.amr *.wma adpcm.wav; do
     ff -i "$f" -f s16le -ac 1 -acodec pcm_s16le -ar 16000 "$w/s16" 2>/dev/null
     python3 - "$w/s16" "heard/$f.s16" <<'END'
 import array, struct, sys

@@ -78,9 +78,73 @@ static void each_format_is_heard_as_openai_whisper_hears_it(void **state) {
     assert_int_equal(bad, 0);
 }
 
+static void no_sound_track_is_said(void **state) {
+    (void)state;
+    blob b = fixture("audio/mute.mp4");
+    decoded d = decode(b.data, b.n, NULL, 64);
+    assert_int_equal(d.code, CARA_ERR_AUDIO_FORMAT);
+    assert_non_null(strstr(d.err.text, "no sound track"));
+    free(b.data);
+}
+
+/* Cut in the middle: what is there is heard, and the cut is noticed where the container tells. */
+static void cut_files_give_what_they_hold(void **state) {
+    (void)state;
+    static const struct {
+        const char *file;
+        size_t keep; /* in 16ths */
+        int tells;
+    } cases[] = {{"speech.mp3", 9, 1},     {"bare.mp3", 9, 0},   {"speech.aac", 9, 0},
+                 {"speech.flac", 9, 1},    {"speech.amr", 9, 0}, {"speech.webm", 9, 1},
+                 {"fragmented.m4a", 9, 0}, {"speech.mka", 9, 1}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char name[128];
+        snprintf(name, sizeof name, "audio/%s", cases[k].file);
+        blob b = fixture(name);
+        decoded d = decode(b.data, b.n * cases[k].keep / 16, NULL, 4096);
+        if (d.code || d.got.n < 5000 || d.got.n > 24000 || (cases[k].tells && !d.truncated))
+            fail_msg("%s: code %d, %zu samples, truncated %d, %s", cases[k].file, d.code, d.got.n,
+                     d.truncated, d.err.text);
+        free(d.got.pcm);
+        free(b.data);
+    }
+    /* An index at the end is lost with the end. */
+    blob b = fixture("audio/speech.m4a");
+    decoded d = decode(b.data, b.n / 2, NULL, 4096);
+    assert_int_equal(d.code, CARA_ERR_AUDIO_CORRUPT);
+    free(b.data);
+}
+
+static void damage_is_survived(void **state) {
+    (void)state;
+    static const char *const files[] = {"speech.mp3", "speech.m4a",  "fragmented.m4a", "speech.aac",
+                                        "speech.amr", "speech.flac", "flac.ogg",       "vorbis.ogg",
+                                        "speex.ogg",  "speech.webm", "video.mp4",      "adpcm.wav"};
+    for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
+        char name[128];
+        snprintf(name, sizeof name, "audio/%s", files[k]);
+        blob b = fixture(name);
+        for (size_t n = 0; n < b.n; n += n < 64 ? 3 : 611) {
+            decoded d = decode(b.data, n, NULL, 4096);
+            free(d.got.pcm);
+        }
+        for (size_t at = 0; at < b.n; at += at < 64 ? 5 : 911) {
+            uint8_t was = b.data[at];
+            b.data[at] ^= (uint8_t)(1 << at % 8);
+            decoded d = decode(b.data, b.n, NULL, 4096);
+            free(d.got.pcm);
+            b.data[at] = was;
+        }
+        free(b.data);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_format_is_heard_as_openai_whisper_hears_it),
+        cmocka_unit_test(no_sound_track_is_said),
+        cmocka_unit_test(cut_files_give_what_they_hold),
+        cmocka_unit_test(damage_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,9 +36,143 @@ static void voice_notes_match_openai_whisper(void **state) {
     }
 }
 
+/* Where page `index` starts, or the end. */
+static size_t page_at(const blob *b, int index) {
+    size_t at = 0;
+    while (index-- > 0 && at + 27 <= b->n) {
+        size_t size = 27 + (size_t)b->data[at + 26];
+        for (int i = 0; i < b->data[at + 26]; i++)
+            size += b->data[at + 27 + (size_t)i];
+        at += size;
+    }
+    return at;
+}
+
+/* Ogg's checksum, so that a test's own change of a page is believed. */
+static void seal(blob *b, size_t at, size_t size) {
+    uint32_t crc = 0;
+    memset(b->data + at + 22, 0, 4);
+    for (size_t i = 0; i < size; i++) {
+        crc ^= (uint32_t)b->data[at + i] << 24;
+        for (int k = 0; k < 8; k++)
+            crc = crc << 1 ^ (crc & 0x80000000U ? 0x04c11db7U : 0);
+    }
+    for (int k = 0; k < 4; k++)
+        b->data[at + 22 + (size_t)k] = (uint8_t)(crc >> 8 * k);
+}
+
+static void chained_streams_are_read_through(void **state) {
+    (void)state;
+    blob one = fixture("audio/speech.ogg"), three = fixture("audio/chained.ogg");
+    decoded a = decode(one.data, one.n, NULL, 4096), b = decode(three.data, three.n, NULL, 4096);
+    assert_int_equal(b.code, CARA_OK);
+    assert_int_equal(b.truncated, 0);
+    assert_int_equal(a.got.n, 29227);
+    assert_int_equal(b.got.n, 3 * 29227); /* mono, stereo, mono */
+    assert_memory_equal(a.got.pcm, b.got.pcm, (a.got.n - 16) * sizeof(float));
+    /* The third starts within a sample of where the first two end. */
+    assert_true(worst(a.got.pcm + 16, b.got.pcm + 2 * 29227 + 16, 29227 - 32) < 0.02);
+    free(a.got.pcm);
+    free(b.got.pcm);
+    free(one.data);
+    free(three.data);
+}
+
+static void a_recording_of_nothing_is_no_error(void **state) {
+    (void)state;
+    blob b = fixture("audio/zero.ogg");
+    decoded d = decode(b.data, b.n, NULL, 64);
+    assert_int_equal(d.code, CARA_OK);
+    assert_int_equal(d.got.n, 0);
+    assert_int_equal(d.truncated, 0);
+    free(d.got.pcm);
+    free(b.data);
+}
+
+static void streams_without_sound_are_errors(void **state) {
+    (void)state;
+    blob b = fixture("audio/speech.ogg");
+    decoded d = decode(b.data, page_at(&b, 2), NULL, 64); /* both headers and no more */
+    assert_int_equal(d.code, CARA_ERR_AUDIO_CORRUPT);
+    assert_int_equal(d.opened, 0);
+    assert_non_null(strstr(d.err.text, "cut short"));
+    d = decode(b.data, page_at(&b, 1), NULL, 64);
+    assert_int_equal(d.code, CARA_ERR_AUDIO_CORRUPT);
+    b.data[page_at(&b, 0) + 28 + 8] = 0xF0; /* a version from the future */
+    seal(&b, 0, page_at(&b, 1));
+    d = decode(b.data, b.n, NULL, 64);
+    assert_int_equal(d.code, CARA_ERR_AUDIO_CORRUPT);
+    assert_non_null(strstr(d.err.text, "version"));
+    free(b.data);
+}
+
+static void every_prefix_gives_what_it_holds(void **state) {
+    (void)state;
+    blob b = fixture("audio/speech.ogg");
+    decoded whole = decode(b.data, b.n, NULL, 4096);
+    size_t sound = page_at(&b, 3); /* two headers, one page of sound */
+    size_t before = 0;
+    for (size_t n = 0; n < b.n; n += n < sound + 64 ? 1 : 37) {
+        decoded d = decode(b.data, n, NULL, 4096);
+        if (n < 36)
+            assert_int_equal(d.code, CARA_ERR_AUDIO_FORMAT);
+        else if (n < sound)
+            assert_int_equal(d.code, CARA_ERR_AUDIO_CORRUPT);
+        else {
+            assert_int_equal(d.code, CARA_OK);
+            assert_int_equal(d.truncated, 1);
+            assert_true(d.got.n >= before && d.got.n < whole.got.n);
+            before = d.got.n;
+            assert_memory_equal(d.got.pcm, whole.got.pcm, (d.got.n - 16) * sizeof(float));
+        }
+        free(d.got.pcm);
+    }
+    assert_true(before > 10000);
+    free(whole.got.pcm);
+    free(b.data);
+}
+
+/* With the checksum as it was (the page is dropped) and mended (the damage reaches the decoder). */
+static void flipped_bits_are_survived(void **state) {
+    (void)state;
+    blob b = fixture("audio/speech.ogg");
+    size_t pages[8];
+    int n_pages = 0;
+    while (n_pages < 8 && (n_pages == 0 || pages[n_pages - 1] < b.n)) {
+        pages[n_pages] = page_at(&b, n_pages);
+        n_pages++;
+    }
+    for (size_t at = 0; at < b.n; at += at < 200 ? 1 : 53) {
+        int page = 0;
+        while (page + 2 < n_pages && pages[page + 1] <= at)
+            page++;
+        uint8_t was = b.data[at], crc[4];
+        memcpy(crc, b.data + pages[page] + 22, 4);
+        b.data[at] ^= (uint8_t)(1 << at % 8);
+        for (int mended = 0; mended < 2; mended++) {
+            if (mended)
+                seal(&b, pages[page], pages[page + 1] - pages[page]);
+            decoded d = decode(b.data, b.n, NULL, 4096);
+            free(d.got.pcm);
+        }
+        memcpy(b.data + pages[page] + 22, crc, 4);
+        b.data[at] = was;
+    }
+    decoded d = decode(b.data, b.n, NULL, 4096);
+    assert_int_equal(d.code, CARA_OK);
+    assert_int_equal(d.got.n, 29227);
+    free(d.got.pcm);
+    free(b.data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(voice_notes_match_openai_whisper),
+        cmocka_unit_test(chained_streams_are_read_through),
+        cmocka_unit_test(a_recording_of_nothing_is_no_error),
+        cmocka_unit_test(streams_without_sound_are_errors),
+        cmocka_unit_test(every_prefix_gives_what_it_holds),
+        cmocka_unit_test(flipped_bits_are_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,7 +216,8 @@ static void memory_does_not_grow_with_length(void **state) {
     int64_t total = 0, got, heap = 0;
     while ((got = source.read(source.ctx, block, 16000, &err)) > 0) {
         total += got;
-        /* The break and anonymous pages, not the mapped file: what we could leak or hoard. */
+        /* Anonymous pages, not the mapped file. Held as samples, this would be 107 MB; a
+         * sanitizer's shadow of the file is 10. */
         if (total == 16000 * 60 || total == 16000 * 1740) {
             FILE *f = fopen("/proc/self/status", "r");
             char line[256];
@@ -225,7 +226,7 @@ static void memory_does_not_grow_with_length(void **state) {
                 if (!strncmp(line, "RssAnon:", 8)) {
                     int64_t now = strtoll(line + 8, NULL, 10);
                     if (heap)
-                        assert_true(now - heap < 512);
+                        assert_true(now - heap < 16 * 1024);
                     heap = now;
                 }
             fclose(f);

@@ -5,10 +5,13 @@
 #define TAU 6.283185307179586
 
 static void put(blob *b, uint64_t v, int bytes) {
-    b->data = realloc(b->data, b->n + 8);
-    assert_non_null(b->data);
-    for (int i = 0; i < bytes; i++)
+    for (int i = 0; i < bytes; i++) {
+        if ((b->n & (b->n - 1)) == 0) { /* full: the room is the next power of two */
+            b->data = realloc(b->data, b->n ? 2 * b->n : 1);
+            assert_non_null(b->data);
+        }
         b->data[b->n++] = (uint8_t)(v >> (8 * i));
+    }
 }
 
 static void put_id(blob *b, const char *id) {
