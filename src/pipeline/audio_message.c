@@ -205,6 +205,9 @@ static void listen(job *j) {
                        j->err);
     if (rc == CARA_ERR_MEMORY || rc == CARA_ERR_CANCELLED) {
         wait_for_retry(j, CARA_STAGE_AUDIO);
+    } else if (rc == CARA_ERR_USAGE || rc == CARA_ERR_CPU) {
+        wait_for_retry(j,
+                       CARA_STAGE_MODEL); /* options that this model cannot serve: not the audio */
     } else if (rc) {
         fail(j, CARA_STAGE_AUDIO, cara_code_name(j->err->code));
     } else if (result->cut_short && result->n_segments == 0) {

@@ -33,9 +33,10 @@ static void check_message(const cara_inbox_message *m) {
     cara_buf_free(&json);
     const json_t *audio = json_object_get(m->message, "audio");
     const char *media_id = cara_json_text(audio, "id");
-    char ext[CARA_MEDIA_EXT];
+    char ext[CARA_MEDIA_EXT], media_key[CARA_KEY_SIZE];
     cara_media_ext_of_mime(cara_json_text(audio, "mime_type"), ext);
-    if (media_id && !cara_key_media(key, media_id, ext, key) && !cara_store_key_is_valid(key))
+    if (media_id && !cara_key_media(key, media_id, ext, media_key) &&
+        !cara_store_key_is_valid(media_key))
         abort();
 }
 

@@ -2,9 +2,12 @@
 
 #include "base/buf.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define SENDER "2025-10-15/525550100150-"
 #define TEXT1 SENDER "01-10-12-u5zQ3HfPHZ0.json"
@@ -222,8 +225,8 @@ static void audio_trouble_is_recorded(void **state) {
     fixture *f = *state;
     char path[128];
     fixture_media(f, "42.ogg", "other", 5);
-    snprintf(path, sizeof path, "mkdir %s/folder.ogg", f->media_path);
-    assert_int_equal(system(path), 0);
+    snprintf(path, sizeof path, "%s/folder.ogg", f->media_path);
+    assert_int_equal(mkdir(path, 0700), 0);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char message[512];
         snprintf(message, sizeof message,
@@ -244,8 +247,7 @@ static void audio_trouble_is_recorded(void **state) {
     }
     assert_int_equal(fixture_count(f, 'm'), 1);
     assert_int_equal(fixture_count(f, 'r'), sizeof cases / sizeof *cases);
-    snprintf(path, sizeof path, "rmdir %s/folder.ogg", f->media_path);
-    assert_int_equal(system(path), 0);
+    assert_int_equal(rmdir(path), 0);
 }
 
 static void digests_that_nobody_can_read_stop_nothing(void **state) {
@@ -274,6 +276,7 @@ static void retries_cure_what_they_can(void **state) {
         {CARA_ERR_NOT_FOUND, 0, 0, CARA_OUTCOME_RETRY, CARA_STAGE_MODEL, "not_found", 1},
         {CARA_ERR_MODEL_CORRUPT, 0, 0, CARA_OUTCOME_RETRY, CARA_STAGE_MODEL, "model_corrupt", 1},
         {0, CARA_ERR_MEMORY, 0, CARA_OUTCOME_RETRY, CARA_STAGE_AUDIO, "memory", 1},
+        {0, CARA_ERR_USAGE, 0, CARA_OUTCOME_RETRY, CARA_STAGE_MODEL, "usage", 1},
         {0, CARA_ERR_CANCELLED, 0, CARA_OUTCOME_RETRY, CARA_STAGE_AUDIO, "pending", 1},
         {0, CARA_ERR_AUDIO_MODULE, 0, CARA_OUTCOME_FAILED, CARA_STAGE_AUDIO, "audio_module", 1},
         {0, CARA_ERR_INTERNAL, 0, CARA_OUTCOME_FAILED, CARA_STAGE_AUDIO, "internal", 1},
@@ -426,19 +429,20 @@ static void damaged_and_foreign_records(void **state) {
 static void a_broken_store_asks_for_a_retry(void **state) {
     fixture *f = *state;
     put_audios(f);
-    char command[256];
-    snprintf(command, sizeof command, "touch %s/2025-10-15 %s/quarantine", f->store_path,
-             f->store_path);
-    assert_int_equal(system(command), 0);
+    /* Files where folders should be. */
+    char paths[2][128];
+    snprintf(paths[0], sizeof paths[0], "%s/2025-10-15", f->store_path);
+    snprintf(paths[1], sizeof paths[1], "%s/quarantine", f->store_path);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(close(open(paths[i], O_WRONLY | O_CREAT, 0600)), 0);
     fixture_event(f, "06-batch-multi-message");
     assert_int_equal(f->summary.by_outcome[CARA_OUTCOME_RETRY], 5);
     assert_int_equal(f->last_stage, CARA_STAGE_STORE);
     fixture_event(f, "22-bad-message-not-json");
     assert_int_equal(f->last_outcome, CARA_OUTCOME_RETRY);
     assert_int_equal(f->last_stage, CARA_STAGE_STORE);
-    snprintf(command, sizeof command, "rm %s/2025-10-15 %s/quarantine", f->store_path,
-             f->store_path);
-    assert_int_equal(system(command), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(unlink(paths[i]), 0);
     fixture_event(f, "06-batch-multi-message");
     assert_int_equal(f->summary.by_outcome[CARA_OUTCOME_DONE], 5);
 }
@@ -490,19 +494,19 @@ static void messages_without_id_are_told_apart_by_their_bytes(void **state) {
     assert_int_equal(fixture_count(f, 'q'), 2);
 }
 
-static void a_thousand_messages(void **state) {
+static void many_messages_of_one_second(void **state) {
     fixture *f = *state;
     cara_buf text;
     cara_buf_init(&text, 1 << 20);
     cara_buf_str(&text, "{\"changes\":[{\"value\":{\"messages\":[");
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 400; i++)
         cara_buf_printf(&text, "%s{\"id\":\"m%d\",\"from\":\"1\",\"timestamp\":\"1760490612\"}",
-                        i ? "," : "", i % 900);
+                        i ? "," : "", i % 350);
     cara_buf_str(&text, "]}}]}");
     assert_false(text.failed);
     fixture_text(f, text.data);
-    assert_int_equal(fixture_count(f, 'r'), 900); /* all of one second, none lost to another */
-    assert_int_equal(f->summary.by_outcome[CARA_OUTCOME_ALREADY], 100);
+    assert_int_equal(fixture_count(f, 'r'), 350); /* all of one second, none lost to another */
+    assert_int_equal(f->summary.by_outcome[CARA_OUTCOME_ALREADY], 50);
     cara_buf_free(&text);
 }
 
@@ -524,7 +528,7 @@ int main(void) {
         WITH_STORE(a_broken_store_asks_for_a_retry),
         WITH_STORE(hostile_messages),
         WITH_STORE(messages_without_id_are_told_apart_by_their_bytes),
-        WITH_STORE(a_thousand_messages),
+        WITH_STORE(many_messages_of_one_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,7 @@ static void check_all_there(fixture *f) {
 static void killed_at_any_moment(void **state) {
     unsigned seed = 2025;
     int unfinished = 0;
-    for (int round = 0; round < 60; round++) {
+    for (int round = 0; round < 40; round++) {
         void *own = NULL;
         assert_int_equal(fixture_setup(&own), 0);
         fixture *f = own;
@@ -64,7 +64,7 @@ static void killed_at_any_moment(void **state) {
         assert_true(f->n_transcribed <= 1);
         assert_int_equal(fixture_teardown(&own), 0);
     }
-    print_message("%d of 180 were killed before their end\n", unfinished);
+    print_message("%d of 120 were killed before their end\n", unfinished);
     assert_true(unfinished > 20);
 }
 
