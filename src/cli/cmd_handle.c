@@ -27,7 +27,7 @@ static const cara_cli_option options[] = {
     [TIMEZONE] = {"timezone", 0, "NAME",
                   "whose days and hours name the records, such as America/Mazatlan;\n"
                   "without it $TZ, else UTC. A store should keep to one"},
-    [THREADS] = {"threads", 't', "N", "threads to use; without it, all that there are"},
+    [THREADS] = {"threads", 't', "N", "threads to use; 0, the default, is all that there are"},
     [AGAIN] = {"again", 0, NULL,
                "also try audio again that could not be read before (trouble that may\n"
                "pass, such as a missing file, is tried again in any case)"},
@@ -302,7 +302,7 @@ int cara_cmd_handle(int argc, char **argv) {
             f.timezone = args.value;
             break;
         case THREADS:
-            if (cara_cli_int(&args, 1, CARA_LIMIT_THREADS, NULL, &f.threads))
+            if (cara_cli_int(&args, 0, CARA_LIMIT_THREADS, NULL, &f.threads))
                 return CARA_EXIT_USAGE;
             break;
         case AGAIN:
