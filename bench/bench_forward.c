@@ -3,8 +3,9 @@
  *     build/bench/bench_forward [SHAPE [THREADS [LEVEL [RUNS]]]]     SHAPE: tiny base small medium
  *
  * Prints the medians of RUNS: milliseconds a window for the encoder (with the cross-attention keys
- * and values, which are part of it) and a token for the decoder, after a prompt of 4 tokens. "CPU" is the
- * processor time of all threads for the encoder, which says more where the machine is shared. */
+ * and values, which are part of it) and a token for the decoder, after a prompt of 4 tokens. "CPU"
+ * is the processor time of all threads for the encoder, which says more where the machine is
+ * shared. */
 #include "base/clock.h"
 #include "kernels/kernels.h"
 #include "model/model.h"
@@ -46,7 +47,8 @@ static void fill(cara_slot *slot, cara_arena *arena) {
     }
     size_t fan_in = n / (size_t)slot->shape[0];
     int exponent = 14 - (int)(log2((double)fan_in) / 2);
-    int is_norm = strstr(slot->name, "ln") != NULL, is_weight = strstr(slot->name, "weight") != NULL;
+    int is_norm = strstr(slot->name, "ln") != NULL,
+        is_weight = strstr(slot->name, "weight") != NULL;
     for (size_t i = 0; i < n; i++) {
         uint32_t r = any();
         data[i] = (uint16_t)((r & 0x8000u) | (uint32_t)exponent << 10 | (r & 0x3ffu));
@@ -93,8 +95,8 @@ int main(int argc, char **argv) {
     if (!model)
         return 1;
     cara_arena_init(&model->arena, SIZE_MAX / 2);
-    model->dims = (cara_dims){80,  1500, shapes[at].state, shapes[at].head, shapes[at].layer, 51865,
-                              448, shapes[at].state,       shapes[at].head, shapes[at].layer};
+    model->dims = (cara_dims){80,    1500, shapes[at].state, shapes[at].head, shapes[at].layer,
+                              51865, 448,  shapes[at].state, shapes[at].head, shapes[at].layer};
     must(cara_slots_make(model, &err), &err);
     for (size_t i = 0; i < model->n_slots; i++)
         fill(&model->slots[i], &model->arena);
@@ -142,11 +144,12 @@ int main(int argc, char **argv) {
         one[r] = (t4 - t3) / TOKENS;
         five[r] = (t6 - t5) / TOKENS;
     }
-    printf("%s %s %d threads: encode %.1f ms (CPU %.1f; of it cross keys and values %.1f), prompt of 4 %.1f "
+    printf("%s %s %d threads: encode %.1f ms (CPU %.1f; of it cross keys and values %.1f), prompt "
+           "of 4 %.1f "
            "ms, decode %.2f ms a token, %.2f ms for five candidates\n",
-           shape, cara_cpu_level_name(level), threads, 1e3 * median(encode, runs), 1e3 * median(cpu, runs),
-           1e3 * median(cross, runs), 1e3 * median(prompt, runs), 1e3 * median(one, runs),
-           1e3 * median(five, runs));
+           shape, cara_cpu_level_name(level), threads, 1e3 * median(encode, runs),
+           1e3 * median(cpu, runs), 1e3 * median(cross, runs), 1e3 * median(prompt, runs),
+           1e3 * median(one, runs), 1e3 * median(five, runs));
     free(mel);
     free(states);
     free(logits);
