@@ -25,16 +25,17 @@ typedef struct cara_dims {
     int32_t n_text_layer;
 } cara_dims;
 
-/* Opens a `.cara` (mapped in place) or OpenAI's `.pt` (read once into memory); told by the bytes.
- * `vocab_path`: a tiktoken rank file for models that carry no vocabulary, or NULL to look for a
- * `*.tiktoken` beside the model. On failure *out is NULL.
+/* Opens a `.cara` or OpenAI's `.pt`, told by the bytes. The file is mapped and must stay as it is
+ * while the model is open. `vocab_path`: a tiktoken rank file, used before any other; NULL for the
+ * one inside the model or, for `.pt`, a `*.tiktoken` beside it. On failure *out is NULL.
  * Errors: NOT_FOUND, IO, MEMORY, MODEL_FORMAT, MODEL_CORRUPT, MODEL_SHAPE, VOCAB. */
 CARA_API CARA_MUST_USE int cara_model_open(const char *path, const char *vocab_path,
                                            cara_model **out, cara_error *err);
 
 CARA_API const cara_dims *cara_model_dims(const cara_model *model);
 
-/* "tiny", "small", "large-v3", ... where the dims are those of a published model, else "custom". */
+/* "tiny", "small", "large-v3", ... where the dims are those of a published model, else "custom"; or
+ * the name that a `.cara` was given when it was written. Never NULL. */
 CARA_API const char *cara_model_name(const cara_model *model);
 
 /* 1 with language tokens, 0 for English-only models (whisper/model.py: is_multilingual). */

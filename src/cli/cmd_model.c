@@ -123,11 +123,12 @@ static void print_text(const cara_model *model, const char *path, const cara_err
     printf("weights          %.1f million in %zu tensors, %s, %.1f MB\n",
            (double)s.parameters / 1e6, model->n_slots, s.types, (double)s.bytes / 1e6);
     printf("mel bins         %d\n", (int)d->n_mels);
-    printf("encoder          %d layers, width %d, %d heads, %d positions\n", (int)d->n_audio_layer,
-           (int)d->n_audio_state, (int)d->n_audio_head, (int)d->n_audio_ctx);
-    printf("decoder          %d layers, width %d, %d heads, %d positions, %d tokens\n",
-           (int)d->n_text_layer, (int)d->n_text_state, (int)d->n_text_head, (int)d->n_text_ctx,
-           (int)d->n_vocab);
+    printf("encoder          %d layers, width %d, %d head%s, %d positions\n", (int)d->n_audio_layer,
+           (int)d->n_audio_state, (int)d->n_audio_head, d->n_audio_head == 1 ? "" : "s",
+           (int)d->n_audio_ctx);
+    printf("decoder          %d layers, width %d, %d head%s, %d positions, %d tokens\n",
+           (int)d->n_text_layer, (int)d->n_text_state, (int)d->n_text_head,
+           d->n_text_head == 1 ? "" : "s", (int)d->n_text_ctx, (int)d->n_vocab);
     if (!model->tokenizer)
         printf("vocabulary       none: %s\n", no_vocab->text);
     else

@@ -149,6 +149,41 @@ static void files_are_written_whole_or_not_at_all(void **state) {
     assert_int_equal(rmdir(dir), 0); /* fails where a temporary was left behind */
 }
 
+static void files_are_written_piece_by_piece(void **state) {
+    (void)state;
+    char dir[] = "/tmp/caracola-base-XXXXXX", path[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/a.bin", dir);
+    cara_error err;
+    cara_atomic_file file;
+    assert_int_equal(cara_atomic_begin(&file, path, 0644, &err), CARA_OK);
+    assert_int_equal(cara_atomic_put(&file, 3, "def", 3, &err), CARA_OK);
+    assert_int_equal(cara_atomic_put(&file, 0, "abc", 3, &err), CARA_OK);
+    assert_int_not_equal(access(path, F_OK), 0); /* not before it is whole */
+    assert_int_equal(cara_atomic_commit(&file, 0, &err), CARA_OK);
+    cara_atomic_abort(&file); /* harmless now */
+    char *data;
+    size_t n;
+    assert_int_equal(cara_read_file(path, 100, &data, &n, &err), CARA_OK);
+    assert_string_equal(data, "abcdef");
+    free(data);
+    /* A file that is there stays, unless it may be replaced. */
+    for (int replace = 0; replace <= 1; replace++) {
+        assert_int_equal(cara_atomic_begin(&file, path, 0644, &err), CARA_OK);
+        assert_int_equal(cara_atomic_put(&file, 0, "new", 3, &err), CARA_OK);
+        assert_int_equal(cara_atomic_commit(&file, replace, &err),
+                         replace ? CARA_OK : CARA_ERR_CONFLICT);
+        assert_int_equal(cara_read_file(path, 100, &data, &n, &err), CARA_OK);
+        assert_string_equal(data, replace ? "new" : "abcdef");
+        free(data);
+    }
+    assert_int_equal(cara_atomic_begin(&file, path, 0644, &err), CARA_OK);
+    cara_atomic_abort(&file);
+    assert_int_equal(cara_atomic_begin(&file, "/nowhere/x", 0644, &err), CARA_ERR_NOT_FOUND);
+    unlink(path);
+    assert_int_equal(rmdir(dir), 0); /* fails where a temporary was left behind */
+}
+
 typedef struct tally {
     atomic_int count[1000];
     atomic_int bad_thread;
@@ -191,6 +226,7 @@ int main(void) {
         cmocka_unit_test(utf8_encodes_what_it_decodes),
         cmocka_unit_test(errors_are_one_line_and_prefixed),
         cmocka_unit_test(files_are_written_whole_or_not_at_all),
+        cmocka_unit_test(files_are_written_piece_by_piece),
         cmocka_unit_test(pool_runs_every_task_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
