@@ -1,0 +1,23 @@
+/* What the AWS client needs from the world around it, so that tests can put another one there. */
+#ifndef AWS_OUTSIDE_H
+#define AWS_OUTSIDE_H
+
+#include <stdint.h>
+
+typedef struct cara_outside {
+    const char *(*env)(void *ctx, const char *name); /* NULL where unset */
+    int64_t (*now_ms)(void *ctx);                    /* wall clock since 1970 UTC */
+    double (*random)(void *ctx);                     /* in [0, 1) */
+    void (*sleep)(void *ctx, double seconds);
+    void *ctx;
+} cara_outside;
+
+/* The real one. */
+cara_outside cara_outside_real(void);
+
+/* env(), with an empty value taken for none. */
+const char *cara_outside_env(const cara_outside *outside, const char *name);
+/* 1 where the variable is "true" in any case. */
+int cara_outside_flag(const cara_outside *outside, const char *name);
+
+#endif
