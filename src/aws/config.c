@@ -10,8 +10,9 @@
 #include <strings.h>
 
 #define FILE_LIMIT CARA_MIB
-#define ARENA_LIMIT (256 * CARA_MIB) /* an entry costs a few cache lines, however short its line   \
-                                      */
+#define ARENA_LIMIT                                                                                \
+    (256 * CARA_MIB) /* an entry costs a few cache lines, however short its line                   \
+                      */
 
 const cara_aws_service cara_service_s3 = {"S3", "s3", "s3", "S3", "s3", 1};
 const cara_aws_service cara_service_social = {"End User Messaging Social", "social-messaging",

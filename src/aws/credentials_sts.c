@@ -5,6 +5,7 @@
 #include "aws/fault.h"
 #include "aws/sigv4.h"
 #include "aws/xml.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "net/url.h"
@@ -181,7 +182,8 @@ int cara_credentials_assume_role(const cara_credentials_search *search,
             rc = cara_fail(err, again ? CARA_ERR_NETWORK : CARA_ERR_DENIED, -1,
                            "STS gave no credentials for role %.128s: %s", role->role_arn, why);
         }
-        if (!rc || !again || attempt == 2)
+        if (!rc || !again || attempt == 2 ||
+            (search->deadline > 0 && cara_clock_monotonic() + 2 > search->deadline))
             break;
         rc = CARA_OK;
     }

@@ -137,7 +137,8 @@ int cara_aws_fault_is_transient(const cara_aws_fault *fault) {
                                        /* S3: another write to that key is under way */
                                        "ConditionalRequestConflict", "OperationAborted"};
     return fault->status == 500 || fault->status == 502 || fault->status == 503 ||
-           fault->status == 504 || fault->status == 408 || IS_ONE_OF(fault->type, list);
+           fault->status == 504 || fault->status == 408 ||
+           (fault->status == 409 && !fault->type[0]) || IS_ONE_OF(fault->type, list);
 }
 
 int cara_aws_fault_is_expired_token(const cara_aws_fault *fault) {

@@ -70,7 +70,7 @@ static void XMLCALL on_text(void *cookie, const XML_Char *text, int n) {
     if ((size_t)n > r->text.limit - r->text.len)
         stop(r, CARA_ERR_NETWORK, "one text is too long");
     else if (cara_buf_add(&r->text, text, (size_t)n))
-        stop(r, CARA_ERR_MEMORY, NULL);
+        stop(r, CARA_ERR_MEMORY, "no memory");
 }
 
 static void XMLCALL on_doctype(void *cookie, const XML_Char *name, const XML_Char *system,
@@ -98,10 +98,9 @@ int cara_xml_parse(const char *xml, size_t n, const cara_xml_handler *handler, c
         rc = code == XML_ERROR_NO_MEMORY ? CARA_ERR_MEMORY : CARA_ERR_NETWORK;
         r.why = XML_ErrorString(code);
     }
-    if (rc == CARA_ERR_MEMORY && (r.why || r.rc))
-        cara_fail(err, rc, -1, "no memory to read an XML answer");
-    else if (rc && r.why)
-        cara_fail(err, rc, XML_GetCurrentByteIndex(r.parser), "an XML answer is damaged: %s",
+    /* What the handler stopped with has the handler's words. */
+    if (rc && r.why)
+        cara_fail(err, rc, XML_GetCurrentByteIndex(r.parser), "an XML answer cannot be read: %s",
                   r.why);
     XML_ParserFree(r.parser);
     cara_buf_free(&r.text);

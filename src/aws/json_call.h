@@ -1,0 +1,19 @@
+/* Calls of the services that speak JSON. */
+#ifndef AWS_JSON_CALL_H
+#define AWS_JSON_CALL_H
+
+#include "aws/client.h"
+
+#include <jansson.h>
+
+/* Sends `request` (may be NULL: no body; the reference is taken over in any case) by `call`, whose
+ * body and check are set here, and reads the answer into *answer, which the caller gives back with
+ * json_decref(); an empty answer is an empty object. As cara_aws_do(); an answer that is no JSON
+ * object is NETWORK after the usual attempts. */
+int cara_aws_json(cara_aws *aws, cara_aws_call call, json_t *request, json_t **answer,
+                  cara_error *err);
+
+/* A string member, or "" where it is missing or no string. */
+const char *cara_json_text(const json_t *object, const char *name);
+
+#endif
