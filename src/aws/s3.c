@@ -69,6 +69,7 @@ static void describe(const cara_http_response *response, cara_s3_object *object)
     object->size = number_of(cara_http_header_of(response, "content-length"));
     copy_header(response, "etag", object->etag, sizeof object->etag);
     copy_header(response, "content-type", object->content_type, sizeof object->content_type);
+    copy_header(response, "x-amz-meta-caracola", object->note, sizeof object->note);
 }
 
 int cara_s3_put(cara_aws *aws, const char *bucket, const char *key, const void *bytes, size_t n,
@@ -76,7 +77,7 @@ int cara_s3_put(cara_aws *aws, const char *bucket, const char *key, const void *
     static const cara_s3_put_options none;
     if (!options)
         options = &none;
-    cara_http_header headers[5];
+    cara_http_header headers[6];
     size_t count = 0;
     headers[count++] = (cara_http_header){
         "Content-Type", options->content_type ? options->content_type : "application/octet-stream"};
@@ -89,6 +90,8 @@ int cara_s3_put(cara_aws *aws, const char *bucket, const char *key, const void *
     if (options->sse_kms_key_id)
         headers[count++] = (cara_http_header){"x-amz-server-side-encryption-aws-kms-key-id",
                                               options->sse_kms_key_id};
+    if (options->note)
+        headers[count++] = (cara_http_header){"x-amz-meta-caracola", options->note};
     cara_buf path;
     cara_http_response response = {0};
     int rc = object_path(bucket, key, &path, err);

@@ -1,4 +1,4 @@
-/* Keeping and finding records: one interface, a folder behind it (S3 comes with the cloud rooms).
+/* Keeping and finding records: one interface, a folder or an S3 bucket behind it.
  * Keys look like "2025-10-15/5215512345678-01-10-13-abcdefghijk.json". */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -18,6 +18,24 @@ int cara_store_key_is_valid(const char *key);
 
 /* A folder, made where it is missing (its parent must be there). IO. On failure *out is NULL. */
 int cara_store_open_folder(const char *path, cara_store **out, cara_error *err);
+
+/* A bucket, or the part of one below a prefix: "s3://bucket" or "s3://bucket/prefix". Both strings
+ * and `aws` are borrowed as long as the store is open; like `aws`, it is for one thread at a time.
+ * A claim is a lease of `lease_s` seconds, since S3 cannot know when a process dies: it ends with
+ * cara_store_claim_put(), with the release, or when its time is up. USAGE. */
+struct cara_aws;
+typedef struct cara_store_s3_options {
+    double lease_s;             /* 0: 900, the longest that a Lambda function runs */
+    const char *sse;            /* x-amz-server-side-encryption; NULL: the bucket's own setting */
+    const char *sse_kms_key_id; /* NULL: the default key */
+} cara_store_s3_options;
+int cara_store_open_s3(const char *url, struct cara_aws *aws, const cara_store_s3_options *options,
+                       cara_store **out, cara_error *err);
+/* For claims from now on: as long as this process is sure to be gone after it. */
+void cara_store_s3_set_lease(cara_store *store, double lease_s);
+/* Where records are: the bucket, and the prefix with a slash at its end, or "". */
+void cara_store_s3_place(const cara_store *store, const char **bucket, const char **prefix);
+
 void cara_store_close(cara_store *store);
 
 /* Atomic and durable: a reader, and whoever comes after a crash, sees all of it or nothing. With

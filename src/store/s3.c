@@ -1,0 +1,291 @@
+/* A bucket as a store.
+ *
+ * S3 offers what this needs: a PUT is atomic and durable, If-None-Match: * lets one of several
+ * writers win, and If-Match replaces only what one has seen.
+ *
+ * A claim is a lease, and it is kept in the object itself, so that nothing is left lying about when
+ * a process dies. Who takes it writes the object again, on the condition that it is still the one
+ * that was read, with the time at which the lease ends in its metadata, and with white space of its
+ * own at the end of the bytes: the objects that are claimed are JSON, where that means nothing, but
+ * it gives the object an ETag that nobody else can have (ETags follow the bytes, not the metadata).
+ *
+ * A write whose answer was lost is repeated by the client, and then meets its own effect as a
+ * conflict. So a conflict is looked into before it is believed. */
+#include "store/backend.h"
+
+#include "aws/s3.h"
+#include "base/limits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PREFIX_MAX (CARA_S3_KEY_MAX - CARA_STORE_KEY_MAX - 1)
+#define LEASE_DEFAULT_S 900.0
+#define MARK 48 /* blanks, each a bit */
+
+typedef struct s3_store {
+    cara_store base;
+    cara_aws *aws;
+    cara_store_s3_options options;
+    char bucket[64];
+    char prefix[PREFIX_MAX + 2];
+} s3_store;
+
+typedef struct s3_claim {
+    cara_store_claim base;
+    char key[CARA_S3_KEY_MAX + 1];
+    char etag[128];
+    char *bytes; /* as they were before we took the claim */
+    size_t n;
+    int done; /* nothing of the lease is left in the object */
+} s3_claim;
+
+/* Whoever calls can only come back later, whatever S3's reason was. */
+static int store_code(int rc, cara_error *err) {
+    if (rc == CARA_ERR_NETWORK || rc == CARA_ERR_DENIED || rc == CARA_ERR_INTERNAL ||
+        rc == CARA_ERR_IO) {
+        if (err)
+            err->code = CARA_ERR_STORE;
+        return CARA_ERR_STORE;
+    }
+    return rc;
+}
+
+static int no_memory(cara_error *err) {
+    return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a call to the store");
+}
+
+static void full_key(const s3_store *s, const char *key, char out[CARA_S3_KEY_MAX + 1]) {
+    snprintf(out, CARA_S3_KEY_MAX + 1, "%s%s", s->prefix, key);
+}
+
+/* So that a browser plays or shows what it downloads. */
+static const char *type_of(const char *key) {
+    static const char *const types[][2] = {
+        {".json", "application/json"}, {".ogg", "audio/ogg"}, {".mp3", "audio/mpeg"},
+        {".mpeg", "audio/mpeg"},       {".m4a", "audio/mp4"}, {".mp4", "audio/mp4"},
+        {".aac", "audio/aac"},         {".amr", "audio/amr"}, {".wav", "audio/wav"},
+    };
+    const char *dot = strrchr(key, '.');
+    for (size_t i = 0; dot && i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(dot, types[i][0]) == 0)
+            return types[i][1];
+    return "application/octet-stream";
+}
+
+static cara_s3_put_options put_options(const s3_store *s, const char *key) {
+    return (cara_s3_put_options){.content_type = type_of(key),
+                                 .sse = s->options.sse,
+                                 .sse_kms_key_id = s->options.sse_kms_key_id};
+}
+
+static int s3_put(cara_store *store, const char *key, const void *bytes, size_t n, int if_absent,
+                  cara_error *err) {
+    s3_store *s = (s3_store *)store;
+    char full[CARA_S3_KEY_MAX + 1];
+    full_key(s, key, full);
+    cara_s3_put_options options = put_options(s, key);
+    options.if_absent = if_absent;
+    return store_code(cara_s3_put(s->aws, s->bucket, full, bytes, n, &options, NULL, err), err);
+}
+
+static int s3_get(cara_store *store, const char *key, size_t limit, char **bytes, size_t *n,
+                  cara_error *err) {
+    s3_store *s = (s3_store *)store;
+    char full[CARA_S3_KEY_MAX + 1];
+    full_key(s, key, full);
+    return store_code(cara_s3_get(s->aws, s->bucket, full, limit, bytes, n, NULL, err), err);
+}
+
+static int s3_exists(cara_store *store, const char *key, cara_error *err) {
+    s3_store *s = (s3_store *)store;
+    char full[CARA_S3_KEY_MAX + 1];
+    full_key(s, key, full);
+    return store_code(cara_s3_head(s->aws, s->bucket, full, NULL, err), err);
+}
+
+static int is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* 48 bits of chance as blanks and tabs. */
+static void make_mark(const cara_outside *outside, char mark[MARK + 1]) {
+    for (int i = 0; i < MARK; i += 16) {
+        unsigned bits = (unsigned)(outside->random(outside->ctx) * 65536.0);
+        for (int bit = 0; bit < 16; bit++)
+            mark[i + bit] = bits >> bit & 1 ? '\t' : ' ';
+    }
+    mark[MARK] = 0;
+}
+
+/* 1 where the object is these bytes (and then this mark) now. *etag is its ETag. */
+static int holds(s3_store *s, const char *key, const void *bytes, size_t n, const char *mark,
+                 char etag[128]) {
+    char *found = NULL;
+    size_t len = 0, m = strlen(mark);
+    cara_s3_object object;
+    if (cara_s3_get(s->aws, s->bucket, key, CARA_LIMIT_RECORD_BYTES + MARK, &found, &len, &object,
+                    NULL))
+        return 0;
+    int same =
+        len == n + m && (n == 0 || memcmp(found, bytes, n) == 0) && memcmp(found + n, mark, m) == 0;
+    free(found);
+    memcpy(etag, object.etag, sizeof object.etag);
+    return same;
+}
+
+/* Until when the note says that somebody holds the claim, in ms since 1970; 0: nobody. */
+static int64_t lease_end(const char *note) {
+    static const char word[] = "claimed-until=";
+    const char *p = note + sizeof word - 1;
+    if (strncmp(note, word, sizeof word - 1) != 0 || strlen(p) > 18 ||
+        strspn(p, "0123456789") != strlen(p))
+        return 0;
+    return strtoll(p, NULL, 10);
+}
+
+static void drop_claim(s3_claim *c) {
+    free(c->bytes);
+    free(c);
+}
+
+static int s3_claim_take(cara_store *store, const char *key, cara_store_claim **out,
+                         cara_error *err) {
+    s3_store *s = (s3_store *)store;
+    const cara_outside *outside = &cara_aws_settings(s->aws)->outside;
+    s3_claim *c = calloc(1, sizeof *c);
+    if (!c)
+        return no_memory(err);
+    c->base.store = store;
+    full_key(s, key, c->key);
+    char mark[MARK + 1], note[64];
+    char *marked = NULL;
+    cara_s3_object object = {.size = -1};
+    int rc = cara_s3_get(s->aws, s->bucket, c->key, CARA_LIMIT_RECORD_BYTES + MARK, &c->bytes,
+                         &c->n, &object, err);
+    if (rc)
+        goto done;
+    int64_t now = outside->now_ms(outside->ctx);
+    int64_t theirs = lease_end(object.note);
+    if (theirs > now) {
+        rc = cara_fail(err, CARA_ERR_CONFLICT, -1,
+                       "%s is being handled by another process, for %lld s at most", key,
+                       (long long)((theirs - now) / 1000 + 1));
+        goto done;
+    }
+    if (!object.etag[0]) {
+        rc = cara_fail(err, CARA_ERR_STORE, -1, "S3 gave no ETag for %s, so it cannot be claimed",
+                       key);
+        goto done;
+    }
+    /* Where somebody died with a claim, their mark goes. */
+    while (object.note[0] && c->n && is_blank(c->bytes[c->n - 1]))
+        c->n--;
+    make_mark(outside, mark);
+    marked = malloc(c->n + MARK);
+    if (!marked) {
+        rc = no_memory(err);
+        goto done;
+    }
+    memcpy(marked, c->bytes, c->n);
+    memcpy(marked + c->n, mark, MARK);
+    snprintf(note, sizeof note, "claimed-until=%lld",
+             (long long)(now + (int64_t)(s->options.lease_s * 1000)));
+    cara_s3_put_options options = put_options(s, key);
+    options.if_match = object.etag;
+    options.note = note;
+    rc = cara_s3_put(s->aws, s->bucket, c->key, marked, c->n + MARK, &options, &object, err);
+    if (rc == CARA_ERR_CONFLICT && holds(s, c->key, c->bytes, c->n, mark, object.etag))
+        rc = CARA_OK;
+    else if (rc == CARA_ERR_CONFLICT)
+        cara_fail(err, rc, -1, "%s was claimed by another process just now", key);
+    memcpy(c->etag, object.etag, sizeof object.etag);
+done:
+    free(marked);
+    if (rc)
+        drop_claim(c);
+    else
+        *out = &c->base;
+    return store_code(rc, err);
+}
+
+/* Writes over what we claimed, without lease or mark. */
+static int replace(s3_claim *c, const void *bytes, size_t n, cara_error *err) {
+    s3_store *s = (s3_store *)c->base.store;
+    cara_s3_object object;
+    cara_s3_put_options options = put_options(s, c->key);
+    options.if_match = c->etag;
+    int rc = cara_s3_put(s->aws, s->bucket, c->key, bytes, n, &options, &object, err);
+    if (rc == CARA_ERR_CONFLICT && holds(s, c->key, bytes, n, "", object.etag))
+        rc = CARA_OK;
+    else if (rc == CARA_ERR_CONFLICT || rc == CARA_ERR_NOT_FOUND)
+        return cara_fail(err, CARA_ERR_CONFLICT, -1,
+                         "%s was changed by another process; this one took too long", c->key);
+    if (!rc) {
+        memcpy(c->etag, object.etag, sizeof c->etag);
+        c->done = 1;
+    }
+    return store_code(rc, err);
+}
+
+static int s3_claim_put(cara_store_claim *base, const void *bytes, size_t n, cara_error *err) {
+    return replace((s3_claim *)base, bytes, n, err);
+}
+
+static void s3_claim_release(cara_store_claim *base) {
+    s3_claim *c = (s3_claim *)base;
+    /* Nothing was written: the object becomes what it was. Where that fails, time ends the lease.
+     */
+    if (!c->done)
+        (void)replace(c, c->bytes, c->n, NULL);
+    drop_claim(c);
+}
+
+static void s3_close(cara_store *store) {
+    free(store);
+}
+
+static const cara_store_ops s3_ops = {s3_put,       s3_get,           s3_exists, s3_claim_take,
+                                      s3_claim_put, s3_claim_release, s3_close};
+
+void cara_store_s3_set_lease(cara_store *store, double lease_s) {
+    ((s3_store *)store)->options.lease_s = lease_s > 0 ? lease_s : LEASE_DEFAULT_S;
+}
+
+void cara_store_s3_place(const cara_store *store, const char **bucket, const char **prefix) {
+    const s3_store *s = (const s3_store *)store;
+    *bucket = s->bucket;
+    *prefix = s->prefix;
+}
+
+int cara_store_open_s3(const char *url, struct cara_aws *aws, const cara_store_s3_options *options,
+                       cara_store **out, cara_error *err) {
+    *out = NULL;
+    const char *bucket = strncmp(url, "s3://", 5) == 0 ? url + 5 : "";
+    size_t n = strcspn(bucket, "/");
+    const char *prefix = bucket + n;
+    prefix += strspn(prefix, "/");
+    size_t prefix_len = strlen(prefix);
+    while (prefix_len && prefix[prefix_len - 1] == '/')
+        prefix_len--;
+    s3_store *s = calloc(1, sizeof *s);
+    if (!s)
+        return no_memory(err);
+    s->base.ops = &s3_ops;
+    s->aws = aws;
+    if (options)
+        s->options = *options;
+    cara_store_s3_set_lease(&s->base, s->options.lease_s);
+    snprintf(s->bucket, sizeof s->bucket, "%.*s", n < sizeof s->bucket ? (int)n : 0, bucket);
+    if (!cara_s3_bucket_is_valid(s->bucket) || prefix_len > PREFIX_MAX) {
+        free(s);
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "\"%.100s\" is no S3 store; expected s3://bucket or s3://bucket/prefix",
+                         url);
+    }
+    if (prefix_len)
+        snprintf(s->prefix, sizeof s->prefix, "%.*s/", (int)prefix_len, prefix);
+    *out = &s->base;
+    return CARA_OK;
+}
