@@ -1,6 +1,8 @@
 /* Which levels this machine has. */
 #include "kernels/tables.h"
 
+#include "base/buf.h"
+
 #include <string.h>
 
 #if defined(CARA_HAVE_AVX2)
@@ -59,7 +61,8 @@ int cara_cpu_pick(const char *name, cara_cpu_level *out, cara_error *err) {
     if (!name || !*name)
         return CARA_OK;
     int known = 0;
-    char have[128] = "";
+    cara_buf have;
+    cara_buf_init(&have, 256);
     for (int i = 0; i < CARA_CPU_LEVELS; i++) {
         cara_cpu_level level = (cara_cpu_level)i;
         const char *its = cara_cpu_level_name(level);
@@ -68,17 +71,18 @@ int cara_cpu_pick(const char *name, cara_cpu_level *out, cara_error *err) {
             known = 1;
             if (has) {
                 *out = level;
+                cara_buf_free(&have);
                 return CARA_OK;
             }
         }
-        if (has && strlen(have) + strlen(its) + 3 < sizeof have) {
-            strcat(have, *have ? ", " : "");
-            strcat(have, its);
-        }
+        if (has)
+            cara_buf_printf(&have, "%s%s", have.len ? ", " : "", its);
     }
-    return cara_fail(err, CARA_ERR_CPU, -1, "%s '%s'; this machine has: %s",
-                     known ? "this machine lacks the CPU level" : "there is no CPU level", name,
-                     have);
+    int code = cara_fail(err, CARA_ERR_CPU, -1, "%s '%s'; this machine has: %s",
+                         known ? "this machine lacks the CPU level" : "there is no CPU level", name,
+                         have.data ? have.data : "scalar");
+    cara_buf_free(&have);
+    return code;
 }
 
 const cara_kernels *cara_kernels_for(cara_cpu_level level) {
