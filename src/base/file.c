@@ -112,9 +112,12 @@ int cara_atomic_begin(cara_atomic_file *file, const char *path, unsigned mode, c
         rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to write %s", path);
     } else {
         memcpy(file->path, path, strlen(path) + 1);
-        snprintf(file->temporary, size, "%s.%ld-%u.tmp", path, (long)getpid(),
-                 atomic_fetch_add(&serial, 1));
-        file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
+        int tries = 0;
+        do { /* process ids come back, in containers at once: a killed writer's file may be there */
+            snprintf(file->temporary, size, "%s.%ld-%u.tmp", path, (long)getpid(),
+                     atomic_fetch_add(&serial, 1));
+            file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
+        } while (file->fd < 0 && errno == EEXIST && ++tries < 1000);
         if (file->fd < 0)
             rc = cara_fail_errno(err, "cannot create %s", file->temporary);
     }

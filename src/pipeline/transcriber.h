@@ -16,9 +16,9 @@ typedef struct cara_transcriber {
      * model). A failure here is the installation's, not the audio's: the message waits for a retry.
      */
     int (*prepare)(void *ctx, cara_error *err);
-    /* `stop` may be NULL. Stopped work is a success with result->cut_short. MEMORY and CANCELLED can
-     * be cured by a retry, USAGE and CPU by whoever set the options; any other failure is the
-     * audio's, and recorded with the message. */
+    /* `stop` may be NULL. Stopped work is a success with result->cut_short. A retry cures MEMORY
+     * and CANCELLED, whoever set the options cures USAGE and CPU; any other failure is the audio's,
+     * and recorded with the message. */
     int (*transcribe)(void *ctx, const void *bytes, size_t n, cara_stop_fn stop, void *cookie,
                       cara_result **out, cara_error *err);
     void (*release)(void *ctx, cara_result *result);

@@ -217,6 +217,27 @@ static void pool_runs_every_task_once(void **state) {
     assert_true(cara_threads_available() >= 1);
 }
 
+/* What a killed writer with our process id left behind (in a container every process is 1). */
+static void stale_temporaries_stop_no_writer(void **state) {
+    (void)state;
+    char folder[] = "/tmp/caracola-stale-XXXXXX", path[64], stale[128];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/x", folder);
+    for (int i = 0; i < 100; i++) {
+        snprintf(stale, sizeof stale, "%s.%ld-%d.tmp", path, (long)getpid(), i);
+        FILE *f = fopen(stale, "w");
+        assert_non_null(f);
+        fclose(f);
+    }
+    assert_int_equal(cara_write_file_atomic(path, "one", 3, NULL), CARA_OK);
+    for (int i = 0; i < 100; i++) {
+        snprintf(stale, sizeof stale, "%s.%ld-%d.tmp", path, (long)getpid(), i);
+        assert_int_equal(unlink(stale), 0);
+    }
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arena_respects_its_limit_and_alignment),
@@ -227,6 +248,7 @@ int main(void) {
         cmocka_unit_test(errors_are_one_line_and_prefixed),
         cmocka_unit_test(files_are_written_whole_or_not_at_all),
         cmocka_unit_test(files_are_written_piece_by_piece),
+        cmocka_unit_test(stale_temporaries_stop_no_writer),
         cmocka_unit_test(pool_runs_every_task_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
