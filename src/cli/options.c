@@ -162,8 +162,9 @@ void cara_cli_help(const cara_cli_command *command, FILE *out) {
         }
         fputc('\n', out);
     }
-    if (command->details)
-        fprintf(out, "\n%s", command->details);
+    if (command->details && *command->details)
+        fprintf(out, "\n%s%s", command->details,
+                command->details[strlen(command->details) - 1] == '\n' ? "" : "\n");
 }
 
 int cara_cli_bad_value(const cara_cli_args *args, const char *takes) {
