@@ -16,15 +16,9 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
-#ifdef CARA_HAVE_TRANSCRIBE
     {"transcribe", cara_cmd_transcribe, "turn speech into text"},
-#endif
-#ifdef CARA_HAVE_HANDLE
     {"handle", cara_cmd_handle, "turn WhatsApp events into records"},
-#endif
-#ifdef CARA_HAVE_MODEL
     {"model", cara_cmd_model, "look at a model, or convert one"},
-#endif
     {"help", cmd_help, "show the help of a command"},
     {"version", cmd_version, "show the version"},
 };

@@ -86,8 +86,13 @@ void cara_cli_catch_signals(void) {
     action.sa_handler = on_signal;
     action.sa_flags = SA_RESETHAND; /* a second one ends the process at once */
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    static const int numbers[] = {SIGINT, SIGTERM};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct sigaction before;
+        /* Who started us in the background may have had it ignored; then it stays so. */
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, NULL);
+    }
 }
 
 int cara_cli_interrupted(void) {

@@ -209,6 +209,22 @@ static int write_files(const cara_transcribe_flags *flags, const char *name,
     return rc;
 }
 
+/* The txt file's lines, less the empty ones of segments that transcribe() cleared. */
+static int write_text(const cara_result *result, cara_error *err) {
+    cara_buf text;
+    cara_buf_init(&text, CARA_LIMIT_RESULT_BYTES);
+    int rc = cara_transcript_write(result, CARA_FORMAT_TXT, &text, err);
+    for (size_t at = 0; rc == CARA_OK && at < text.len;) {
+        const char *end = memchr(text.data + at, '\n', text.len - at);
+        size_t n = end ? (size_t)(end - (text.data + at)) + 1 : text.len - at;
+        if (n > 1 || !end)
+            fwrite(text.data + at, 1, n, stdout);
+        at += n;
+    }
+    cara_buf_free(&text);
+    return rc;
+}
+
 int cara_output_result(const cara_transcribe_flags *flags, const char *name,
                        const cara_result *result, cara_error *err) {
     int rc = CARA_OK;
@@ -218,11 +234,5 @@ int cara_output_result(const cara_transcribe_flags *flags, const char *name,
         return write_files(flags, name, result, err);
     if (rc != CARA_OK || flags->json || flags->verbose)
         return rc;
-    cara_buf text;
-    cara_buf_init(&text, CARA_LIMIT_RESULT_BYTES);
-    rc = cara_transcript_write(result, CARA_FORMAT_TXT, &text, err);
-    if (rc == CARA_OK && text.len)
-        fwrite(text.data, 1, text.len, stdout);
-    cara_buf_free(&text);
-    return rc;
+    return write_text(result, err);
 }
