@@ -13,10 +13,10 @@ extern "C" {
 /* The ten fields of openai/whisper's segments (whisper/transcribe.py: new_segment). */
 typedef struct cara_segment {
     int32_t id;
-    int32_t seek;  /* first mel frame (10 ms each) of the window it was heard in */
-    double start;  /* seconds */
-    double end;    /* seconds */
-    const char *text; /* valid UTF-8, usually with a leading space */
+    int32_t seek;          /* first mel frame (10 ms each) of the window it was heard in */
+    double start;          /* seconds */
+    double end;            /* seconds */
+    const char *text;      /* valid UTF-8, usually with a leading space */
     const int32_t *tokens; /* [n_tokens] */
     size_t n_tokens;
     double temperature;
@@ -27,7 +27,7 @@ typedef struct cara_segment {
 } cara_segment;
 
 typedef struct cara_timings {
-    double audio_s;  /* decoding and resampling */
+    double audio_s; /* decoding and resampling */
     double mel_s;
     double encode_s;
     double decode_s;
@@ -35,14 +35,14 @@ typedef struct cara_timings {
 } cara_timings;
 
 typedef struct cara_result {
-    const char *text;     /* all segments' tokens as UTF-8 */
-    const char *language; /* "es", "en", ...; static */
-    double language_probability; /* of the detected language, or NaN when it was given */
+    const char *text;             /* all segments' tokens as UTF-8 */
+    const char *language;         /* "es", "en", ...; static */
+    double language_probability;  /* of the detected language, or NaN when it was given */
     const cara_segment *segments; /* [n_segments] */
     size_t n_segments;
-    double duration_s;  /* of the audio that was read */
-    int no_speech;      /* 1 where no segment has text */
-    int cut_short;      /* 1 where the progress callback stopped it; segments so far are kept */
+    double duration_s; /* of the audio that was read */
+    int no_speech;     /* 1 where no segment has text */
+    int cut_short;     /* 1 where the progress callback stopped it; segments so far are kept */
     cara_timings timings;
 } cara_result;
 

@@ -28,19 +28,19 @@ typedef void (*cara_segment_fn)(void *cookie, const cara_segment *segment);
 /* Named as transcribe()'s and DecodingOptions' parameters (whisper/transcribe.py, decoding.py);
  * cara_options_default() gives transcribe()'s defaults. Pointers are borrowed for the call. */
 typedef struct cara_options {
-    const char *language;      /* code or English name; NULL detects it */
+    const char *language; /* code or English name; NULL detects it */
     cara_task task;
     double temperature[CARA_MAX_TEMPERATURES]; /* the ladder; 0.0, 0.2 ... 1.0 */
     size_t n_temperatures;
-    int best_of;               /* candidates when temperature > 0; 0 is None, as DecodingOptions */
-    int beam_size;             /* 0 is None: greedy. Beams are not implemented: other values fail */
-    double patience;           /* NaN is None; needs beams */
-    double length_penalty;     /* NaN is None */
-    int sample_len;            /* most tokens a window; 0 is None: n_text_ctx / 2 */
+    int best_of;           /* candidates when temperature > 0; 0 is None, as DecodingOptions */
+    int beam_size;         /* 0 is None: greedy. Beams are not implemented: other values fail */
+    double patience;       /* NaN is None; needs beams */
+    double length_penalty; /* NaN is None */
+    int sample_len;        /* most tokens a window; 0 is None: n_text_ctx / 2 */
     const char *suppress_tokens; /* "-1": the non-speech set; ids joined by commas; "" none */
     int suppress_blank;
     int without_timestamps;
-    double max_initial_timestamp; /* seconds; NaN is None; default 1.0 */
+    double max_initial_timestamp;       /* seconds; NaN is None; default 1.0 */
     double compression_ratio_threshold; /* NaN is None; default 2.4 */
     double logprob_threshold;           /* NaN is None; default -1.0 */
     double no_speech_threshold;         /* NaN is None; default 0.6 */

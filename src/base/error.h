@@ -11,8 +11,7 @@ int cara_fail(cara_error *err, cara_code code, int64_t position, const char *for
     __attribute__((format(printf, 4, 5)));
 
 /* The same from errno: "<what>: <strerror>". Picks NOT_FOUND, MEMORY or IO. */
-int cara_fail_errno(cara_error *err, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+int cara_fail_errno(cara_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts "<prefix>: " before the text that *err holds (a file name, a tensor); keeps the code. */
 void cara_error_prefix(cara_error *err, const char *format, ...)

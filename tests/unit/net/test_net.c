@@ -329,10 +329,10 @@ static void a_flood_of_headers_is_refused(void **state) {
     size_t size = 100 * 1024;
     char *raw = malloc(size + 512);
     assert_non_null(raw);
-    size_t n = (size_t)sprintf(raw, "HTTP/1.1 200 OK\r\n");
+    size_t n = (size_t)snprintf(raw, size + 512, "HTTP/1.1 200 OK\r\n");
     while (n < size)
-        n += (size_t)sprintf(raw + n, "X-%zu: %0100d\r\n", n, 0);
-    sprintf(raw + n - 2, "\r\nContent-Length: 0\r\n\r\n");
+        n += (size_t)snprintf(raw + n, size + 512 - n, "X-%zu: %0100d\r\n", n, 0);
+    snprintf(raw + n - 2, 512, "\r\nContent-Length: 0\r\n\r\n");
     test_reply reply = {.raw = raw};
     fixture f;
     begin(&f, &reply, 1, "/");
