@@ -3,4 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 node=$(./setup.sh)
-exec "$node" --test --test-reporter=tap --test-concurrency=1 "$@"
+export AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED=true
+exec "$node" --test --test-reporter=./lib/tap.mjs --test-concurrency=1 "$@"

@@ -1,0 +1,210 @@
+/* One call of the aws room a run, so that the test cloud can see on the wire what our client sends.
+ * Settings come from the environment, as for every AWS client.
+ * Exit status: 0 done; 1 the call failed (its sentence is on stderr); 2 wrong use. */
+#include "aws/s3.h"
+#include "aws/social.h"
+#include "aws/sqs.h"
+#include "base/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BODY_LIMIT ((size_t)64 << 20)
+
+typedef int (*probe_run)(cara_aws *aws, char **argv, int n, cara_error *err);
+
+static int print_key(void *ctx, const char *key, int64_t size) {
+    (void)ctx;
+    printf("%lld\t%s\n", (long long)size, key);
+    return 0;
+}
+
+/* put BUCKET KEY FILE [absent | match ETAG] */
+static int probe_put(cara_aws *aws, char **argv, int n, cara_error *err) {
+    cara_s3_put_options options = {0};
+    if (n > 3 && strcmp(argv[3], "absent") == 0)
+        options.if_absent = 1;
+    if (n > 4 && strcmp(argv[3], "match") == 0)
+        options.if_match = argv[4];
+    char *bytes = NULL;
+    size_t size = 0;
+    int code = cara_read_file(argv[2], BODY_LIMIT, &bytes, &size, err);
+    if (code == CARA_OK) {
+        cara_s3_object object = {0};
+        code = cara_s3_put(aws, argv[0], argv[1], bytes, size, &options, &object, err);
+        if (code == CARA_OK)
+            printf("%s\n", object.etag);
+    }
+    free(bytes);
+    return code;
+}
+
+/* get BUCKET KEY */
+static int probe_get(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    char *bytes = NULL;
+    size_t size = 0;
+    int code = cara_s3_get(aws, argv[0], argv[1], BODY_LIMIT, &bytes, &size, NULL, err);
+    if (code == CARA_OK)
+        fwrite(bytes, 1, size, stdout);
+    free(bytes);
+    return code;
+}
+
+/* head BUCKET KEY */
+static int probe_head(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    cara_s3_object object = {0};
+    int code = cara_s3_head(aws, argv[0], argv[1], &object, err);
+    if (code == CARA_OK)
+        printf("%lld\t%s\n", (long long)object.size, object.etag);
+    return code;
+}
+
+/* delete BUCKET KEY */
+static int probe_delete(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    return cara_s3_delete(aws, argv[0], argv[1], err);
+}
+
+/* list BUCKET PREFIX */
+static int probe_list(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    return cara_s3_list(aws, argv[0], argv[1], print_key, NULL, err);
+}
+
+/* media MEDIA-ID PHONE-NUMBER-ID BUCKET PREFIX */
+static int probe_media(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    cara_social_media media = {0};
+    int code = cara_social_get_media(aws, argv[0], argv[1], argv[2], argv[3], &media, err);
+    if (code == CARA_OK)
+        printf("%s\t%lld\n", media.mime_type, (long long)media.file_size);
+    return code;
+}
+
+/* send PHONE-NUMBER-ID MESSAGE */
+static int probe_send(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    char id[128] = "";
+    int code = cara_social_send(aws, argv[0], argv[1], strlen(argv[1]), NULL, id, sizeof id, err);
+    if (code == CARA_OK)
+        printf("%s\n", id);
+    return code;
+}
+
+/* destination WABA-ID TOPIC-ARN */
+static int probe_destination(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    return cara_social_set_destination(aws, argv[0], argv[1], NULL, err);
+}
+
+static int print_account(void *ctx, const cara_social_account *account) {
+    (void)ctx;
+    printf("%s\t%s\t%s\n", account->id, account->waba_id, account->destination);
+    return 0;
+}
+
+/* accounts */
+static int probe_accounts(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)argv;
+    (void)n;
+    return cara_social_list_accounts(aws, print_account, NULL, err);
+}
+
+/* receive QUEUE-URL MOST WAIT-SECONDS VISIBILITY-SECONDS */
+static int probe_receive(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    cara_sqs_messages messages;
+    int code = cara_sqs_receive(aws, argv[0], (int)strtol(argv[1], NULL, 10),
+                                (int)strtol(argv[2], NULL, 10), (int)strtol(argv[3], NULL, 10),
+                                &messages, err);
+    if (code != CARA_OK)
+        return code;
+    for (size_t i = 0; i < messages.n; i++)
+        printf("%s\t%s\t%lld\t%s\n", messages.items[i].id, messages.items[i].receipt,
+               (long long)messages.items[i].receive_count, messages.items[i].body);
+    cara_sqs_messages_free(&messages);
+    return CARA_OK;
+}
+
+/* done QUEUE-URL RECEIPT */
+static int probe_done(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    return cara_sqs_delete(aws, argv[0], argv[1], err);
+}
+
+/* done-batch QUEUE-URL RECEIPT... */
+static int probe_done_batch(cara_aws *aws, char **argv, int n, cara_error *err) {
+    int failed[CARA_SQS_BATCH] = {0};
+    size_t n_failed = 0, count = (size_t)(n - 1);
+    int code = cara_sqs_delete_batch(aws, argv[0], (const char *const *)argv + 1, count, failed,
+                                     &n_failed, err);
+    for (size_t i = 0; code == CARA_OK && i < count; i++)
+        printf("%s\n", failed[i] ? "failed" : "ok");
+    return code;
+}
+
+/* visibility QUEUE-URL RECEIPT SECONDS */
+static int probe_visibility(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    return cara_sqs_change_visibility(aws, argv[0], argv[1], (int)strtol(argv[2], NULL, 10), err);
+}
+
+/* whoami */
+static int probe_whoami(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)argv;
+    (void)n;
+    const char *source = "";
+    int code = cara_aws_check_credentials(aws, &source, err);
+    if (code == CARA_OK)
+        printf("%s\n", source);
+    return code;
+}
+
+static const struct {
+    const char *name;
+    int least, most; /* arguments */
+    probe_run run;
+} PROBES[] = {
+    {"put", 3, 5, probe_put},
+    {"get", 2, 2, probe_get},
+    {"head", 2, 2, probe_head},
+    {"delete", 2, 2, probe_delete},
+    {"list", 2, 2, probe_list},
+    {"media", 4, 4, probe_media},
+    {"send", 2, 2, probe_send},
+    {"destination", 2, 2, probe_destination},
+    {"accounts", 0, 0, probe_accounts},
+    {"receive", 4, 4, probe_receive},
+    {"done", 2, 2, probe_done},
+    {"done-batch", 2, 1 + CARA_SQS_BATCH, probe_done_batch},
+    {"visibility", 3, 3, probe_visibility},
+    {"whoami", 0, 0, probe_whoami},
+};
+
+int main(int argc, char **argv) {
+    probe_run run = NULL;
+    for (size_t i = 0; argc > 1 && i < sizeof PROBES / sizeof PROBES[0]; i++)
+        if (strcmp(argv[1], PROBES[i].name) == 0 && argc - 2 >= PROBES[i].least &&
+            argc - 2 <= PROBES[i].most)
+            run = PROBES[i].run;
+    if (!run) {
+        fprintf(stderr, "usage: cloud_probe CALL ARGUMENT... (see tests/cloud/probe.c)\n");
+        return 2;
+    }
+    cara_error err = {0};
+    cara_aws_options options = {0};
+    const char *timeout = getenv("PROBE_TIMEOUT"); /* seconds of one attempt */
+    if (timeout)
+        options.timeout_s = options.stall_s = strtod(timeout, NULL);
+    cara_aws *aws = NULL;
+    int code = cara_aws_open(&options, &aws, &err);
+    if (code == CARA_OK)
+        code = run(aws, argv + 2, argc - 2, &err);
+    if (code != CARA_OK)
+        fprintf(stderr, "%d %s\n", code, err.text);
+    cara_aws_close(aws);
+    return code == CARA_OK ? 0 : 1;
+}

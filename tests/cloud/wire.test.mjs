@@ -1,0 +1,155 @@
+// Our client's requests beside those of AWS's own SDK for the same calls, as they came over the wire:
+// method, path, query, body, the headers that carry meaning, and the verdict on the signature.
+// Left out, as the SDK's own additions: x-id, checksums, user agents, amz-sdk-*.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
+import {
+  GetWhatsAppMessageMediaCommand, ListLinkedWhatsAppBusinessAccountsCommand, PutWhatsAppBusinessAccountEventDestinationsCommand, SendWhatsAppMessageCommand,
+} from '@aws-sdk/client-socialmessaging';
+import { ChangeMessageVisibilityCommand, DeleteMessageBatchCommand, DeleteMessageCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
+import { s3Client, socialClient, sqsClient } from './lib/clients.mjs';
+import { startCloud } from './lib/cloud.mjs';
+import { probe } from './lib/probe.mjs';
+import { queryPairs } from './lib/sigv4.mjs';
+
+const BUCKET = 'caracola-test';
+const PHONE = 'phone-number-id-0f3c5a7e9b1d4826a0c4e8f21b6d3957';
+const WABA = 'waba-7be1c0d94a6f4d53b8e2916f0c7a5d38';
+const TOPIC = 'arn:aws:sns:us-east-1:123456789012:whatsapp-events';
+const KEYS = [
+  '2025-10-15/525550100150-01-10-12-AbCdEf_-012.json', 'with space.json', 'a+b.json', 'k=v.json', 'café/señal é.json',
+  'a//b.json', '/lead.json', 'trail/', 'dots/../x/./y.json', "q'(1)!*~:@,;$&?#[].json", '100%25.json', '漢字-🐚.json', 'k'.repeat(1000), 'é'.repeat(500),
+];
+const MEANING = ['if-none-match', 'if-match', 'range', 'x-amz-target', 'content-type'];
+
+/** What of a request must be the same. */
+function meaning({ service, request }) {
+  const query = queryPairs(request.query).map(([k, v]) => `${k}=${v}`).filter((pair) => !pair.startsWith('x-id=')).sort();
+  const text = request.body.toString();
+  const headers = Object.fromEntries(MEANING.filter((name) => request.headers.has(name)).map((name) => [name, request.header(name)]));
+  if (request.body.length === 0 || service.name === 's3') delete headers['content-type'];
+  return {
+    service: service.name, method: request.method, path: request.path, query, headers,
+    body: service.name === 's3' || text === '' ? text : JSON.parse(text),
+  };
+}
+
+describe('on the wire', () => {
+  let cloud, sdk, folder, file, queue;
+  let seen = [];
+  const key = () => sdk.key;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'caracola-wire-'));
+    file = join(folder, 'body');
+    writeFileSync(file, 'the body, with é and \0');
+    cloud = await startCloud();
+    cloud.s3.createBucket(BUCKET);
+    queue = cloud.sqs.createQueue('inbox', { visibilitySeconds: 30 });
+    cloud.social.addMedia('1908647269898587', Buffer.from('OggS'), 'audio/ogg');
+    cloud.capture = (service, _route, request) => seen.push({ service, request });
+    const open = (credentials) => ({
+      key: credentials, s3: s3Client(cloud.endpoints.s3, credentials),
+      social: socialClient(cloud.endpoints.social, credentials), sqs: sqsClient(cloud.endpoints.sqs, credentials),
+    });
+    sdk = open(cloud.keys.issue('wire')); // a session, so that its token is signed too
+  });
+  after(async () => {
+    for (const client of [sdk.s3, sdk.social, sdk.sqs]) client.destroy();
+    await cloud.stop();
+    rmSync(folder, { recursive: true });
+  });
+  afterEach(() => {
+    assert.deepEqual(cloud.violations, []);
+    assert.deepEqual(cloud.broken, []);
+  });
+
+  /** Runs both and compares all that each of them sent. */
+  async function same(bySdk, args, { fails = false } = {}) {
+    seen = [];
+    await bySdk().catch((error) => { if (!fails) throw error; });
+    const theirs = seen.map(meaning);
+    seen = [];
+    const run = await probe(args, cloud.clientEnv(key()));
+    assert.equal(run.code, fails ? 1 : 0, run.stderr);
+    const ours = seen.map(meaning);
+    assert.deepEqual(ours, theirs);
+    assert.ok(ours.length > 0);
+    return run;
+  }
+  const s3 = (Command, input) => () => sdk.s3.send(new Command({ Bucket: BUCKET, ...input }));
+
+  for (const Key of KEYS) {
+    const name = Key.length > 40 ? `${Key.slice(0, 8)}… (${Key.length} characters)` : Key;
+    test(`S3 put, head, get, list, delete: ${name}`, async () => {
+      const Body = 'the body, with é and \0';
+      await same(s3(PutObjectCommand, { Key, Body }), ['put', BUCKET, Key, file]);
+      await same(s3(PutObjectCommand, { Key, Body, IfNoneMatch: '*' }), ['put', BUCKET, Key, file, 'absent'], { fails: true });
+      const { etag } = cloud.s3.object(BUCKET, Key);
+      await same(s3(PutObjectCommand, { Key, Body, IfMatch: etag }), ['put', BUCKET, Key, file, 'match', etag]);
+      await same(s3(HeadObjectCommand, { Key }), ['head', BUCKET, Key]);
+      assert.equal((await same(s3(GetObjectCommand, { Key }), ['get', BUCKET, Key])).stdout, Body);
+      const listed = await same(s3(ListObjectsV2Command, { Prefix: Key, EncodingType: 'url' }), ['list', BUCKET, Key]);
+      assert.equal(listed.stdout, `${Buffer.byteLength(Body)}\t${Key}\n`);
+      await same(s3(DeleteObjectCommand, { Key }), ['delete', BUCKET, Key]);
+      await same(s3(GetObjectCommand, { Key }), ['get', BUCKET, Key], { fails: true });
+    });
+  }
+
+  test('S3 list over pages, and an empty one', async () => {
+    for (let n = 0; n < 5; n++) cloud.s3.put(BUCKET, `page +/${n}`, 'x');
+    cloud.s3.pageLimit = 2;
+    const pages = async () => {
+      let ContinuationToken;
+      do {
+        const page = await s3(ListObjectsV2Command, { Prefix: 'page +/', EncodingType: 'url', ContinuationToken })();
+        ContinuationToken = page.NextContinuationToken;
+      } while (ContinuationToken);
+    };
+    const { stdout } = await same(pages, ['list', BUCKET, 'page +/']);
+    assert.equal(stdout.trim().split('\n').length, 5);
+    cloud.s3.pageLimit = 1000;
+    assert.equal((await same(s3(ListObjectsV2Command, { Prefix: 'none', EncodingType: 'url' }), ['list', BUCKET, 'none'])).stdout, '');
+  });
+
+  const social = (command) => () => sdk.social.send(command);
+  test('social messaging: fetch media', async () => {
+    const input = { mediaId: '1908647269898587', originationPhoneNumberId: PHONE, destinationS3File: { bucketName: BUCKET, key: '2025-10-15/' } };
+    const args = ['media', input.mediaId, PHONE, BUCKET, '2025-10-15/'];
+    assert.equal((await same(social(new GetWhatsAppMessageMediaCommand(input)), args)).stdout, 'audio/ogg\t4\n');
+    args[1] = 'unknown';
+    await same(social(new GetWhatsAppMessageMediaCommand({ ...input, mediaId: 'unknown' })), args, { fails: true });
+  });
+  test('social messaging: send, set the destination, list accounts', async () => {
+    const message = JSON.stringify({ messaging_product: 'whatsapp', to: '525550100150', type: 'text', text: { body: 'señal 🐚' } });
+    const send = new SendWhatsAppMessageCommand({ originationPhoneNumberId: PHONE, message: Buffer.from(message), metaApiVersion: 'v20.0' });
+    await same(social(send), ['send', PHONE, message]);
+    const put = new PutWhatsAppBusinessAccountEventDestinationsCommand({ id: WABA, eventDestinations: [{ eventDestinationArn: TOPIC }] });
+    await same(social(put), ['destination', WABA, TOPIC]);
+    const { stdout } = await same(social(new ListLinkedWhatsAppBusinessAccountsCommand({})), ['accounts']);
+    assert.equal(stdout, `${WABA}\t102290129340398\t${TOPIC}\n`);
+  });
+
+  test('SQS: receive, delete, change visibility', async () => {
+    const QueueUrl = queue.url;
+    for (const n of [1, 2, 3]) cloud.sqs.send('inbox', `message ${n} é`);
+    const receive = () => sdk.sqs.send(new ReceiveMessageCommand({
+      QueueUrl, MaxNumberOfMessages: 1, WaitTimeSeconds: 0, VisibilityTimeout: 60,
+      AttributeNames: ['ApproximateReceiveCount'], MessageSystemAttributeNames: ['ApproximateReceiveCount'], // older servers know the first
+    }));
+    const { stdout } = await same(receive, ['receive', QueueUrl, '1', '0', '60']);
+    const [, ReceiptHandle, count, body] = stdout.trimEnd().split('\t');
+    assert.deepEqual([count, body], ['1', 'message 2 é']);
+    const hide = new ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle, VisibilityTimeout: 120 });
+    await same(() => sdk.sqs.send(hide), ['visibility', QueueUrl, ReceiptHandle, '120']);
+    const done = new DeleteMessageCommand({ QueueUrl, ReceiptHandle });
+    await same(() => sdk.sqs.send(done), ['done', QueueUrl, ReceiptHandle]);
+    const last = (await receive()).Messages[0].ReceiptHandle;
+    const batch = new DeleteMessageBatchCommand({ QueueUrl, Entries: [{ Id: '0', ReceiptHandle: 'nonsense' }, { Id: '1', ReceiptHandle: last }] });
+    assert.equal((await same(() => sdk.sqs.send(batch), ['done-batch', QueueUrl, 'nonsense', last])).stdout, 'failed\nok\n');
+  });
+});
