@@ -1,16 +1,20 @@
 # One name for each thing one does here. The build itself is Meson's.
 BUILD ?= build
 JOBS ?= $(shell nproc)
+SEED ?= 1
 
-.PHONY: help deps build demo test check lint fuzz format install clean
+.PHONY: help deps build demo cloud-demo test check lint fuzz fault-test format \
+	install clean
 
 help:
 	@echo 'make demo      handle a WhatsApp event with a voice note and show the record'
+	@echo 'make cloud-demo  the same through a test cloud on loopback, as Lambda would run it'
 	@echo 'make test      everything: unit, golden, CLI, sanitizers, fuzzing, lint'
 	@echo 'make check     the same less sanitizers and fuzzing (quick)'
 	@echo 'make build     build/caracola'
 	@echo 'make lint      includes, source rules, format, scripts'
 	@echo 'make fuzz      each fuzz target for FUZZ_SECONDS (20)'
+	@echo 'make fault-test  1,000 messages under faults and kills; SEED=n, FAULT_ARGS=...'
 	@echo 'make format    clang-format over our C'
 	@echo 'make install   into PREFIX (/usr/local), DESTDIR honoured'
 	@echo 'make deps      only install the packages that are missing'
@@ -27,6 +31,10 @@ build:
 demo: build
 	@scripts/demo $(BUILD)
 
+cloud-demo: build
+	@scripts/deps test
+	@CARACOLA_BUILD_DIR='$(abspath $(BUILD))' tests/cloud/run.sh demo.mjs
+
 test:
 	@scripts/deps test
 	@scripts/test all
@@ -42,6 +50,10 @@ lint:
 fuzz:
 	@scripts/deps test
 	@scripts/test fuzz
+
+fault-test: build
+	@scripts/deps test
+	@CARACOLA_BUILD_DIR='$(abspath $(BUILD))' tests/cloud/run.sh fault-test.mjs --seed $(SEED) $(FAULT_ARGS)
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
