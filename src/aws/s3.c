@@ -196,6 +196,13 @@ typedef struct page {
     int url_encoded, truncated, has_key, is_list;
 } page;
 
+static int on_encoding(void *ctx, const char *path, const char *text, size_t n) {
+    page *p = ctx;
+    if (strcmp(path, "ListBucketResult/EncodingType") == 0)
+        p->url_encoded = n == 3 && memcmp(text, "url", 3) == 0;
+    return 0;
+}
+
 static void on_start(void *ctx, const char *path) {
     page *p = ctx;
     if (strcmp(path, "ListBucketResult") == 0)
@@ -212,9 +219,7 @@ static int on_end(void *ctx, const char *path, const char *text, size_t n) {
     if (strncmp(path, root, sizeof root - 1) != 0)
         return 0;
     path += sizeof root - 1;
-    if (strcmp(path, "EncodingType") == 0) {
-        p->url_encoded = n == 3 && memcmp(text, "url", 3) == 0;
-    } else if (strcmp(path, "IsTruncated") == 0) {
+    if (strcmp(path, "IsTruncated") == 0) {
         p->truncated = n == 4 && memcmp(text, "true", 4) == 0;
     } else if (strcmp(path, "NextContinuationToken") == 0) {
         cara_buf_clear(p->token);
@@ -233,7 +238,7 @@ static int on_end(void *ctx, const char *path, const char *text, size_t n) {
         cara_buf plain_key;
         cara_buf_init(&plain_key, 3 * CARA_S3_KEY_MAX);
         const char *key = p->key.data;
-        /* EncodingType stands before the keys; in S3's form a space is '+'. */
+        /* In S3's form a space is '+'. */
         if (p->url_encoded) {
             if (cara_url_decode(&plain_key, p->key.data, p->key.len, 1)) {
                 cara_buf_free(&plain_key);
@@ -255,8 +260,12 @@ int cara_s3_list_page(const char *xml, size_t n, cara_s3_each each, void *ctx, c
     page p = {.each = each, .ctx = ctx, .token = token, .err = err, .size = -1};
     cara_buf_init(&p.key, 3 * CARA_S3_KEY_MAX);
     cara_buf_clear(token);
+    /* EncodingType may stand before the keys or, with other servers than AWS's, behind them. */
+    const cara_xml_handler encoding = {NULL, on_encoding, &p};
     const cara_xml_handler handler = {on_start, on_end, &p};
-    int rc = cara_xml_parse(xml, n, &handler, err);
+    int rc = cara_xml_parse(xml, n, &encoding, err);
+    if (!rc)
+        rc = cara_xml_parse(xml, n, &handler, err);
     cara_buf_free(&p.key);
     if (!rc && !p.is_list)
         rc = cara_fail(err, CARA_ERR_NETWORK, -1, "S3 answered a list with something else");
