@@ -43,7 +43,7 @@ cara_exit cara_cli_exit_for(int code) {
 }
 
 /* One line whatever the names in it hold. */
-static void say(const char *format, va_list ap) {
+__attribute__((format(printf, 1, 0))) static void say(const char *format, va_list ap) {
     char text[1024];
     int n = vsnprintf(text, sizeof text, format, ap);
     if (n < 0)
