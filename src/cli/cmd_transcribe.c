@@ -76,7 +76,8 @@ static int transcribe_file(run *r, const char *name) {
         status = audio_status(&err);
         goto fail;
     }
-    cara_cli_progress_start(&r->progress, shown, !flags->quiet);
+    const char *slash = strrchr(shown, '/');
+    cara_cli_progress_start(&r->progress, slash ? slash + 1 : shown, !flags->quiet);
     int rc = cara_transcribe(r->session, cara_audio_source(audio), &r->options, &result, &err);
     cara_cli_progress_clear(&r->progress);
     if (rc != CARA_OK) {

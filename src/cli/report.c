@@ -51,7 +51,8 @@ __attribute__((format(printf, 1, 0))) static void say(const char *format, va_lis
     for (char *p = text; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             *p = '?';
-    fprintf(stderr, "caracola: %s\n", text);
+    const char *bold = cara_cli_colours(stderr) ? "\033[1m" : "";
+    fprintf(stderr, "%scaracola:%s %s\n", bold, *bold ? "\033[0m" : "", text);
 }
 
 cara_exit cara_cli_fail(cara_exit status, const char *format, ...) {
