@@ -37,6 +37,9 @@ const { ok } = await campaign({
   bug: values.bug ?? null, voices: loadVoices(values.voices, 12), checkTexts: !script,
   program: { command: script ? process.execPath : values.program, args: script ? [values.program] : [], env: { CARACOLA_MODEL: values.model } },
   output: (line) => log?.write(line + '\n'),
+}).catch((error) => {
+  process.stderr.write(`fault-test: ${error.message}\n`);
+  return { ok: false };
 });
 log?.end();
 process.exitCode = ok ? 0 : 1;
