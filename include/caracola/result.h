@@ -35,9 +35,9 @@ typedef struct cara_timings {
 } cara_timings;
 
 typedef struct cara_result {
-    const char *text;             /* all segments' tokens as UTF-8 */
-    const char *language;         /* "es", "en", ...; static */
-    double language_probability;  /* of the detected language, or NaN when it was given */
+    const char *text;            /* all segments' tokens as UTF-8 */
+    const char *language;        /* "es", "en", ...; static; "" where stopped before it was known */
+    double language_probability; /* of the detected language, or NaN when it was given */
     const cara_segment *segments; /* [n_segments] */
     size_t n_segments;
     double duration_s; /* of the audio that was read */

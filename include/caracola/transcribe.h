@@ -28,7 +28,8 @@ typedef void (*cara_segment_fn)(void *cookie, const cara_segment *segment);
 /* Named as transcribe()'s and DecodingOptions' parameters (whisper/transcribe.py, decoding.py);
  * cara_options_default() gives transcribe()'s defaults. Pointers are borrowed for the call. */
 typedef struct cara_options {
-    const char *language; /* code or English name; NULL detects it */
+    const char *language; /* code or English name; NULL detects it. English-only models
+                           * hear English whatever it says */
     cara_task task;
     double temperature[CARA_MAX_TEMPERATURES]; /* the ladder; 0.0, 0.2 ... 1.0 */
     size_t n_temperatures;
