@@ -166,12 +166,26 @@ static void *serve(void *arg) {
         if (s->n_requests == MAX_REQUESTS)
             die("test server: too many requests");
         s->requests[s->n_requests++] = request;
-        if (s->handler)
+        char *headers = NULL, *body = NULL;
+        if (s->handler) {
             s->handler(s->ctx, &request, &reply);
-        else if (s->next_reply < s->n_replies)
+            /* Copied under the lock: the next request may change what the handler owns. */
+            size_t n = reply.body ? (reply.body_len ? reply.body_len : strlen(reply.body)) : 0;
+            body = must(malloc(n + 1));
+            if (n)
+                memcpy(body, reply.body, n);
+            body[n] = 0;
+            reply.body = body;
+            reply.body_len = n;
+            headers = must(strdup(reply.headers ? reply.headers : ""));
+            reply.headers = headers;
+        } else if (s->next_reply < s->n_replies)
             reply = s->replies[s->next_reply++];
         pthread_mutex_unlock(&s->lock);
-        if (!answer(s, connection->fd, &reply, strncmp(request.raw, "HEAD ", 5) == 0))
+        int more = answer(s, connection->fd, &reply, strncmp(request.raw, "HEAD ", 5) == 0);
+        free(headers);
+        free(body);
+        if (!more)
             break;
     }
     close(connection->fd);
