@@ -1,8 +1,8 @@
 #include "aws/credentials.h"
 
 #include "aws/dates.h"
+#include "aws/json_call.h"
 
-#include <jansson.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,9 +49,9 @@ int cara_credentials_set(cara_credentials *out, const char *access_key, const ch
 int cara_credentials_from_json(const char *text, size_t n, const char *source,
                                cara_credentials *out, cara_error *err) {
     *out = (cara_credentials){0};
-    json_error_t trouble;
-    json_t *root = json_loadb(text ? text : "", n, JSON_REJECT_DUPLICATES, &trouble);
-    if (!root && json_error_code(&trouble) == json_error_out_of_memory)
+    int memory;
+    json_t *root = cara_aws_json_parse(text ? text : "", n, &memory);
+    if (memory)
         return no_memory(err);
     const char *code = json_string_value(json_object_get(root, "Code"));
     const char *message = json_string_value(json_object_get(root, "Message"));

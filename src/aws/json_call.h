@@ -13,7 +13,15 @@
 int cara_aws_json(cara_aws *aws, cara_aws_call call, json_t *request, json_t **answer,
                   cara_error *err);
 
+/* Appends `value`, compact. 0, or -1 on no memory. Not json_dumps(): where that finds no memory in
+ * the middle it can give a text with a member's name left out (jansson 2.14, do_dump). */
+int cara_aws_json_write(const json_t *value, cara_buf *out);
+
+/* Parses like json_loadb(), which does not always say when it found no memory. NULL with *memory =
+ * 1 for that, NULL with 0 for what is no JSON. */
+json_t *cara_aws_json_parse(const char *text, size_t n, int *memory);
+
 /* A string member, or "" where it is missing or no string. */
-const char *cara_json_text(const json_t *object, const char *name);
+const char *cara_aws_json_text(const json_t *object, const char *name);
 
 #endif

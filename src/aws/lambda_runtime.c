@@ -1,14 +1,16 @@
 #include "aws/lambda_runtime.h"
 
+#include "aws/json_call.h"
+#include "base/limits.h"
 #include "base/utf8.h"
 #include "net/http.h"
 #include "net/url.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define ERROR_LIMIT (64 * CARA_KIB)
 #define ANSWER_TIMEOUT_S 30.0 /* for posting; the API is on this machine */
 
 struct cara_lambda {
@@ -155,13 +157,15 @@ static int post_error(cara_lambda *lambda, const char *path, const char *type, c
         cara_utf8_replace(message, strlen(message), clean);
     json_t *root = json_pack("{s:s, s:s, s:[]}", "errorMessage", clean ? clean : "", "errorType",
                              type, "stackTrace");
-    char *body = root ? json_dumps(root, JSON_COMPACT) : NULL;
+    cara_buf body;
+    cara_buf_init(&body, ERROR_LIMIT);
+    int unwritten = !root || cara_aws_json_write(root, &body);
     json_decref(root);
     free(clean);
     /* Better without words than not at all: an event that is not failed waits for its timeout. */
-    int rc = body ? post(lambda, path, type, body, strlen(body), err)
-                  : post(lambda, path, type, "{}", 2, err);
-    free(body);
+    int rc = unwritten ? post(lambda, path, type, "{}", 2, err)
+                       : post(lambda, path, type, body.data, body.len, err);
+    cara_buf_free(&body);
     return rc;
 }
 

@@ -65,7 +65,7 @@ int cara_social_get_media(cara_aws *aws, const char *media_id, const char *phone
     rc = cara_aws_json(aws, call, request, &answer, err);
     if (rc)
         return rc;
-    snprintf(out->mime_type, sizeof out->mime_type, "%s", cara_json_text(answer, "mimeType"));
+    snprintf(out->mime_type, sizeof out->mime_type, "%s", cara_aws_json_text(answer, "mimeType"));
     const json_t *size = json_object_get(answer, "fileSize");
     if (json_is_integer(size))
         out->file_size = json_integer_value(size);
@@ -104,7 +104,7 @@ int cara_social_send(cara_aws *aws, const char *phone_number_id, const char *mes
     rc = cara_aws_json(aws, call, request, &answer, err);
     if (rc)
         return rc;
-    snprintf(message_id, size, "%s", cara_json_text(answer, "messageId"));
+    snprintf(message_id, size, "%s", cara_aws_json_text(answer, "messageId"));
     json_decref(answer);
     return CARA_OK;
 }
@@ -145,12 +145,12 @@ static int each_account(const json_t *answer, cara_social_each each, void *ctx) 
         const json_t *a = json_array_get(list, i);
         const json_t *destination = json_array_get(json_object_get(a, "eventDestinations"), 0);
         const cara_social_account account = {
-            cara_json_text(a, "id"),
-            cara_json_text(a, "arn"),
-            cara_json_text(a, "wabaId"),
-            cara_json_text(a, "wabaName"),
-            cara_json_text(a, "registrationStatus"),
-            cara_json_text(destination, "eventDestinationArn"),
+            cara_aws_json_text(a, "id"),
+            cara_aws_json_text(a, "arn"),
+            cara_aws_json_text(a, "wabaId"),
+            cara_aws_json_text(a, "wabaName"),
+            cara_aws_json_text(a, "registrationStatus"),
+            cara_aws_json_text(destination, "eventDestinationArn"),
         };
         int rc = each(ctx, &account);
         if (rc)
@@ -174,7 +174,7 @@ int cara_social_list_accounts(cara_aws *aws, cara_social_each each, void *ctx, c
         if (rc)
             break;
         rc = each_account(answer, each, ctx);
-        const char *token = cara_json_text(answer, "nextToken");
+        const char *token = cara_aws_json_text(answer, "nextToken");
         more = token[0] != 0;
         cara_buf_clear(&query);
         if (!rc && more &&

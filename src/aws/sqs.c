@@ -124,16 +124,17 @@ int cara_sqs_receive(cara_aws *aws, const char *queue_url, int most, int wait_s,
         const json_t *m = json_array_get(list, i);
         const json_t *body = json_object_get(m, "Body");
         cara_sqs_message *item = &out->items[out->n];
-        item->id = cara_json_text(m, "MessageId");
-        item->receipt = cara_json_text(m, "ReceiptHandle");
-        item->body = cara_json_text(m, "Body");
+        item->id = cara_aws_json_text(m, "MessageId");
+        item->receipt = cara_aws_json_text(m, "ReceiptHandle");
+        item->body = cara_aws_json_text(m, "Body");
         item->body_len = json_string_length(body);
-        item->receive_count = strtoll(
-            cara_json_text(json_object_get(m, "Attributes"), "ApproximateReceiveCount"), NULL, 10);
+        item->receive_count =
+            strtoll(cara_aws_json_text(json_object_get(m, "Attributes"), "ApproximateReceiveCount"),
+                    NULL, 10);
         /* A message without a receipt can never be deleted, and a damaged one must not be: both
          * come back by themselves when their time is up. */
         if (item->receipt[0] &&
-            md5_fits(item->body, item->body_len, cara_json_text(m, "MD5OfBody")))
+            md5_fits(item->body, item->body_len, cara_aws_json_text(m, "MD5OfBody")))
             out->n++;
     }
     if (json_array_size(list) && !out->n) {
@@ -193,7 +194,7 @@ static int batch(cara_aws *aws, const char *action, const char *queue_url,
     int done[CARA_SQS_BATCH] = {0};
     const json_t *list = json_object_get(answer, "Successful");
     for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *id = cara_json_text(json_array_get(list, i), "Id");
+        const char *id = cara_aws_json_text(json_array_get(list, i), "Id");
         if (id[0] >= '0' && id[0] <= '9' && !id[1])
             done[id[0] - '0'] = 1;
     }

@@ -1,0 +1,401 @@
+/* No memory, at every single allocation: each call must say so, and leave nothing behind.
+ *
+ * Our own allocations, jansson's and expat's fail one after the other, and the code must be MEMORY.
+ * Only inside json_loadb() none fails: jansson 2.14 ignores there what its buffer says (lex_save),
+ * and goes on to an assertion or past the end of a string.
+ * Then libcurl's and libcrypto's do: what those make of it is theirs, but nothing may crash or leak
+ * (the balance is kept here; the sanitizer's build checks theirs too). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "aws/lambda_runtime.h"
+#include "aws/s3.h"
+#include "aws/sns.h"
+#include "aws/social.h"
+#include "aws/sqs.h"
+#include "fake_outside.h"
+#include "fake_s3.h"
+#include "store/store.h"
+#include "test_server.h"
+
+#include <curl/curl.h>
+#include <jansson.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t count, size_t n);
+void *__real_realloc(void *p, size_t n);
+void *__real_aligned_alloc(size_t align, size_t n);
+void __real_free(void *p);
+json_t *__real_json_loadb(const char *text, size_t n, size_t flags, json_error_t *error);
+json_t *__wrap_json_loadb(const char *text, size_t n, size_t flags, json_error_t *error);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t count, size_t n);
+void *__wrap_realloc(void *p, size_t n);
+void *__wrap_aligned_alloc(size_t align, size_t n);
+char *__wrap_strdup(const char *s);
+void __wrap_free(void *p);
+
+/* Of the thread that runs the scenario; the server's threads have memory. */
+static _Thread_local struct {
+    int armed;  /* 1: ours count; 2: the libraries' count */
+    long until; /* the allocation that fails */
+    long seen;
+    long live; /* ours */
+    int spared;
+} memory;
+
+static int fails(int kind) {
+    return memory.armed == kind && !memory.spared && ++memory.seen == memory.until;
+}
+
+static void *counted(void *p) {
+    memory.live += p && memory.armed;
+    return p;
+}
+
+void *__wrap_malloc(size_t n) {
+    return fails(1) ? NULL : counted(__real_malloc(n));
+}
+
+void *__wrap_calloc(size_t count, size_t n) {
+    return fails(1) ? NULL : counted(__real_calloc(count, n));
+}
+
+void *__wrap_realloc(void *p, size_t n) {
+    if (fails(1))
+        return NULL;
+    return p ? __real_realloc(p, n) : counted(__real_realloc(NULL, n));
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t n) {
+    return fails(1) ? NULL : counted(__real_aligned_alloc(align, n));
+}
+
+char *__wrap_strdup(const char *s) {
+    size_t n = strlen(s) + 1;
+    char *copy = __wrap_malloc(n);
+    return copy ? memcpy(copy, s, n) : NULL;
+}
+
+void __wrap_free(void *p) {
+    memory.live -= p && memory.armed;
+    __real_free(p);
+}
+
+json_t *__wrap_json_loadb(const char *text, size_t n, size_t flags, json_error_t *error) {
+    memory.spared = 1;
+    json_t *root = __real_json_loadb(text, n, flags, error);
+    memory.spared = 0;
+    return root;
+}
+
+static void *lib_malloc(size_t n) {
+    return fails(2) ? NULL : __real_malloc(n);
+}
+
+static void *lib_realloc(void *p, size_t n) {
+    return fails(2) ? NULL : __real_realloc(p, n);
+}
+
+static void *lib_calloc(size_t count, size_t n) {
+    return fails(2) ? NULL : __real_calloc(count, n);
+}
+
+static char *lib_strdup(const char *s) {
+    size_t n = strlen(s) + 1;
+    char *copy = lib_malloc(n);
+    return copy ? memcpy(copy, s, n) : NULL;
+}
+
+static void *ssl_malloc(size_t n, const char *file, int line) {
+    return lib_malloc(n);
+}
+
+static void *ssl_realloc(void *p, size_t n, const char *file, int line) {
+    return lib_realloc(p, n);
+}
+
+static void ssl_free(void *p, const char *file, int line) {
+    __real_free(p);
+}
+
+/* The services, told apart by path. */
+static fake_s3 s3;
+
+static void handle(void *ctx, const test_request *r, test_reply *reply) {
+    static const char keys[] = "{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":\"t\","
+                               "\"Expiration\":\"2025-10-15T07:10:13Z\"}";
+    static const struct {
+        const char *start;
+        test_reply reply;
+    } answers[] = {
+        {"POST /v1/whatsapp/media/get ", {.body = "{\"mimeType\":\"audio/ogg\",\"fileSize\":1}"}},
+        {"POST /v1/whatsapp/send ", {.body = "{\"messageId\":\"m\"}"}},
+        {"PUT /v1/whatsapp/waba/", {.body = "{}"}},
+        {"GET /v1/whatsapp/waba/list ",
+         {.body = "{\"linkedAccounts\":[{\"id\":\"a\"}],\"nextToken\":\"t\"}"}},
+        {"GET /v1/whatsapp/waba/list?", {.body = "{\"linkedAccounts\":[]}"}},
+        {"GET /container", {.body = keys}},
+        {"PUT /latest/api/token", {.body = "T"}},
+        {"GET /latest/meta-data/iam/security-credentials/ ", {.body = "role"}},
+        {"GET /latest/meta-data/iam/security-credentials/role", {.body = keys}},
+        {"POST /sts/ ",
+         {.body = "<R><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>s"
+                  "</SecretAccessKey><SessionToken>t</SessionToken></Credentials></R>"}},
+        {"POST /sns/ ",
+         {.body = "<ConfirmSubscriptionResponse><ConfirmSubscriptionResult><SubscriptionArn>arn"
+                  "</SubscriptionArn></ConfirmSubscriptionResult></ConfirmSubscriptionResponse>"}},
+        {"POST /sqs/ ",
+         {.body = "{\"Messages\":[{\"MessageId\":\"i\",\"ReceiptHandle\":\"r\",\"Body\":\"b\"}],"
+                  "\"Successful\":[{\"Id\":\"0\"}]}"}},
+        {"GET /2018-06-01/runtime/invocation/next ",
+         {.headers = "Lambda-Runtime-Aws-Request-Id: id\r\n", .body = "{}"}},
+        {"POST /2018-06-01/", {.status = 202}},
+    };
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
+        if (strncmp(r->raw, answers[i].start, strlen(answers[i].start)) == 0) {
+            *reply = answers[i].reply;
+            return;
+        }
+    fake_s3_handle(&s3, r, reply);
+}
+
+static test_server *server;
+static char sts_url[128], sns_url[128], sqs_url[128], container_url[128];
+static char folder[] = "/tmp/caracola-alloc-XXXXXX";
+static char config_path[64], token_path[64];
+
+static int one_key(void *ctx, const char *key, int64_t size) {
+    ++*(int *)ctx;
+    return 0;
+}
+
+static int one_account(void *ctx, const cara_social_account *account) {
+    ++*(int *)ctx;
+    return 0;
+}
+
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        if (!rc)                                                                                   \
+            rc = (call);                                                                           \
+    } while (0)
+#define QUEUE "https://sqs.us-east-1.amazonaws.com/1/q"
+#define PHONE "phone-number-id-0"
+#define KEY "2025-10-15/1-01-10-13-a.json"
+
+static int use_s3(cara_aws *aws, cara_error *err) {
+    char *bytes = NULL;
+    size_t n;
+    int keys = 0, rc = 0;
+    cara_s3_object object;
+    TRY(cara_s3_put(aws, "bucket", "k 1", "abc", 3, NULL, &object, err));
+    TRY(cara_s3_get(aws, "bucket", "k 1", 10, &bytes, &n, &object, err));
+    free(bytes);
+    TRY(cara_s3_head(aws, "bucket", "k 1", &object, err));
+    TRY(cara_s3_list(aws, "bucket", "k", one_key, &keys, err));
+    return rc;
+}
+
+static int use_store(cara_aws *aws, cara_error *err) {
+    cara_store *store = NULL;
+    cara_store_claim *claim = NULL;
+    int rc = cara_store_open_s3("s3://bucket/p", aws, NULL, &store, err);
+    TRY(cara_store_put(store, KEY, "{}", 2, 0, err));
+    TRY(cara_store_claim_take(store, KEY, &claim, err));
+    TRY(cara_store_claim_put(claim, "{ }", 3, err));
+    cara_store_claim_release(claim);
+    cara_store_close(store);
+    /* A lease that could not be taken back is no failure of this test. */
+    if (fake_s3_find(&s3, "p/" KEY))
+        fake_s3_find(&s3, "p/" KEY)->note[0] = 0;
+    return rc;
+}
+
+static int use_social(cara_aws *aws, cara_error *err) {
+    cara_social_media media;
+    char id[32];
+    int n = 0, rc = 0;
+    TRY(cara_social_get_media(aws, "1", PHONE, "bucket", "p/", &media, err));
+    TRY(cara_social_send(aws, PHONE, "{}", 2, NULL, id, sizeof id, err));
+    TRY(cara_social_set_destination(aws, "waba-1", "arn:t", NULL, err));
+    TRY(cara_social_list_accounts(aws, one_account, &n, err));
+    return rc;
+}
+
+static int use_queues(cara_aws *aws, cara_error *err) {
+    cara_sqs_messages messages = {.n = 0};
+    const char *receipt = "r";
+    size_t failed;
+    char arn[64];
+    int rc = 0;
+    TRY(cara_sqs_receive(aws, QUEUE, 1, 0, 5, &messages, err));
+    cara_sqs_messages_free(&messages);
+    TRY(cara_sqs_delete(aws, QUEUE, "r", err));
+    TRY(cara_sqs_change_visibility_batch(aws, QUEUE, &receipt, 1, 5, NULL, &failed, err));
+    TRY(cara_sns_confirm(aws, "arn:aws:sns:us-east-1:1:t", "tok", arn, sizeof arn, err));
+    return rc;
+}
+
+static int use_credentials(cara_aws *aws, cara_error *err) {
+    const char *source;
+    return cara_aws_check_credentials(aws, &source, err);
+}
+
+static int use_lambda(cara_aws *aws, cara_error *err) {
+    cara_lambda *lambda = NULL;
+    cara_invocation in = {.body = NULL};
+    int rc = cara_lambda_open(test_server_url(server) + 7, &lambda, err);
+    TRY(cara_lambda_next(lambda, 100, &in, err));
+    TRY(cara_lambda_respond(lambda, "id", "{}", 2, err));
+    TRY(cara_lambda_fail(lambda, "id", "A.B", "words", err));
+    cara_invocation_free(&in);
+    cara_lambda_close(lambda);
+    return rc;
+}
+
+static int use_refusals(cara_aws *aws, cara_error *err) {
+    cara_s3_object object;
+    int rc = cara_s3_head(aws, "bucket", "none", &object, err);
+    if (rc == CARA_ERR_NOT_FOUND)
+        rc = 0;
+    char *bytes;
+    size_t n;
+    TRY(cara_s3_get(aws, "bucket", "none", 10, &bytes, &n, NULL, err));
+    return rc == CARA_ERR_NOT_FOUND ? 0 : rc;
+}
+
+typedef struct scenario {
+    const char *name;
+    int (*use)(cara_aws *aws, cara_error *err);
+    const char *env[4][2];
+    int lenient; /* some of the memory is not needed: success without it is right */
+} scenario;
+
+static int run(const scenario *s, cara_error *err) {
+    fake_outside world = {.env = {{"AWS_REGION", "us-east-1"},
+                                  {"AWS_CONFIG_FILE", config_path},
+                                  {"AWS_ENDPOINT_URL", test_server_url(server)},
+                                  {"AWS_ENDPOINT_URL_STS", sts_url},
+                                  {"AWS_ENDPOINT_URL_SNS", sns_url},
+                                  {"AWS_ENDPOINT_URL_SQS", sqs_url}},
+                          .now_ms = FAKE_NOW,
+                          .random = 0.5};
+    if (!s->env[0][0]) {
+        fake_set(&world, "AWS_ACCESS_KEY_ID", "AKID");
+        fake_set(&world, "AWS_SECRET_ACCESS_KEY", "secret");
+    }
+    for (size_t i = 0; i < 4 && s->env[i][0]; i++)
+        fake_set(&world, s->env[i][0], s->env[i][1]);
+    cara_outside outside = fake_outside_of(&world);
+    const cara_aws_options options = {.outside = &outside, .timeout_s = 5};
+    cara_aws *aws;
+    int rc = cara_aws_open(&options, &aws, err);
+    TRY(s->use(aws, err));
+    cara_aws_close(aws);
+    return rc;
+}
+
+static void every_allocation_of(const scenario *s, int kind) {
+    cara_error err = {0};
+    for (long n = 1;; n++) {
+        memory.armed = kind;
+        memory.until = n;
+        memory.seen = memory.live = 0;
+        int rc = run(s, &err);
+        memory.armed = 0;
+        if (memory.live)
+            fail_msg("%s: allocation %ld of kind %d: %ld pieces are left over (code %d)", s->name,
+                     n, kind, memory.live, rc);
+        if (memory.seen < n) { /* that many there are not: nothing failed */
+            if (rc)
+                fail_msg("%s: %d %s", s->name, rc, err.text);
+            printf("%s: %ld allocations of kind %d\n", s->name, n - 1, kind);
+            return;
+        }
+        if (kind == 1 && rc != CARA_ERR_MEMORY && !(s->lenient && !rc))
+            fail_msg("%s: allocation %ld gave %d: %s", s->name, n, rc, err.text);
+    }
+}
+
+static void without_memory(void **state) {
+    (void)state;
+    const scenario scenarios[] = {
+        {.name = "s3", .use = use_s3},
+        {.name = "store", .use = use_store, .lenient = 1},
+        {.name = "social", .use = use_social},
+        {.name = "queues", .use = use_queues},
+        {.name = "lambda", .use = use_lambda, .lenient = 1},
+        {.name = "refusals", .use = use_refusals, .lenient = 1},
+        {.name = "profile", .use = use_credentials, .env = {{"AWS_PROFILE", "keys"}}},
+        {.name = "role", .use = use_credentials, .env = {{"AWS_PROFILE", "role"}}},
+        {.name = "web identity",
+         .use = use_credentials,
+         .env = {{"AWS_WEB_IDENTITY_TOKEN_FILE", token_path}, {"AWS_ROLE_ARN", "arn:r"}}},
+        {.name = "container",
+         .use = use_credentials,
+         .env = {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", container_url},
+                 {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token_path}}},
+        {.name = "instance",
+         .use = use_credentials,
+         .env = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT", test_server_url(server)}}},
+    };
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
+        for (int kind = 1; kind <= 2; kind++)
+            every_allocation_of(&scenarios[i], kind);
+}
+
+static void write_text(const char *path, const char *text) {
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    server = test_server_start_handler(handle, NULL);
+    snprintf(sts_url, sizeof sts_url, "%s/sts", test_server_url(server));
+    snprintf(sns_url, sizeof sns_url, "%s/sns", test_server_url(server));
+    snprintf(sqs_url, sizeof sqs_url, "%s/sqs", test_server_url(server));
+    snprintf(container_url, sizeof container_url, "%s/container", test_server_url(server));
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(config_path, sizeof config_path, "%s/config", folder);
+    snprintf(token_path, sizeof token_path, "%s/token", folder);
+    write_text(config_path, "[profile keys]\naws_access_key_id = A\naws_secret_access_key = s\n"
+                            "[profile role]\nrole_arn = arn:r\nsource_profile = keys\n");
+    write_text(token_path, "token\n");
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    test_server_stop(server);
+    fake_s3_free(&s3);
+    unlink(config_path);
+    unlink(token_path);
+    return rmdir(folder);
+}
+
+int main(void) {
+    if (CRYPTO_set_mem_functions(ssl_malloc, ssl_realloc, ssl_free) != 1)
+        return 1;
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, lib_malloc, __real_free, lib_realloc, lib_strdup,
+                             lib_calloc) != CURLE_OK)
+        return 1;
+    json_set_alloc_funcs(__wrap_malloc, __wrap_free);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(without_memory)};
+    int rc = cmocka_run_group_tests(tests, set_up, tear_down);
+    curl_global_cleanup();
+    return rc;
+}
