@@ -1,32 +1,17 @@
 /* Integer matrix products: y = x . w^T with weights in int8 (one scale per output channel) and
  * activations quantised on the fly (one scale per row), summed in int32.
  *
- * One packed layout serves every level, so that a mapped file is read in place: panels of 16 output
- * channels; in a panel, groups of 4 inputs; in a group, 16 x 4 bytes. A group is one 512-bit
- * operand of vpdpbusd, two 256-bit ones, four NEON sdot operands; sixteen groups are one AMX tile.
- * Inputs are padded with zeros to a multiple of 64, channels to one of 16.
+ * One packed layout serves every level, so that a mapped file is read in place: base/i8_layout.h
+ * describes it, model/i8_pack.h makes it.
  *
  * Quantised activations are private to a level: see cara_i8_ops.quantise. */
 #ifndef KERNELS_I8_H
 #define KERNELS_I8_H
 
+#include "base/i8_layout.h"
+
 #include <stddef.h>
 #include <stdint.h>
-
-#define CARA_I8_PANEL 16
-#define CARA_I8_GROUP 4
-#define CARA_I8_K_ALIGN 64
-
-static inline size_t cara_i8_padded_k(size_t k) {
-    return (k + CARA_I8_K_ALIGN - 1) / CARA_I8_K_ALIGN * CARA_I8_K_ALIGN;
-}
-static inline size_t cara_i8_panels(size_t n) {
-    return (n + CARA_I8_PANEL - 1) / CARA_I8_PANEL;
-}
-/* Bytes of n channels of k inputs, packed. */
-static inline size_t cara_i8_packed_size(size_t n, size_t k) {
-    return cara_i8_panels(n) * CARA_I8_PANEL * cara_i8_padded_k(k);
-}
 
 /* A packed weight matrix [n, k]; all borrowed. */
 typedef struct cara_i8_weights {
@@ -35,11 +20,6 @@ typedef struct cara_i8_weights {
     const int32_t *sum;   /* [16 * panels]; sum over k of the int8 values of a channel */
     size_t n, k;
 } cara_i8_weights;
-
-/* Quantises row `channel` (f32 [k], round to nearest even, scale = max |w| / 127) into its place.
- * `packed`, `scale` and `sum` are whole matrices, zeroed by the caller before the first row. */
-void cara_i8_pack_row(const float *w, size_t k, size_t channel, int8_t *packed, float *scale,
-                      int32_t *sum);
 
 /* What follows the product, fused: y = act(x . w^T + bias) + residual. */
 typedef struct cara_i8_product {

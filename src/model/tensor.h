@@ -9,18 +9,20 @@ typedef enum cara_dtype {
     CARA_F32 = 0,
     CARA_F16 = 1,
     CARA_BF16 = 2,
-    CARA_I8 = 3, /* for quantised layouts; `scale` then holds one f32 per output channel */
+    CARA_I8 = 3, /* in CARA_I8_PANELS, with a scale and a sum for each output channel */
 } cara_dtype;
 
 /* How a tensor's elements lie. Packed layouts come with the kernels that read them. */
 typedef enum cara_layout {
     CARA_ROW_MAJOR = 0, /* C order, last dimension fastest */
+    CARA_I8_PANELS = 1, /* base/i8_layout.h; [out, in, 3] lies as [out, in * 3] */
 } cara_layout;
 
 /* data == NULL means that the tensor is absent. */
 typedef struct cara_tensor {
     const void *data;   /* 64-byte aligned in `.cara` */
-    const float *scale; /* [shape[0]] for CARA_I8, else NULL */
+    const float *scale; /* [cara_i8_channels(shape[0])] for CARA_I8, else NULL */
+    const int32_t *sum; /* as many for CARA_I8, else NULL */
     cara_dtype dtype;
     cara_layout layout;
     int n_dims;

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "kernels/i8.h"
+#include "model/i8_pack.h"
 
 #include <math.h>
 #include <stdio.h>

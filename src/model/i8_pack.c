@@ -1,4 +1,4 @@
-#include "kernels/i8.h"
+#include "model/i8_pack.h"
 
 #include <math.h>
 
