@@ -89,7 +89,7 @@ static void more_candidates_are_likelier(void **state) {
     (void)state;
     cara_options options;
     plain(&options);
-    options.temperature[0] = 2.5;   /* the model is sure of itself */
+    options.temperature[0] = 2.5; /* the model is sure of itself */
     options.sample_len = 24;
     options.without_timestamps = 1; /* one window: its score is the score */
     double mean[2] = {0};
