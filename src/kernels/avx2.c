@@ -1,9 +1,10 @@
-/* Rows by AVX2, and the level's table. */
+/* Rows by AVX2, and the tables of its levels. */
 #include "kernels/avx2.h"
 
 #include <math.h>
 
-static void layer_norm(const float *x, const float *weight, const float *bias, size_t n, float *y) {
+void cara_avx2_layer_norm(const float *x, const float *weight, const float *bias, size_t n,
+                          float *y) {
     __m256 s0 = _mm256_setzero_ps(), s1 = s0;
     for (size_t i = 0; i < n; i += 8)
         s0 = _mm256_add_ps(s0, cara_load_n(x + i, n - i));
@@ -24,7 +25,7 @@ static void layer_norm(const float *x, const float *weight, const float *bias, s
     }
 }
 
-static void gelu(float *x, size_t n) {
+void cara_avx2_gelu(float *x, size_t n) {
     for (size_t i = 0; i < n; i += 8)
         cara_store_n(x + i, cara_gelu_8(cara_load_n(x + i, n - i)), n - i);
 }
@@ -59,19 +60,19 @@ static double exp_sum(const float *x, size_t n, float top, float *y) {
     return sum;
 }
 
-static void softmax(float *x, size_t n) {
+void cara_avx2_softmax(float *x, size_t n) {
     double sum = exp_sum(x, n, largest(x, n), x);
     __m256 scale = _mm256_set1_ps((float)(1 / sum));
     for (size_t i = 0; i < n; i += 8)
         cara_store_n(x + i, _mm256_mul_ps(scale, cara_load_n(x + i, n - i)), n - i);
 }
 
-static float log_sum_exp(const float *x, size_t n) {
+float cara_avx2_log_sum_exp(const float *x, size_t n) {
     float top = largest(x, n);
     return (float)(top + log(exp_sum(x, n, top, NULL)));
 }
 
-static void widen(cara_weight_type type, const void *src, float *dst, size_t n) {
+void cara_avx2_widen(cara_weight_type type, const void *src, float *dst, size_t n) {
     const char *from = src;
     const size_t size = cara_weight_size(type);
     size_t i = 0;
@@ -81,21 +82,21 @@ static void widen(cara_weight_type type, const void *src, float *dst, size_t n) 
     cara_scalar_widen(type, from + i * size, dst + i, n - i);
 }
 
-const cara_kernels cara_kernels_avx2 = {
-    .level = CARA_CPU_AVX2,
-    .gemm_tile_m = 4 * CARA_MC + 24,
-    .gemm_tile_n = CARA_NC,
-    .gemm_scratch = (size_t)(CARA_NC + CARA_MC) * CARA_KC * sizeof(float),
-    .attend_scratch = ((size_t)2 * CARA_ATTEND_KV * CARA_HEAD_DIM_MAX + CARA_MR * CARA_ATTEND_KV +
-                       2 * CARA_ATTEND_Q * CARA_HEAD_DIM_MAX) *
-                      sizeof(float),
-    .gemm = cara_avx2_gemm,
-    .gemv = cara_avx2_gemv,
-    .attend = cara_avx2_attend,
-    .attend_few = cara_avx2_attend_few,
-    .layer_norm = layer_norm,
-    .gelu = gelu,
-    .softmax = softmax,
-    .log_sum_exp = log_sum_exp,
-    .widen = widen,
-};
+#define AVX2_TABLE(its_level, its_i8)                                                              \
+    {                                                                                              \
+        .level = its_level, .gemm_tile_m = 4 * CARA_MC + 24, .gemm_tile_n = CARA_NC,               \
+        .gemm_scratch = (size_t)(CARA_NC + CARA_MC) * CARA_KC * sizeof(float),                     \
+        .attend_scratch = ((size_t)2 * CARA_ATTEND_KV * CARA_HEAD_DIM_MAX +                        \
+                           CARA_MR * CARA_ATTEND_KV + 2 * CARA_ATTEND_Q * CARA_HEAD_DIM_MAX) *     \
+                          sizeof(float),                                                           \
+        .gemm = cara_avx2_gemm, .gemv = cara_avx2_gemv, .attend = cara_avx2_attend,                \
+        .attend_coarse = cara_avx2_attend, .attend_queries = CARA_ATTEND_Q,                        \
+        .attend_few = cara_avx2_attend_few, .attend_f16 = cara_avx2_attend_f16,                    \
+        .narrow_keys = cara_avx2_narrow_keys, .narrow_values = cara_avx2_narrow_values,            \
+        .i8 = &its_i8, .layer_norm = cara_avx2_layer_norm, .gelu = cara_avx2_gelu,                 \
+        .softmax = cara_avx2_softmax, .log_sum_exp = cara_avx2_log_sum_exp,                        \
+        .widen = cara_avx2_widen,                                                                  \
+    }
+
+const cara_kernels cara_kernels_avx2 = AVX2_TABLE(CARA_CPU_AVX2, cara_i8_avx2);
+const cara_kernels cara_kernels_avxvnni = AVX2_TABLE(CARA_CPU_AVXVNNI, cara_i8_avxvnni);

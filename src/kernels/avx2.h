@@ -19,11 +19,6 @@
 #define CARA_ATTEND_Q 252
 #define CARA_ATTEND_KV 256
 
-void cara_avx2_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1, void *scratch);
-void cara_avx2_gemv(const cara_gemm *g, size_t n0, size_t n1);
-void cara_avx2_attend(const cara_attend *a, void *scratch);
-void cara_avx2_attend_few(const cara_attend *a);
-
 typedef struct cara_tile {
     __m256 at[CARA_MR][2];
 } cara_tile;

@@ -34,7 +34,7 @@ static inline __attribute__((always_inline)) void pack_w_typed(const cara_gemm *
     }
 }
 
-static void pack_w(const cara_gemm *g, size_t n0, size_t n1, size_t k0, size_t kc, float *dst) {
+void cara_avx2_pack_w(const cara_gemm *g, size_t n0, size_t n1, size_t k0, size_t kc, float *dst) {
     for (size_t j = n0; j < n1; j += CARA_NR, dst += kc * CARA_NR) {
         if (g->type == CARA_WEIGHT_F16)
             pack_w_typed(g, j, n1, k0, kc, dst, CARA_WEIGHT_F16);
@@ -46,7 +46,7 @@ static void pack_w(const cara_gemm *g, size_t n0, size_t n1, size_t k0, size_t k
 }
 
 /* Rows [m0, m1) of a, steps [k0, k0 + kc), to panels [kc][6]; rows beyond m1 become zeros. */
-static void pack_a(const cara_gemm *g, size_t m0, size_t m1, size_t k0, size_t kc, float *dst) {
+void cara_avx2_pack_a(const cara_gemm *g, size_t m0, size_t m1, size_t k0, size_t kc, float *dst) {
     for (size_t i = m0; i < m1; i += CARA_MR, dst += kc * CARA_MR) {
         size_t rows = least(m1 - i, CARA_MR);
         const float *src = g->a + i * g->lda + k0;
@@ -106,10 +106,10 @@ void cara_avx2_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t 
     do { /* once where k is 0 */
         size_t kc = least(g->k - k0, CARA_KC);
         int first = k0 == 0, last = k0 + kc == g->k;
-        pack_w(g, n0, n1, k0, kc, w);
+        cara_avx2_pack_w(g, n0, n1, k0, kc, w);
         for (size_t i0 = m0; i0 < m1; i0 += MC) {
             size_t i1 = least(i0 + MC, m1);
-            pack_a(g, i0, i1, k0, kc, a);
+            cara_avx2_pack_a(g, i0, i1, k0, kc, a);
             for (size_t j = n0; j < n1; j += CARA_NR)
                 for (size_t i = i0; i < i1; i += CARA_MR)
                     one_tile(g, i, least(i1 - i, CARA_MR), j, least(n1 - j, CARA_NR), kc,

@@ -23,6 +23,21 @@ static inline float cara_f16_to_f32(uint16_t h) {
     return cara_bits_f32(bits | sign);
 }
 
+/* To the nearest, ties to even; what is too large becomes the largest. */
+static inline uint16_t cara_f32_to_f16(float f) {
+    uint32_t bits;
+    f = f > 65504 ? 65504 : f < -65504 ? -65504 : f;
+    memcpy(&bits, &f, sizeof bits);
+    uint32_t sign = bits >> 16 & 0x8000u, rest = bits & 0x7fffffffu;
+    if (rest < 0x38800000u) { /* below 2^-14: adding 0.5 leaves multiples of 2^-24 */
+        float shifted = cara_bits_f32(rest) + 0.5f;
+        memcpy(&bits, &shifted, sizeof bits);
+        return (uint16_t)(sign | (bits - 0x3f000000u));
+    }
+    rest += 0xfffu + (rest >> 13 & 1);
+    return (uint16_t)(sign | (rest - 0x38000000u) >> 13);
+}
+
 static inline float cara_bf16_to_f32(uint16_t h) {
     return cara_bits_f32((uint32_t)h << 16);
 }

@@ -7,13 +7,19 @@
 #define KERNELS_KERNELS_H
 
 #include "base/error.h"
+#include "kernels/i8.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 typedef enum cara_cpu_level {
     CARA_CPU_SCALAR = 0,
-    CARA_CPU_AVX2, /* AVX2, FMA, F16C */
+    CARA_CPU_AVX2,       /* AVX2, FMA, F16C */
+    CARA_CPU_AVXVNNI,    /* and AVX-VNNI */
+    CARA_CPU_AVX512,     /* AVX2's and AVX-512 F, BW, DQ, VL */
+    CARA_CPU_AVX512VNNI, /* and AVX-512 VNNI; BF16 is used where it is there */
+    CARA_CPU_AMX,        /* and AMX-INT8, with the system's permission for tile data */
+    CARA_CPU_NEON,       /* Armv8.2 with dotprod */
     CARA_CPU_LEVELS
 } cara_cpu_level;
 
@@ -57,6 +63,24 @@ typedef struct cara_attend {
     int causal; /* the last query sees all n_kv keys, the one before it one fewer, and so on */
 } cara_attend;
 
+/* One head of attention for few queries over keys and values that were narrowed to f16 once:
+ * half the memory to read for each token. */
+typedef struct cara_attend_f16 {
+    size_t n_q, n_kv; /* 0 < n_q <= CARA_FEW_ROWS, 0 < n_kv */
+    size_t d;         /* as in cara_attend */
+    const float *q;   /* [n_q, d] */
+    size_t ldq;
+    const uint16_t *k; /* panels of 16 keys: [ceil(n_kv / 16)][d][16] */
+    const uint16_t *v; /* [n_kv, d] */
+    float *out;        /* [n_q, d] */
+    size_t ldo;
+    float scale;
+} cara_attend_f16;
+
+static inline size_t cara_f16_keys_count(size_t n_kv, size_t d) {
+    return (n_kv + 15) / 16 * 16 * d;
+}
+
 #define CARA_FEW_ROWS 8 /* up to so many rows gemv and attend_few are meant for */
 
 typedef struct cara_kernels {
@@ -75,8 +99,18 @@ typedef struct cara_kernels {
 
     /* Blockwise with a running softmax, so that scores never leave the cache; for many queries. */
     void (*attend)(const cara_attend *a, void *scratch);
+    /* The same with what the level has for speed (bf16 operands, f32 sums): for models whose
+     * weights are coarser still. */
+    void (*attend_coarse)(const cara_attend *a, void *scratch);
+    size_t attend_queries; /* queries of a task that is worth its packing */
     /* Reads each key and value once for all queries; n_q <= CARA_FEW_ROWS. */
     void (*attend_few)(const cara_attend *a);
+    void (*attend_f16)(const cara_attend_f16 *a);
+    /* Keys [n, d] and values [n, d], rows ld apart, to the layouts of cara_attend_f16; values that
+     * f16 cannot hold become the nearest it can. Missing keys of the last panel become zeros. */
+    void (*narrow_keys)(const float *k, size_t ld, size_t n, size_t d, uint16_t *dst);
+    void (*narrow_values)(const float *v, size_t ld, size_t n, size_t d, uint16_t *dst);
+    const cara_i8_ops *i8;
 
     /* nn.LayerNorm, eps 1e-5, of one row; x and y may be the same. */
     void (*layer_norm)(const float *x, const float *weight, const float *bias, size_t n, float *y);
@@ -90,7 +124,7 @@ typedef struct cara_kernels {
     void (*widen)(cara_weight_type type, const void *src, float *dst, size_t n);
 } cara_kernels;
 
-const char *cara_cpu_level_name(cara_cpu_level level); /* "scalar", "avx2" */
+const char *cara_cpu_level_name(cara_cpu_level level); /* "scalar", "avx2", ... */
 
 /* The highest level of this machine (cpuid and XGETBV). */
 cara_cpu_level cara_cpu_detect(void);
@@ -102,7 +136,7 @@ int cara_cpu_has(cara_cpu_level level);
  * unknown or the machine lacks it, naming those it has. */
 int cara_cpu_pick(const char *name, cara_cpu_level *out, cara_error *err);
 
-/* The table of a level that this machine has; static and read-only. */
+/* The table of a level that this machine has, for this machine; static and read-only. */
 const cara_kernels *cara_kernels_for(cara_cpu_level level);
 
 #endif

@@ -166,19 +166,62 @@ float cara_scalar_log_sum_exp(const float *x, size_t n) {
     return (float)(top + log(sum));
 }
 
-const cara_kernels cara_kernels_scalar = {
-    .level = CARA_CPU_SCALAR,
-    .gemm_tile_m = 256,
-    .gemm_tile_n = TILE_N,
-    .gemm_scratch = K_BLOCK * sizeof(float),
-    .attend_scratch = 0,
-    .gemm = cara_scalar_gemm,
-    .gemv = cara_scalar_gemv,
-    .attend = cara_scalar_attend,
-    .attend_few = cara_scalar_attend_few,
-    .layer_norm = cara_scalar_layer_norm,
-    .gelu = cara_scalar_gelu,
-    .softmax = cara_scalar_softmax,
-    .log_sum_exp = cara_scalar_log_sum_exp,
-    .widen = cara_scalar_widen,
-};
+void cara_scalar_narrow_keys(const float *k, size_t ld, size_t n, size_t d, uint16_t *dst) {
+    for (size_t j = 0; j < (n + 15) / 16 * 16; j++)
+        for (size_t p = 0; p < d; p++)
+            dst[(j / 16 * d + p) * 16 + j % 16] = j < n ? cara_f32_to_f16(k[j * ld + p]) : 0;
+}
+
+void cara_scalar_narrow_values(const float *v, size_t ld, size_t n, size_t d, uint16_t *dst) {
+    for (size_t j = 0; j < n; j++)
+        for (size_t p = 0; p < d; p++)
+            dst[j * d + p] = cara_f32_to_f16(v[j * ld + p]);
+}
+
+/* With a running softmax, as the other levels. */
+void cara_scalar_attend_f16(const cara_attend_f16 *a) {
+    for (size_t i = 0; i < a->n_q; i++) {
+        const float *q = a->q + i * a->ldq;
+        float *out = a->out + i * a->ldo, top = -INFINITY;
+        double sum = 0, acc[CARA_HEAD_DIM_MAX] = {0};
+        for (size_t j = 0; j < a->n_kv; j++) {
+            const uint16_t *k = a->k + j / 16 * a->d * 16 + j % 16, *v = a->v + j * a->d;
+            double dot = 0;
+            for (size_t p = 0; p < a->d; p++)
+                dot += q[p] * cara_f16_to_f32(k[p * 16]);
+            float score = (float)dot * a->scale;
+            if (score > top) {
+                float shrink = expf(top - score);
+                for (size_t p = 0; p < a->d; p++)
+                    acc[p] *= shrink;
+                sum *= shrink;
+                top = score;
+            }
+            float weight = expf(score - top);
+            sum += weight;
+            for (size_t p = 0; p < a->d; p++)
+                acc[p] += weight * cara_f16_to_f32(v[p]);
+        }
+        for (size_t p = 0; p < a->d; p++)
+            out[p] = (float)(acc[p] / sum);
+    }
+}
+
+#define SCALAR_TABLE(its_level, its_i8)                                                            \
+    {                                                                                              \
+        .level = its_level, .gemm_tile_m = 256, .gemm_tile_n = TILE_N,                             \
+        .gemm_scratch = K_BLOCK * sizeof(float), .attend_scratch = 0, .gemm = cara_scalar_gemm,    \
+        .gemv = cara_scalar_gemv, .attend = cara_scalar_attend,                                    \
+        .attend_coarse = cara_scalar_attend, .attend_queries = 64,                                 \
+        .attend_few = cara_scalar_attend_few, .attend_f16 = cara_scalar_attend_f16,                \
+        .narrow_keys = cara_scalar_narrow_keys, .narrow_values = cara_scalar_narrow_values,        \
+        .i8 = &its_i8, .layer_norm = cara_scalar_layer_norm, .gelu = cara_scalar_gelu,             \
+        .softmax = cara_scalar_softmax, .log_sum_exp = cara_scalar_log_sum_exp,                    \
+        .widen = cara_scalar_widen,                                                                \
+    }
+
+const cara_kernels cara_kernels_scalar = SCALAR_TABLE(CARA_CPU_SCALAR, cara_i8_scalar);
+#if defined(CARA_ARM64)
+/* The compiler makes NEON of the loops above; the integer products are written out. */
+const cara_kernels cara_kernels_neon = SCALAR_TABLE(CARA_CPU_NEON, cara_i8_neon);
+#endif

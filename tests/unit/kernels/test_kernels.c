@@ -108,7 +108,20 @@ static void *scratch_new(size_t n) {
 
 typedef void (*level_test)(const cara_kernels *k);
 
+#ifdef CARA_EMULATED
+/* The AVX-512 files compiled a second time, for machines without the level. */
+extern const cara_kernels emulated_avx512, emulated_avx512vnni, emulated_avx512vnni_bf16,
+    emulated_amx, emulated_amx_bf16;
+static const cara_kernels *const emulated[] = {&emulated_avx512, &emulated_avx512vnni_bf16};
+#endif
+
 static void at_every_level(level_test test) {
+#ifdef CARA_EMULATED
+    for (size_t i = 0; cara_cpu_has(CARA_CPU_AVX2) && i < sizeof emulated / sizeof *emulated; i++) {
+        seed = 1;
+        test(emulated[i]);
+    }
+#endif
     for (int level = 0; level < CARA_CPU_LEVELS; level++) {
         if (!cara_cpu_has((cara_cpu_level)level))
             continue;
@@ -276,6 +289,55 @@ static void splitting_changes_no_bit(void **state) {
 
 /* ---- attention ---- */
 
+enum { ATTEND, ATTEND_COARSE, ATTEND_FEW, ATTEND_F16, ATTEND_KINDS };
+static const char *const attend_names[] = {"attend", "attend_coarse", "attend_few", "attend_f16"};
+
+/* What a kind of attention may be off by: coarse ones round operands to 8 bits (bf16), an f16 cache
+ * to 11. Scores are off by that times |q||k| scale, weights by as much of themselves. */
+static double allowed(int kind, double spread, size_t d) {
+    double score = spread * spread * sqrt((double)d) / 3;
+    return kind == ATTEND_COARSE ? 1.5e-2 * (1 + score)
+           : kind == ATTEND_F16  ? 2e-3 * (1 + score)
+                                 : 1e-5;
+}
+
+static void attend(const cara_kernels *kernels, int kind, const cara_attend *a, void *scratch) {
+    if (kind == ATTEND)
+        kernels->attend(a, scratch);
+    else if (kind == ATTEND_COARSE)
+        kernels->attend_coarse(a, scratch);
+    else if (kind == ATTEND_FEW)
+        kernels->attend_few(a);
+    else {
+        size_t n_k = cara_f16_keys_count(a->n_kv, a->d), n_v = a->n_kv * a->d;
+        uint16_t *k = malloc(2 * n_k), *v = malloc(2 * n_v);
+        assert_true(k && v);
+        memset(k, 0xff, 2 * n_k);
+        memset(v, 0xff, 2 * n_v);
+        kernels->narrow_keys(a->k, a->ldk, a->n_kv, a->d, k);
+        kernels->narrow_values(a->v, a->ldv, a->n_kv, a->d, v);
+        for (size_t j = 0; j < (a->n_kv + 15) / 16 * 16; j++)
+            for (size_t p = 0; p < a->d; p++)
+                assert_int_equal(k[(j / 16 * a->d + p) * 16 + j % 16],
+                                 j < a->n_kv ? cara_f32_to_f16(a->k[j * a->ldk + p]) : 0);
+        for (size_t j = 0; j < a->n_kv; j++)
+            for (size_t p = 0; p < a->d; p++)
+                assert_int_equal(v[j * a->d + p], cara_f32_to_f16(a->v[j * a->ldv + p]));
+        kernels->attend_f16(&(cara_attend_f16){.n_q = a->n_q,
+                                               .n_kv = a->n_kv,
+                                               .d = a->d,
+                                               .q = a->q,
+                                               .ldq = a->ldq,
+                                               .k = k,
+                                               .v = v,
+                                               .out = a->out,
+                                               .ldo = a->ldo,
+                                               .scale = a->scale});
+        free(k);
+        free(v);
+    }
+}
+
 static void one_attention(const cara_kernels *kernels, size_t n_q, size_t n_kv, size_t d,
                           int causal, double spread, size_t more) {
     size_t ld = d + more;
@@ -283,7 +345,10 @@ static void one_attention(const cara_kernels *kernels, size_t n_q, size_t n_kv, 
     float *v = floats((n_kv - 1) * ld + d, 1);
     double *p = malloc(n_kv * sizeof *p);
     void *scratch = scratch_new(kernels->attend_scratch);
-    for (int few = 0; few <= (n_q <= CARA_FEW_ROWS); few++) {
+    for (int kind = 0; kind < ATTEND_KINDS; kind++) {
+        if ((kind >= ATTEND_FEW && n_q > CARA_FEW_ROWS) || (kind == ATTEND_F16 && causal))
+            continue;
+        double most = allowed(kind, spread, d);
         out o = out_new((n_q - 1) * ld + d, more & 1);
         cara_attend a = {.n_q = n_q,
                          .n_kv = n_kv,
@@ -298,10 +363,7 @@ static void one_attention(const cara_kernels *kernels, size_t n_q, size_t n_kv, 
                          .ldo = ld,
                          .scale = 1 / sqrtf((float)d),
                          .causal = causal};
-        if (few)
-            kernels->attend_few(&a);
-        else
-            kernels->attend(&a, scratch);
+        attend(kernels, kind, &a, scratch);
         for (size_t i = 0; i < n_q; i++) {
             size_t sees = causal ? n_kv - (n_q - 1 - i) : n_kv;
             double top = -INFINITY, sum = 0;
@@ -318,9 +380,9 @@ static void one_attention(const cara_kernels *kernels, size_t n_q, size_t n_kv, 
                 for (size_t j = 0; j < sees; j++)
                     want += p[j] * v[j * ld + c];
                 want /= sum;
-                if (!(fabs(want - o.data[i * ld + c]) <= 1e-5))
-                    fail_msg("%s attend%s n_q=%zu n_kv=%zu d=%zu causal %d at %zu,%zu: %g for %g",
-                             cara_cpu_level_name(kernels->level), few ? "_few" : "", n_q, n_kv, d,
+                if (!(fabs(want - o.data[i * ld + c]) <= most))
+                    fail_msg("%s %s n_q=%zu n_kv=%zu d=%zu causal %d at %zu,%zu: %g for %g",
+                             cara_cpu_level_name(kernels->level), attend_names[kind], n_q, n_kv, d,
                              causal, i, c, (double)o.data[i * ld + c], want);
             }
             for (size_t c = d; c < ld && i + 1 < n_q; c++)
@@ -450,6 +512,14 @@ static void weights_widen_at_every_level(void **state) {
         assert_memory_equal(&f, &known[i].value, sizeof f);
     }
     assert_true(isnan(cara_f16_to_f32(0x7e00)));
+    for (uint32_t h = 0; h < 0x10000; h++)
+        if ((h & 0x7c00) != 0x7c00)
+            assert_int_equal(cara_f32_to_f16(cara_f16_to_f32((uint16_t)h)), h);
+    assert_int_equal(cara_f32_to_f16(1e9f), 0x7bff);
+    assert_int_equal(cara_f32_to_f16(-1e9f), 0xfbff);
+    assert_int_equal(cara_f32_to_f16(1 + 0x1p-11f), 0x3c00);     /* a tie, to even */
+    assert_int_equal(cara_f32_to_f16(1 + 3 * 0x1p-11f), 0x3c02); /* another */
+    assert_int_equal(cara_f32_to_f16(0x1.002p-11f), 0x1000);
     at_every_level(widens);
 }
 

@@ -1,0 +1,105 @@
+/* AVX-512: products and attention in f32, and the tables of its levels. What memory bounds, and the
+ * rows, are AVX2's. */
+#include "kernels/avx512.h"
+
+#define CARA_DOT(c, x, w) c = cara_fma_16(x, w, c)
+CARA_512_TILES
+
+#define ATTEND_PAIR 1
+#define ATTEND_NAME cara_avx512_attend
+#include "kernels/avx512_attend.h"
+
+/* Blocks of a product: 6-row panels of a and 16-column panels of w, as avx2_gemm.c packs them. */
+#define KC 384
+#define MC 120
+#define NC 256
+
+/* GELU as cara_gelu_8() of avx2.h. */
+static inline cara_v16 gelu_16(cara_v16 x) {
+    cara_v16 a = (cara_v16)((cara_v16i)x & 0x7fffffff);
+    cara_v16 z = a * 0.70710678118654752f;
+    cara_v16 t = 1.0f / cara_fma_16(cara_all_16(0.3275911f), z, cara_all_16(1.0f));
+    cara_v16 p = cara_fma_16(cara_all_16(1.061405429f), t, cara_all_16(-1.453152027f));
+    p = cara_fma_16(p, t, cara_all_16(1.421413741f));
+    p = cara_fma_16(p, t, cara_all_16(-0.284496736f));
+    p = cara_fma_16(p, t, cara_all_16(0.254829592f)) * t;
+    cara_v16 lost = 0.5f * a * (p * cara_exp_16(-(z * z)));
+    return cara_most_16(x, (cara_v16){0}) - lost;
+}
+
+/* A tile of at most 6 x 64. Partial sums rest in c between blocks of k, as in avx2_gemm.c. */
+static void one_tile(const cara_gemm *g, size_t i, size_t rows, size_t j, size_t columns, size_t kc,
+                     const float *a, const float *b, int first, int last) {
+    _Alignas(64) float c[CARA_512_ROWS][64];
+    const float *start = !first ? g->c : g->gelu ? NULL : g->residual;
+    size_t panels = (columns + 15) / 16;
+    if (start)
+        for (size_t l = 0; l < CARA_512_ROWS; l++)
+            for (size_t h = 0; h < columns; h += 16)
+                cara_store_16(&c[l][h], l < rows ? cara_load_n16(start + (i + l) * g->ldc + j + h,
+                                                                 columns - h)
+                                                 : (cara_v16){0});
+    tile(panels, kc, a, 1, CARA_512_ROWS, b, kc * 16, &c[0][0], 64, !start);
+    for (size_t h = 0; h < columns; h += 16) {
+        size_t n = columns - h;
+        cara_v16 bias = last && g->bias ? cara_load_n16(g->bias + j + h, n) : (cara_v16){0};
+        for (size_t l = 0; l < rows; l++) {
+            size_t place = (i + l) * g->ldc + j + h;
+            cara_v16 y = cara_load_16(&c[l][h]) + bias;
+            if (last && g->gelu) {
+                y = gelu_16(y);
+                if (g->residual)
+                    y += cara_load_n16(g->residual + place, n);
+            }
+            cara_store_n16(g->c + place, y, n);
+        }
+    }
+}
+
+void cara_avx512_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1,
+                      void *scratch) {
+    float *w = scratch;     /* [NC / 16][KC][16] */
+    float *a = w + NC * KC; /* [MC / 6][KC][6] */
+    size_t k0 = 0;
+    do { /* once where k is 0 */
+        size_t kc = attend_least(g->k - k0, KC);
+        int first = k0 == 0, last = k0 + kc == g->k;
+        cara_avx2_pack_w(g, n0, n1, k0, kc, w);
+        for (size_t i0 = m0; i0 < m1; i0 += MC) {
+            size_t i1 = attend_least(i0 + MC, m1);
+            cara_avx2_pack_a(g, i0, i1, k0, kc, a);
+            for (size_t j = n0; j < n1; j += 64)
+                for (size_t i = i0; i < i1; i += CARA_512_ROWS)
+                    one_tile(g, i, attend_least(i1 - i, CARA_512_ROWS), j, attend_least(n1 - j, 64),
+                             kc, a + (i - i0) * kc, w + (j - n0) * kc, first, last);
+        }
+        k0 += kc;
+    } while (k0 < g->k);
+}
+
+#define AVX512_TABLE(its_level, its_i8, coarse)                                                    \
+    {                                                                                              \
+        .level = its_level, .gemm_tile_m = 4 * MC + 24, .gemm_tile_n = NC,                         \
+        .gemm_scratch = (size_t)(NC + MC) * KC * sizeof(float),                                    \
+        .attend_scratch =                                                                          \
+            ((size_t)2 * CARA_512_ATTEND_KV * CARA_HEAD_DIM_MAX +                                  \
+             2 * CARA_512_ROWS * CARA_512_ATTEND_KV + 2 * CARA_512_ATTEND_Q * CARA_HEAD_DIM_MAX) * \
+            sizeof(float),                                                                         \
+        .gemm = cara_avx512_gemm, .gemv = cara_avx2_gemv, .attend = cara_avx512_attend,            \
+        .attend_coarse = coarse, .attend_queries = CARA_512_ATTEND_Q,                              \
+        .attend_few = cara_avx2_attend_few, .attend_f16 = cara_avx2_attend_f16,                    \
+        .narrow_keys = cara_avx2_narrow_keys, .narrow_values = cara_avx2_narrow_values,            \
+        .i8 = &its_i8, .layer_norm = cara_avx2_layer_norm, .gelu = cara_avx2_gelu,                 \
+        .softmax = cara_avx2_softmax, .log_sum_exp = cara_avx2_log_sum_exp,                        \
+        .widen = cara_avx2_widen,                                                                  \
+    }
+
+const cara_kernels cara_kernels_avx512 =
+    AVX512_TABLE(CARA_CPU_AVX512, cara_i8_avx2, cara_avx512_attend);
+const cara_kernels cara_kernels_avx512vnni =
+    AVX512_TABLE(CARA_CPU_AVX512VNNI, cara_i8_avx512vnni, cara_avx512_attend);
+const cara_kernels cara_kernels_avx512vnni_bf16 =
+    AVX512_TABLE(CARA_CPU_AVX512VNNI, cara_i8_avx512vnni, cara_avx512_attend_bf16);
+const cara_kernels cara_kernels_amx = AVX512_TABLE(CARA_CPU_AMX, cara_i8_amx, cara_avx512_attend);
+const cara_kernels cara_kernels_amx_bf16 =
+    AVX512_TABLE(CARA_CPU_AMX, cara_i8_amx, cara_avx512_attend_bf16);
