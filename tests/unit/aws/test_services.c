@@ -135,9 +135,15 @@ static void sending_a_message(void **state) {
     end(&f);
 }
 
-static int count_accounts(void *ctx, const cara_social_account *a) {
-    char *all = ctx;
-    strcat(strcat(strcat(strcat(all, a->id), "="), a->destination), ";");
+typedef struct seen_accounts {
+    char text[256];
+    size_t n;
+} seen_accounts;
+
+static int see_account(void *ctx, const cara_social_account *a) {
+    seen_accounts *seen = ctx;
+    seen->n += (size_t)snprintf(seen->text + seen->n, sizeof seen->text - seen->n, "%s=%s;", a->id,
+                                a->destination);
     return strcmp(a->id, "waba-stop") == 0 ? 5 : 0;
 }
 
@@ -154,16 +160,16 @@ static void accounts_and_destinations(void **state) {
     };
     fixture f;
     begin(&f, replies, COUNT(replies));
-    char all[256] = "";
-    assert_int_equal(cara_social_list_accounts(f.aws, count_accounts, all, &f.err), CARA_OK);
-    assert_string_equal(all, "waba-1=arn:t;waba-2=;waba-3=;");
+    seen_accounts seen = {.n = 0};
+    assert_int_equal(cara_social_list_accounts(f.aws, see_account, &seen, &f.err), CARA_OK);
+    assert_string_equal(seen.text, "waba-1=arn:t;waba-2=;waba-3=;");
     test_request r = test_server_request(f.server, 0);
     assert_memory_equal(r.raw, "GET /v1/whatsapp/waba/list HTTP/1.1\r\n", 37);
     r = test_server_request(f.server, 1);
     assert_memory_equal(r.raw, "GET /v1/whatsapp/waba/list?nextToken=a%2Bb%2F%3D HTTP", 53);
-    all[0] = 0;
-    assert_int_equal(cara_social_list_accounts(f.aws, count_accounts, all, &f.err), 5);
-    assert_string_equal(all, "waba-stop=;");
+    seen.n = 0;
+    assert_int_equal(cara_social_list_accounts(f.aws, see_account, &seen, &f.err), 5);
+    assert_string_equal(seen.text, "waba-stop=;");
     assert_int_equal(cara_social_set_destination(f.aws, "waba-1", "arn:topic", "arn:role", &f.err),
                      CARA_OK);
     r = test_server_request(f.server, 3);
