@@ -11,6 +11,7 @@
 #define HEAD_LIMIT (64 * CARA_KIB)
 #define BODY_DEFAULT CARA_MIB
 #define CONNECT_DEFAULT_S 5.0
+#define DEADLINE_GRAIN_S 0.005 /* libcurl's timers may be early by so much */
 
 struct cara_http {
     CURL *curl;
@@ -388,7 +389,7 @@ int cara_http_do(cara_http *http, const cara_http_request *request, cara_http_re
     int deadline_first = 0;
     if (request->deadline > 0) {
         double left = request->deadline - cara_clock_monotonic();
-        if (left <= 0) {
+        if (left <= DEADLINE_GRAIN_S) {
             response->trouble = t.trouble = CARA_HTTP_DEADLINE;
             return explain(http, CURLE_OK, &t, where, err);
         }
@@ -422,7 +423,7 @@ int cara_http_do(cara_http *http, const cara_http_request *request, cara_http_re
     if (t.trouble == CARA_HTTP_TIMEOUT) {
         curl_off_t sent_at = 0;
         curl_easy_getinfo(http->curl, CURLINFO_PRETRANSFER_TIME_T, &sent_at);
-        if (deadline_first && cara_clock_monotonic() >= request->deadline - 0.005)
+        if (deadline_first && cara_clock_monotonic() >= request->deadline - DEADLINE_GRAIN_S)
             t.trouble = CARA_HTTP_DEADLINE;
         else if (sent_at == 0)
             t.trouble = CARA_HTTP_CONNECT;
