@@ -1,7 +1,9 @@
-/* caracola handle: WhatsApp events to records in a folder. */
+/* caracola handle: WhatsApp events to records in a folder or a bucket. */
+#include "aws/client.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "cli/service.h"
 #include "inbox/json.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/zone.h"
@@ -9,15 +11,16 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { STORE, MEDIA, MODEL, VOCAB, LANGUAGE, TIMEZONE, THREADS, AGAIN, JSON, QUIET };
 
 static const cara_cli_option options[] = {
     [STORE] = {"store", 'o', "DIR",
-               "the folder that keeps records, audio and what was not understood; made\n"
-               "where it is missing"},
-    [MEDIA] = {"media", 0, "DIR", "the folder with the audio, as <mediaId>.<any extension>"},
+               "the folder that keeps records, audio and what was not understood, made\n"
+               "where it is missing; or s3://bucket/prefix"},
+    [MEDIA] = {"media", 0, "DIR",
+               "the folder with the audio, as <mediaId>.<any extension>; or aws, the\n"
+               "default where the store is in S3: AWS copies the audio into the bucket"},
     [MODEL] = {"model", 'm', "FILE",
                "the model; without it $CARACOLA_MODEL, else the demo model. It is\n"
                "opened when the first audio comes"},
@@ -246,16 +249,19 @@ static void print_summary(const handle *h) {
 
 static int handle_all(const flags *f, int n, char **events) {
     cara_error err = {.code = CARA_OK, .position = -1};
-    struct stat st;
-    cara_store *store = NULL;
-    if (f->media && (stat(f->media, &st) != 0 || !S_ISDIR(st.st_mode)))
-        return cara_cli_fail(CARA_EXIT_FILES, "--media takes a folder, got \"%s\"", f->media);
-    if (cara_zone_use(f->timezone, &err) || cara_store_open_folder(f->store, &store, &err))
+    cara_cli_store store;
+    cara_media media;
+    if (cara_zone_use(f->timezone, &err) || cara_cli_store_open(&store, f->store, NULL, &err))
         return cara_cli_fail_error(&err);
+    if (cara_cli_media_open(&store, f->media, &media, &err)) {
+        cara_cli_store_close(&store);
+        return cara_cli_fail_error(&err);
+    }
+    if (store.aws)
+        cara_aws_set_stop(store.aws, stop, NULL);
     handle h = {.flags = f};
-    cara_media media = f->media ? cara_media_folder(f->media) : cara_media_none();
     cara_transcriber transcriber = {prepare, transcribe, release, model_name, &h};
-    cara_pipeline pipeline = {.store = store,
+    cara_pipeline pipeline = {.store = store.store,
                               .media = &media,
                               .transcriber = &transcriber,
                               .local_time = cara_zone_local_time,
@@ -267,7 +273,7 @@ static int handle_all(const flags *f, int n, char **events) {
     print_summary(&h);
     cara_engine_free(h.engine);
     free(h.model_path);
-    cara_store_close(store);
+    cara_cli_store_close(&store);
     return status_of(&h);
 }
 
@@ -319,8 +325,9 @@ int cara_cmd_handle(int argc, char **argv) {
         }
     }
     if (!f.store || !*f.store)
-        return cara_cli_fail(CARA_EXIT_USAGE,
-                             "handle takes --store DIR, the folder for the records");
+        return cara_cli_fail(
+            CARA_EXIT_USAGE,
+            "handle takes --store DIR, the folder for the records, or s3://bucket/prefix");
     if (args.operands == argc)
         return cara_cli_fail(CARA_EXIT_USAGE,
                              "handle takes event files, or - for standard input; got none");

@@ -125,7 +125,7 @@ int main(int argc, char **argv) {
         return CARA_EXIT_INTERNAL;
     /* A closed pipe is an error of the write, not a death without a word. */
     signal(SIGPIPE, SIG_IGN);
-    int status = run(argc, argv);
+    int status = cara_cli_is_lambda(argc, argv) ? cara_cmd_lambda() : run(argc, argv);
     cara_exit flushed = cara_cli_flush_stdout();
     return status != CARA_EXIT_OK ? status : (int)flushed;
 }

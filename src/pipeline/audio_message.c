@@ -106,7 +106,7 @@ static int fetch_kept(job *j) {
         cara_store_get(j->p->store, key, CARA_LIMIT_MEDIA_BYTES, &j->file.bytes, &j->file.n, NULL))
         return -1;
     memcpy(j->file.ext, ext, sizeof ext);
-    j->file.stored = 1;
+    memcpy(j->file.stored, key, sizeof key);
     return 0;
 }
 
@@ -153,6 +153,10 @@ static int verify(const job *j) {
 /* Puts the audio beside the record. 0, or -1 where the message is settled. */
 static int keep_audio(job *j, int verified) {
     char key[CARA_KEY_SIZE];
+    if (j->file.stored[0]) {
+        memcpy(j->audio_file, j->file.stored, sizeof key);
+        return 0;
+    }
     if (!j->file.ext[0])
         cara_media_ext_of_mime(j->mime_type, j->file.ext);
     if (cara_key_media(j->key, j->media_id, j->file.ext, key)) {
@@ -160,27 +164,24 @@ static int keep_audio(job *j, int verified) {
         fail(j, CARA_STAGE_STORE, cara_code_name(CARA_ERR_INTERNAL));
         return -1;
     }
-    int rc = CARA_OK;
-    if (!j->file.stored) {
-        rc = cara_store_put(j->p->store, key, j->file.bytes, j->file.n, 1, j->err);
-        if (rc == CARA_ERR_CONFLICT) {
-            /* An earlier try kept it, or tried to. Other bytes give way only to verified ones. */
-            char *kept = NULL;
-            size_t n = 0;
-            rc = cara_store_get(j->p->store, key, CARA_LIMIT_MEDIA_BYTES, &kept, &n, j->err);
-            int same = !rc && n == j->file.n && (n == 0 || memcmp(kept, j->file.bytes, n) == 0);
-            free(kept);
-            if (!rc && !same && verified == 1)
-                rc = cara_store_put(j->p->store, key, j->file.bytes, j->file.n, 0, j->err);
-            else if (!rc && !same) {
-                memcpy(j->audio_file, key, sizeof key);
-                (void)cara_fail(j->err, CARA_ERR_CONFLICT, -1,
-                                "the store holds other audio under %s, and nothing tells which is "
-                                "right",
-                                key);
-                fail(j, CARA_STAGE_MEDIA, cara_code_name(CARA_ERR_CONFLICT));
-                return -1;
-            }
+    int rc = cara_store_put(j->p->store, key, j->file.bytes, j->file.n, 1, j->err);
+    if (rc == CARA_ERR_CONFLICT) {
+        /* An earlier try kept it, or tried to. Other bytes give way only to verified ones. */
+        char *kept = NULL;
+        size_t n = 0;
+        rc = cara_store_get(j->p->store, key, CARA_LIMIT_MEDIA_BYTES, &kept, &n, j->err);
+        int same = !rc && n == j->file.n && (n == 0 || memcmp(kept, j->file.bytes, n) == 0);
+        free(kept);
+        if (!rc && !same && verified == 1)
+            rc = cara_store_put(j->p->store, key, j->file.bytes, j->file.n, 0, j->err);
+        else if (!rc && !same) {
+            memcpy(j->audio_file, key, sizeof key);
+            (void)cara_fail(j->err, CARA_ERR_CONFLICT, -1,
+                            "the store holds other audio under %s, and nothing tells which is "
+                            "right",
+                            key);
+            fail(j, CARA_STAGE_MEDIA, cara_code_name(CARA_ERR_CONFLICT));
+            return -1;
         }
     }
     if (rc) {
@@ -215,6 +216,7 @@ static void listen(job *j) {
         wait_for_retry(j, CARA_STAGE_AUDIO);
     } else if (write_record(j, result, NULL, NULL) == CARA_OK) {
         j->report->audio_seconds = result->duration_s;
+        j->report->times.heard = result->timings;
         j->report->no_speech = result->no_speech;
         settle(j, CARA_OUTCOME_DONE, CARA_STAGE_NONE);
         if (result->cut_short) {
@@ -259,4 +261,7 @@ void cara_audio_message(const cara_pipeline *pipeline, const cara_inbox_message 
     }
     cara_store_claim_release(j.claim);
     free(j.file.bytes);
+    report->times.media = j.times.media > 0 ? j.times.media : 0;
+    report->times.model = j.times.model > 0 ? j.times.model : 0;
+    report->times.total = cara_clock_monotonic() - j.started;
 }

@@ -121,3 +121,31 @@ void cara_media_ext_of_mime(const char *mime_type, char out[CARA_MEDIA_EXT]) {
     if (cara_media_ext_clean(subtype, out))
         snprintf(out, CARA_MEDIA_EXT, "bin");
 }
+
+/* "YYYY-MM-DD/" */
+static int begins_with_day(const char *s) {
+    static const char shape[] = "dddd-dd-dd/";
+    for (size_t i = 0; shape[i]; i++)
+        if (shape[i] == 'd' ? s[i] < '0' || s[i] > '9' : s[i] != shape[i])
+            return 0;
+    return 1;
+}
+
+void cara_key_hide(char *text) {
+    char *out = text;
+    for (const char *s = text; *s;) {
+        if (!begins_with_day(s)) {
+            *out++ = *s++;
+            continue;
+        }
+        memmove(out, s, 11);
+        out += 11;
+        s += 11;
+        size_t digits = strspn(s, "0123456789");
+        if (digits && s[digits] == '-') {
+            *out++ = 'x';
+            s += digits;
+        }
+    }
+    *out = 0;
+}

@@ -44,4 +44,8 @@ void cara_media_ext_of_mime(const char *mime_type, char out[CARA_MEDIA_EXT]);
 /* A found file's extension, lower-cased. 0, or -1 (out is "") where it is not [A-Za-z0-9]{1,8}. */
 int cara_media_ext_clean(const char *ext, char out[CARA_MEDIA_EXT]);
 
+/* Hides the senders' numbers in the keys that a sentence names, in place:
+ * "2025-10-15/5215512345678-01-10-13-abc.json" becomes "2025-10-15/x-01-10-13-abc.json". */
+void cara_key_hide(char *text);
+
 #endif

@@ -64,7 +64,7 @@ static int folder_fetch(void *ctx, const cara_media_request *request, cara_media
         rc = cara_read_fd(fd, name, CARA_LIMIT_MEDIA_BYTES, &out->bytes, &out->n, err);
         const char *dot = strchr(name, '.');
         out->ext[0] = 0;
-        out->stored = 0;
+        out->stored[0] = 0;
         if (dot)
             (void)cara_media_ext_clean(dot + 1, out->ext);
     }

@@ -1,9 +1,10 @@
-/* Where the bytes behind a media id come from: a folder here; AWS's social-messaging API later. */
+/* Where the bytes behind a media id come from: a folder, or AWS's social-messaging API. */
 #ifndef PIPELINE_MEDIA_H
 #define PIPELINE_MEDIA_H
 
 #include "base/error.h"
 #include "pipeline/key.h"
+#include "store/store.h"
 
 #include <stddef.h>
 
@@ -19,8 +20,8 @@ typedef struct cara_media_request {
 typedef struct cara_media_file {
     char *bytes; /* malloc'd, the caller's */
     size_t n;
-    char ext[CARA_MEDIA_EXT]; /* clean; "" where the file has none: then the mime type gives it */
-    int stored; /* 1 where the source has put it into the store already, as cara_key_media() says */
+    char ext[CARA_MEDIA_EXT];   /* clean; "" where the file has none: then the mime type gives it */
+    char stored[CARA_KEY_SIZE]; /* the store's key, where the source has put it there already; "" */
 } cara_media_file;
 
 /* Fills *out on success only. Codes that a retry can cure: NETWORK, STORE, MEMORY, CANCELLED; all
@@ -35,6 +36,17 @@ typedef struct cara_media {
  * long as the source is used. Of several the one that fits the mime type is taken, else the first
  * by name. NOT_FOUND, IO, AUDIO_LIMIT (larger than CARA_LIMIT_MEDIA_BYTES). */
 cara_media cara_media_folder(const char *path);
+
+/* GetWhatsAppMessageMedia into the bucket of `store`, and from there. The extension that AWS gives
+ * is not documented for every type: the MIME subtype is tried, then whatever is listed under the
+ * media id. Both are borrowed and must be of the same client; *source must stay where it is as
+ * long as the media is used. Codes beyond those above: STORE where the copy did not appear. */
+struct cara_aws;
+typedef struct cara_media_social {
+    struct cara_aws *aws;
+    cara_store *store; /* opened by cara_store_open_s3() */
+} cara_media_social;
+cara_media cara_media_from_social(cara_media_social *source);
 
 /* No source: every fetch is NOT_FOUND and says that --media was not given. */
 cara_media cara_media_none(void);

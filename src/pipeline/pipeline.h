@@ -24,7 +24,7 @@ typedef struct cara_pipeline { /* everything is borrowed */
     int again;                     /* also try audio again that failed for good */
     cara_stop_fn stop;             /* time is up, or the user wants to leave; may be NULL */
     void *stop_cookie;
-    const cara_log *log; /* may be NULL; neither texts nor numbers of senders are logged */
+    const cara_log *log; /* may be NULL; texts are not logged; keys are (see cara_key_hide()) */
 } cara_pipeline;
 
 /* What became of a message. */
@@ -49,6 +49,12 @@ typedef enum cara_stage {
     CARA_STAGE_AUDIO, /* decoding and transcribing */
 } cara_stage;
 
+/* Seconds that an audio message took; zeros for what was not done. */
+typedef struct cara_report_times {
+    double media, model, total;
+    cara_timings heard;
+} cara_report_times;
+
 typedef struct cara_report {
     cara_outcome outcome;
     cara_stage stage;
@@ -56,6 +62,7 @@ typedef struct cara_report {
     const char *type;     /* the message's; "" for what was not understood */
     double audio_seconds; /* transcribed just now; 0 for none */
     int no_speech;
+    cara_report_times times;
     size_t record;           /* index of its SNS/SQS record */
     const char *record_id;   /* SQS messageId, or NULL */
     const cara_error *error; /* NULL unless FAILED, RETRY or QUARANTINED */

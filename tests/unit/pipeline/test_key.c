@@ -219,7 +219,7 @@ static void media_folder(void **state) {
         assert_int_equal(rc, cases[i].ext ? CARA_OK : CARA_ERR_NOT_FOUND);
         if (!rc)
             assert_string_equal(file.ext, cases[i].ext);
-        assert_int_equal(file.stored, 0);
+        assert_string_equal(file.stored, "");
         free(file.bytes);
     }
     cara_media none = cara_media_none();

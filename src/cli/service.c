@@ -1,0 +1,150 @@
+#include "cli/service.h"
+
+#include "aws/client.h"
+#include "base/limits.h"
+#include "cli/cli.h"
+#include "pipeline/lambda.h"
+#include "pipeline/zone.h"
+#include "tokenizer/language.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* An empty variable is none. */
+static const char *env(const char *name) {
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+int cara_cli_store_open(cara_cli_store *out, const char *name, const cara_log *log,
+                        cara_error *err) {
+    *out = (cara_cli_store){.in_s3 = strncmp(name, "s3://", 5) == 0};
+    if (!out->in_s3)
+        return cara_store_open_folder(name, &out->store, err);
+    const cara_aws_options options = {.log = log};
+    int rc = cara_aws_open(&options, &out->aws, err);
+    if (!rc)
+        rc = cara_store_open_s3(name, out->aws, NULL, &out->store, err);
+    if (rc)
+        cara_cli_store_close(out);
+    return rc;
+}
+
+void cara_cli_store_close(cara_cli_store *store) {
+    cara_store_close(store->store);
+    cara_aws_close(store->aws);
+    *store = (cara_cli_store){.store = NULL};
+}
+
+int cara_cli_media_open(cara_cli_store *store, const char *source, cara_media *out,
+                        cara_error *err) {
+    struct stat st;
+    int aws = source && strcmp(source, "aws") == 0;
+    if (!source && !store->in_s3) {
+        *out = cara_media_none();
+    } else if (!source || aws) {
+        if (!store->in_s3)
+            return cara_fail(err, CARA_ERR_USAGE, -1,
+                             "media from AWS goes through a bucket, so the store must be one "
+                             "(s3://bucket/prefix)");
+        store->social = (cara_media_social){store->aws, store->store};
+        *out = cara_media_from_social(&store->social);
+    } else if (stat(source, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        return cara_fail(err, CARA_ERR_NOT_FOUND, -1,
+                         "media is taken from \"aws\" or a folder, got "
+                         "\"%.200s\"",
+                         source);
+    } else {
+        *out = cara_media_folder(source);
+    }
+    return CARA_OK;
+}
+
+static int read_threads(int *threads, cara_error *err) {
+    const char *text = env("CARACOLA_THREADS");
+    *threads = cara_lambda_threads(env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"));
+    if (!text)
+        return CARA_OK;
+    char *end;
+    long n = strtol(text, &end, 10);
+    if (*end || n < 0 || n > CARA_LIMIT_THREADS)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "CARACOLA_THREADS takes a number from 0 to %d, got \"%.32s\"",
+                         CARA_LIMIT_THREADS, text);
+    *threads = (int)n;
+    return CARA_OK;
+}
+
+static int check_file(const char *path, cara_error *err) {
+    struct stat st;
+    if (stat(path, &st) != 0 || access(path, R_OK) != 0)
+        return cara_fail_errno(err, "cannot read %s", path);
+    if (!S_ISREG(st.st_mode))
+        return cara_fail(err, CARA_ERR_NOT_FOUND, -1, "%s is no file", path);
+    return CARA_OK;
+}
+
+static int open_engine(cara_cli_service *s, cara_error *err) {
+    cara_engine_options options = {.vocab_path = env("CARACOLA_VOCAB")};
+    const char *language = env("CARACOLA_LANGUAGE");
+    if (language && cara_language_find(language) < 0)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "CARACOLA_LANGUAGE takes a language such as es or Spanish, got \"%.64s\"",
+                         language);
+    int rc = read_threads(&options.threads, err);
+    if (!rc)
+        rc = cara_cli_model_path(NULL, 1, &s->model_path, err);
+    if (!rc)
+        rc = check_file(s->model_path, err);
+    if (!rc && options.vocab_path)
+        rc = check_file(options.vocab_path, err);
+    if (rc)
+        return rc;
+    options.model_path = s->model_path;
+    cara_options_default(&options.transcribe);
+    options.transcribe.best_of = 5; /* as openai's command, and as handle */
+    options.transcribe.language = language;
+    s->engine = cara_engine_new(&options);
+    if (!s->engine)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the engine");
+    s->transcriber = cara_engine_transcriber(s->engine);
+    return CARA_OK;
+}
+
+int cara_cli_service_open(cara_cli_service *s, int log_fd, cara_error *err) {
+    *s = (cara_cli_service){.model_path = NULL};
+    const char *level = env("AWS_LAMBDA_LOG_LEVEL");
+    if (cara_service_log_init(&s->log, log_fd, env("AWS_LAMBDA_LOG_FORMAT"), level))
+        cara_log_line(&s->log.log, CARA_LOG_WARN,
+                      "AWS_LAMBDA_LOG_LEVEL takes TRACE, DEBUG, INFO, WARN, ERROR or FATAL, got "
+                      "\"%.32s\"; INFO is used",
+                      level);
+    const char *store = env("CARACOLA_STORE");
+    if (!store)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "CARACOLA_STORE is not set; it takes s3://bucket/prefix or a folder");
+    int rc = cara_zone_use(env("CARACOLA_TIMEZONE"), err);
+    if (!rc)
+        rc = open_engine(s, err);
+    if (!rc)
+        rc = cara_cli_store_open(&s->store, store, &s->log.log, err);
+    if (!rc)
+        rc = cara_cli_media_open(&s->store, env("CARACOLA_MEDIA"), &s->media, err);
+    s->service = (cara_service){.pipeline = {.store = s->store.store,
+                                             .media = &s->media,
+                                             .transcriber = &s->transcriber,
+                                             .local_time = cara_zone_local_time},
+                                .aws = s->store.aws,
+                                .s3 = s->store.in_s3 ? s->store.store : NULL,
+                                .log = &s->log,
+                                .function = env("AWS_LAMBDA_FUNCTION_NAME")};
+    return rc;
+}
+
+void cara_cli_service_close(cara_cli_service *s) {
+    cara_cli_store_close(&s->store);
+    cara_engine_free(s->engine);
+    free(s->model_path);
+}

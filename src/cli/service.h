@@ -1,0 +1,44 @@
+/* What `handle`, `worker` and the Lambda loop are set up from: a store, a source of media, a model.
+ */
+#ifndef CLI_SERVICE_H
+#define CLI_SERVICE_H
+
+#include "pipeline/service.h"
+
+struct cara_aws;
+
+/* A store by its name, with the AWS client behind it where it is in S3. */
+typedef struct cara_cli_store {
+    cara_store *store;
+    struct cara_aws *aws; /* NULL for a folder */
+    int in_s3;
+    cara_media_social social;
+} cara_cli_store;
+
+/* `name`: "s3://bucket[/prefix]" or a folder. On failure there is nothing to close. */
+int cara_cli_store_open(cara_cli_store *out, const char *name, const cara_log *log,
+                        cara_error *err);
+void cara_cli_store_close(cara_cli_store *store);
+/* `source`: a folder; "aws"; NULL: AWS where the store is in S3, else none. USAGE. *store must stay
+ * where it is as long as the media is used. */
+int cara_cli_media_open(cara_cli_store *store, const char *source, cara_media *out,
+                        cara_error *err);
+
+typedef struct cara_cli_service {
+    cara_cli_store store;
+    cara_media media;
+    cara_engine *engine;
+    cara_transcriber transcriber;
+    char *model_path;
+    cara_service_log log;
+    cara_service service;
+} cara_cli_service;
+
+/* Everything from the environment (docs/aws.md has the table): CARACOLA_STORE, _MEDIA, _MODEL,
+ * _VOCAB, _LANGUAGE, _TIMEZONE, _THREADS, AWS_LAMBDA_LOG_FORMAT and _LEVEL. `log_fd` takes the log.
+ * Opens nothing slow: the model comes with the first audio, S3 with the first message. *out must
+ * stay where it is. Close it in any case. */
+int cara_cli_service_open(cara_cli_service *out, int log_fd, cara_error *err);
+void cara_cli_service_close(cara_cli_service *service);
+
+#endif

@@ -1,0 +1,123 @@
+#include "pipeline/lambda.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MB_PER_CPU 1769
+
+int cara_lambda_threads(const char *memory_mb) {
+    size_t n = memory_mb ? strlen(memory_mb) : 0;
+    if (n == 0 || n > 9 || strspn(memory_mb, "0123456789") != n)
+        return 0;
+    /* floor(mb / 1769 + 0.5) */
+    long threads = (2 * strtol(memory_mb, NULL, 10) + MB_PER_CPU) / (2 * MB_PER_CPU);
+    return threads < 1 ? 1 : threads > CARA_LIMIT_THREADS ? CARA_LIMIT_THREADS : (int)threads;
+}
+
+/* {"batchItemFailures":[{"itemIdentifier":"..."}]}; NULL on no memory. */
+static json_t *batch_failures(const cara_handled *handled) {
+    json_t *items = json_array();
+    int failed = 0;
+    const char *id;
+    json_t *value;
+    json_object_foreach(handled->failed, id, value) failed |=
+        json_array_append_new(items, json_pack("{s:s}", "itemIdentifier", id));
+    if (failed) {
+        json_decref(items);
+        return NULL;
+    }
+    return json_pack("{s:o}", "batchItemFailures", items);
+}
+
+static json_t *counts(const cara_handled *handled) {
+    json_t *root = json_object();
+    int failed = json_object_set_new(root, "messages",
+                                     json_integer((json_int_t)handled->summary.n_messages));
+    for (int o = 0; o <= CARA_OUTCOME_QUARANTINED; o++)
+        failed |= json_object_set_new(root, cara_outcome_name((cara_outcome)o),
+                                      json_integer((json_int_t)handled->summary.by_outcome[o]));
+    if (failed) {
+        json_decref(root);
+        return NULL;
+    }
+    return root;
+}
+
+/* 1 where the answer was taken, or is not wanted any more: the next event may come. */
+static int may_go_on(cara_service *service, int rc, const cara_error *err) {
+    if (rc != CARA_ERR_USAGE)
+        return rc == CARA_OK;
+    cara_log_line(&service->log->log, CARA_LOG_WARN, "%s", err->text);
+    return 1;
+}
+
+/* Answers the invocation. CARA_OK, or why the sandbox is lost. */
+static int answer(cara_lambda *lambda, cara_service *service, const char *id,
+                  const cara_handled *handled, int handle_rc, cara_error *trouble,
+                  cara_error *err) {
+    const char *type = cara_service_error_type(CARA_STAGE_NONE, CARA_ERR_MEMORY);
+    const char *message = trouble->text;
+    if (!handle_rc) {
+        int named = handled->summary.is_sqs && !handled->unnamed;
+        if (!handled->n_retry || named) {
+            json_t *root = named ? batch_failures(handled) : counts(handled);
+            char *body = root ? json_dumps(root, JSON_COMPACT) : NULL;
+            int rc = CARA_ERR_MEMORY;
+            if (body)
+                rc = cara_lambda_respond(lambda, id, body, strlen(body), err);
+            free(body);
+            json_decref(root);
+            if (rc != CARA_ERR_MEMORY)
+                return may_go_on(service, rc, err) ? CARA_OK : rc;
+            message = "no memory for the answer, or it is too large for Lambda";
+        } else {
+            type = cara_service_error_type(handled->stage, handled->error.code);
+            message = handled->error.text;
+        }
+    }
+    cara_log_line(&service->log->log, CARA_LOG_ERROR, "the event is to be delivered again: %s: %s",
+                  type, message);
+    int rc = cara_lambda_fail(lambda, id, type, message, err);
+    return may_go_on(service, rc, err) ? CARA_OK : rc;
+}
+
+int cara_lambda_serve(cara_lambda *lambda, cara_service *service, cara_error *err) {
+    for (;;) {
+        cara_invocation invocation;
+        cara_error trouble = {.code = CARA_OK, .position = -1};
+        service->log->request_id[0] = 0;
+        int rc = cara_lambda_next(lambda, CARA_LIMIT_EVENT_BYTES, &invocation, err);
+        if (rc && !(rc == CARA_ERR_MEMORY && invocation.request_id[0])) {
+            cara_invocation_free(&invocation);
+            return rc;
+        }
+        snprintf(service->log->request_id, sizeof service->log->request_id, "%s",
+                 invocation.request_id);
+        /* For whatever in this process speaks to X-Ray, as Lambda's own runtimes do. */
+        if (invocation.trace_id[0])
+            (void)setenv("_X_AMZN_TRACE_ID", invocation.trace_id, 1);
+        else
+            (void)unsetenv("_X_AMZN_TRACE_ID");
+        cara_handled handled = {.n_retry = 0};
+        if (rc) {
+            trouble = *err;
+        } else {
+            double left = 0;
+            if (invocation.deadline_ms > 0) {
+                left = (double)(invocation.deadline_ms - cara_clock_wall_ms()) / 1000;
+                left = left > 0.001 ? left : 0.001; /* late already, and no "no limit" */
+            }
+            rc = cara_service_handle(service, invocation.body, invocation.body_len, left, &handled,
+                                     &trouble);
+        }
+        rc = answer(lambda, service, invocation.request_id, &handled, rc, &trouble, err);
+        cara_handled_free(&handled);
+        cara_invocation_free(&invocation);
+        if (rc)
+            return rc;
+    }
+}

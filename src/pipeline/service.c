@@ -1,0 +1,193 @@
+#include "pipeline/service.h"
+
+#include "aws/client.h"
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What must still fit in behind the last word heard: one write of the record, tried again if need
+ * be, and the answer. */
+#define KEEP_SHARE 0.1
+#define KEEP_MIN_S 0.5
+#define KEEP_MAX_S 10.0
+#define ANSWER_S 0.25
+#define FAREWELL_S 8.0 /* containers are killed 10 s after SIGTERM, or later */
+
+/* Of WhatsApp's own; a metric must not take the sender's word for a name. */
+static const char *const types[] = {"text",    "audio",    "image",       "video",       "document",
+                                    "sticker", "location", "contacts",    "button",      "reaction",
+                                    "order",   "system",   "interactive", "unsupported", "other"};
+enum { N_TYPES = sizeof types / sizeof *types, N_OUTCOMES = CARA_OUTCOME_QUARANTINED + 1 };
+
+typedef struct event {
+    cara_service *service;
+    cara_handled *out;
+    unsigned counts[N_TYPES][N_OUTCOMES];
+    double audio_seconds;
+    cara_report_times times; /* summed over the event */
+} event;
+
+static size_t type_index(const char *type) {
+    size_t i = 0;
+    while (i < N_TYPES - 1 && strcmp(type, types[i]) != 0)
+        i++;
+    return i;
+}
+
+static int out_of_time(const cara_service *s) {
+    return s->stop_at > 0 && cara_clock_monotonic() >= s->stop_at;
+}
+
+static int should_stop(void *cookie) {
+    const cara_service *s = cookie;
+    return out_of_time(s) || (s->interrupted && s->interrupted(s->interrupted_ctx));
+}
+
+/* What was heard is still to be written when the process is asked to end; whoever asks does not
+ * wait for ever. */
+static int should_hang_up(void *cookie) {
+    cara_service *s = cookie;
+    if (!s->interrupted || !s->interrupted(s->interrupted_ctx))
+        return 0;
+    double now = cara_clock_monotonic();
+    if (s->interrupted_at <= 0)
+        s->interrupted_at = now;
+    return now - s->interrupted_at > FAREWELL_S;
+}
+
+const char *cara_service_error_type(cara_stage stage, cara_code code) {
+    if (code == CARA_ERR_CANCELLED)
+        return "Runtime.OutOfTime";
+    if (code == CARA_ERR_MEMORY)
+        return "Runtime.OutOfMemory";
+    switch (stage) {
+    case CARA_STAGE_STORE:
+        return code == CARA_ERR_CONFLICT ? "Store.Busy" : "Store.Unavailable";
+    case CARA_STAGE_MEDIA:
+        return "Media.Unavailable";
+    case CARA_STAGE_MODEL:
+        return "Model.Unusable";
+    case CARA_STAGE_AUDIO:
+        return "Audio.Failed";
+    default:
+        return "Event.Failed";
+    }
+}
+
+static void on_report(void *cookie, const cara_report *r) {
+    event *e = cookie;
+    cara_handled *out = e->out;
+    e->counts[type_index(r->type)][r->outcome]++;
+    e->audio_seconds += r->audio_seconds;
+    e->times.media += r->times.media;
+    e->times.model += r->times.model;
+    e->times.total += r->times.total;
+    e->times.heard.audio_s += r->times.heard.audio_s;
+    e->times.heard.mel_s += r->times.heard.mel_s;
+    e->times.heard.encode_s += r->times.heard.encode_s;
+    e->times.heard.decode_s += r->times.heard.decode_s;
+    if (r->outcome == CARA_OUTCOME_RETRY) {
+        if (out->n_retry++ == 0) {
+            out->stage = r->stage;
+            out->error = *r->error;
+            cara_key_hide(out->error.text);
+        }
+        if (!r->record_id || json_object_set_new(out->failed, r->record_id, json_true()))
+            out->unnamed = 1;
+    }
+    cara_service_log *log = e->service->log;
+    if (log->log.level <= CARA_LOG_DEBUG)
+        cara_log_line(&log->log, CARA_LOG_DEBUG, "%s %s %s", r->key, r->type,
+                      cara_outcome_name(r->outcome));
+}
+
+static void metric(json_t *metrics, json_t *units, const char *name, const char *unit,
+                   double value) {
+    json_object_set_new(metrics, name, json_real(value));
+    json_object_set_new(units, name, json_string(unit));
+}
+
+/* One line for the event as a whole and one for each kind of message and outcome in it. */
+static void write_metrics(const event *e, int cold) {
+    const cara_service *s = e->service;
+    static const char *const unit = "Seconds";
+    json_t *m = json_object(), *u = json_object();
+    metric(m, u, "ColdStart", "Count", cold);
+    if (e->times.total > 0) {
+        metric(m, u, "AudioSeconds", unit, e->audio_seconds);
+        metric(m, u, "MediaSeconds", unit, e->times.media);
+        metric(m, u, "ModelSeconds", unit, e->times.model);
+        metric(m, u, "AudioDecodeSeconds", unit, e->times.heard.audio_s);
+        metric(m, u, "MelSeconds", unit, e->times.heard.mel_s);
+        metric(m, u, "EncodeSeconds", unit, e->times.heard.encode_s);
+        metric(m, u, "DecodeSeconds", unit, e->times.heard.decode_s);
+        metric(m, u, "TotalSeconds", unit, e->times.total);
+    }
+    cara_service_log_metrics(s->log, m, u, json_pack("{s:s}", "Function", s->function));
+    for (size_t t = 0; t < N_TYPES; t++)
+        for (size_t o = 0; o < N_OUTCOMES; o++)
+            if (e->counts[t][o])
+                cara_service_log_metrics(
+                    s->log, json_pack("{s:i}", "Messages", (int)e->counts[t][o]),
+                    json_pack("{s:s}", "Messages", "Count"),
+                    json_pack("{s:s, s:s, s:s}", "Function", s->function, "Type", types[t],
+                              "Outcome", cara_outcome_name((cara_outcome)o)));
+}
+
+static void log_summary(const event *e, double seconds, int cold) {
+    const cara_summary *s = &e->out->summary;
+    json_t *facts = json_object();
+    json_object_set_new(facts, "messages", json_integer((json_int_t)s->n_messages));
+    for (int o = 0; o < N_OUTCOMES; o++)
+        if (s->by_outcome[o])
+            json_object_set_new(facts, cara_outcome_name((cara_outcome)o),
+                                json_integer((json_int_t)s->by_outcome[o]));
+    if (s->n_statuses)
+        json_object_set_new(facts, "statuses", json_integer((json_int_t)s->n_statuses));
+    if (s->n_errors)
+        json_object_set_new(facts, "whatsappErrors", json_integer((json_int_t)s->n_errors));
+    if (s->n_confirmations)
+        json_object_set_new(facts, "confirmations", json_integer((json_int_t)s->n_confirmations));
+    if (e->audio_seconds > 0)
+        json_object_set_new(facts, "audioSeconds", json_real(e->audio_seconds));
+    json_object_set_new(facts, "seconds", json_real(seconds));
+    json_object_set_new(facts, "coldStart", json_boolean(cold));
+    cara_service_log_facts(e->service->log, CARA_LOG_INFO, "event handled", facts);
+}
+
+int cara_service_handle(cara_service *s, const char *bytes, size_t n, double left_s,
+                        cara_handled *out, cara_error *err) {
+    event e = {.service = s, .out = out};
+    *out = (cara_handled){.failed = json_object()};
+    if (!out->failed)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for an event");
+    double started = cara_clock_monotonic(), keep = left_s * KEEP_SHARE;
+    keep = keep < KEEP_MIN_S ? KEEP_MIN_S : keep > KEEP_MAX_S ? KEEP_MAX_S : keep;
+    s->stop_at = left_s > 0 ? started + left_s - keep : 0;
+    s->pipeline.stop = should_stop;
+    s->pipeline.stop_cookie = s;
+    s->pipeline.log = &s->log->log;
+    if (s->aws) {
+        cara_aws_set_deadline(s->aws, left_s > 0 ? started + left_s - ANSWER_S : 0);
+        cara_aws_set_stop(s->aws, should_hang_up, s);
+    }
+    if (s->s3) /* until this process is surely gone */
+        cara_store_s3_set_lease(s->s3, left_s > 0 ? left_s + 1 : 0);
+    int rc = cara_pipeline_handle(&s->pipeline, bytes, n, on_report, &e, &out->summary, err);
+    int cold = !s->warm;
+    s->warm = 1;
+    if (rc) {
+        cara_handled_free(out);
+        return rc;
+    }
+    log_summary(&e, cara_clock_monotonic() - started, cold);
+    if (s->function)
+        write_metrics(&e, cold);
+    return CARA_OK;
+}
+
+void cara_handled_free(cara_handled *handled) {
+    json_decref(handled->failed);
+    handled->failed = NULL;
+}

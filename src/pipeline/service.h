@@ -1,0 +1,46 @@
+/* Events under a deadline: what the Lambda loop and the queue worker have in common. */
+#ifndef PIPELINE_SERVICE_H
+#define PIPELINE_SERVICE_H
+
+#include "pipeline/pipeline.h"
+#include "pipeline/service_log.h"
+
+#include <jansson.h>
+
+struct cara_aws;
+
+typedef struct cara_service { /* everything is borrowed */
+    cara_pipeline pipeline;   /* `stop` and `log` are the service's to set */
+    struct cara_aws *aws;     /* the client behind store and media; NULL where there is none */
+    cara_store *s3;           /* the store, where it is in S3, for its leases; else NULL */
+    cara_service_log *log;
+    const char *function;          /* names the metrics; NULL: no metrics */
+    int (*interrupted)(void *ctx); /* the process is to end; may be NULL */
+    void *interrupted_ctx;
+    double interrupted_at; /* when that was first seen; 0: not yet */
+    int warm;              /* set once an event was handled */
+    double stop_at;        /* of the event in work; cara_clock_monotonic(); 0: never */
+} cara_service;
+
+/* What became of an event. */
+typedef struct cara_handled {
+    cara_summary summary;
+    size_t n_retry;
+    cara_stage stage; /* of the first message that is to be delivered again */
+    cara_error error; /* its */
+    json_t *failed;   /* {record id: true, ...}: SQS records with something to deliver again */
+    int unnamed;      /* something is to be delivered again that no record id tells */
+} cara_handled;
+
+/* Handles an event within `left_s` seconds (<= 0: no limit): calls end a moment before that, and
+ * listening earlier still, so that what was heard can be kept and the answer given. Logs and counts
+ * what became of it. On success the caller frees *out with cara_handled_free(); MEMORY otherwise.
+ */
+int cara_service_handle(cara_service *service, const char *event, size_t n, double left_s,
+                        cara_handled *out, cara_error *err);
+void cara_handled_free(cara_handled *handled);
+
+/* "Category.Reason" of an error as Lambda and CloudWatch show it: "Store.Unavailable"; static. */
+const char *cara_service_error_type(cara_stage stage, cara_code code);
+
+#endif
