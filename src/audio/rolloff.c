@@ -1,16 +1,16 @@
 /* openai/whisper reads Opus through ffmpeg, whose decoder lifts the 16 kHz speech layer to 48 kHz
  * (16 taps) and whose resampler then brings 48 kHz back to 16 kHz (32 taps, cutoff 0.97). Up by
  * three and down by three is a linear filter at 16 kHz: -0.1 dB at 6 kHz, -1.8 dB at 7 kHz, -5.8 dB
- * at 7.5 kHz. These are its taps, the answer of the two resamplers to one unit sample. We decode at
- * 16 kHz in the first place and apply the slope alone. */
+ * at 7.5 kHz. We decode at 16 kHz in the first place and apply the slope alone. These are its taps,
+ * the answer of the two resamplers to one unit sample, faded out (half a cosine) from the eighth to
+ * the twelfth: docs/audio.md says why there. */
 #include "audio/rolloff.h"
 
 #include <string.h>
 
 static const float taps[CARA_ROLLOFF_HALF + 1] = {
     0.931848645F,  0.065843977F, -0.059415109F, 0.050250322F, -0.040077418F, 0.030422505F,
-    -0.022240131F, 0.015842177F, -0.011073193F, 0.007590524F, -0.005038869F, 0.003187551F,
-    -0.001896800F, 0.001045600F, -0.000522682F, 0.000229234F, -0.000083534F,
+    -0.022240131F, 0.015842177F, -0.011073193F, 0.006478917F, -0.002519434F, 0.000466806F,
 };
 
 void cara_rolloff_start(cara_rolloff *filter) {

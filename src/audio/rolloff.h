@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#define CARA_ROLLOFF_HALF 16
+#define CARA_ROLLOFF_HALF 11
 #define CARA_ROLLOFF_BLOCK 2048
 
 typedef struct cara_rolloff {

@@ -4,35 +4,19 @@
 Text, language and seeks must be equal, segment times within 20 ms, and the word error rate no
 worse than openai/whisper's with the same model.
 
-A note of NEAR_TIES may differ when heard from its Opus file: there the model is all but undecided,
-and what is left between two Opus decoders (5e-4 of full scale) decides. Such a note is heard again
-from the samples that openai/whisper had, and must then be equal; what was heard is printed.
-
 Usage: check_voices.py CARACOLA SOURCE_DIR        prints TAP
 """
 import json
 import math
 import pathlib
 import re
-import struct
 import subprocess
 import sys
 import tempfile
 
-NEAR_TIES = {"en-00": "whether the text ends after the second sentence"}
 TIMES = 0.02 + 1e-6
 FLAGS = ["--temperature", "0", "--temperature_increment_on_fallback", "None", "--beam_size", "None",
          "--output_format", "json", "--quiet"]
-
-
-def npy_as_wav(npy):
-    """The bytes of a 32 bit float WAV of a one-dimensional float32 .npy."""
-    raw = npy.read_bytes()
-    (header,) = struct.unpack_from("<H", raw, 8)
-    samples = raw[10 + header:]
-    head = struct.pack("<IHHIIHH", 16, 3, 1, 16000, 64000, 4, 32)
-    return (b"RIFF" + struct.pack("<I", 36 + len(samples)) + b"WAVEfmt " + head + b"data" +
-            struct.pack("<I", len(samples)) + samples)
 
 
 def words(text):
@@ -95,13 +79,6 @@ def main():
             theirs = json.loads((data / "golden/transcripts" / f"{note.stem}.json").read_text())
             heard = pathlib.Path(out) / f"{note.stem}.json"
             ours, wrong = compare(heard, theirs)
-            if wrong and note.stem in NEAR_TIES:
-                print(f"# {note.stem} is a near tie, {NEAR_TIES[note.stem]}: from Opus it is heard "
-                      f"as {ours['text']!r}")
-                wav = pathlib.Path(out) / f"{note.stem}.wav"
-                wav.write_bytes(npy_as_wav(data / "golden/stages" / f"{note.stem}.pcm.npy"))
-                subprocess.run([*command, *FLAGS, "--output_dir", out, wav])
-                ours, wrong = compare(heard, theirs)
             known = words(note.with_suffix(".txt").read_text())
             n_words += len(known)
             wer += errors(known, words(ours["text"]))
