@@ -1,5 +1,6 @@
-/* caracola model info | convert. */
+/* caracola model info | convert | random (which has a file of its own). */
 #include "cli/cli.h"
+#include "cli/model_make.h"
 #include "model/model.h"
 
 #include <jansson.h>
@@ -28,7 +29,7 @@ static int on_progress(void *cookie, int64_t done, int64_t total) {
 typedef struct weights_summary {
     int64_t parameters;
     int64_t bytes;
-    char types[40]; /* "f16", or "f32 and f16" */
+    char types[40]; /* "f16", or "f32, f16 and i8" */
 } weights_summary;
 
 static weights_summary summarise(const cara_model *model) {
@@ -37,13 +38,19 @@ static weights_summary summarise(const cara_model *model) {
     for (size_t i = 0; i < model->n_slots; i++) {
         const cara_tensor *t = model->slots[i].to;
         s.parameters += cara_tensor_count(t);
-        s.bytes += cara_tensor_count(t) * (int64_t)cara_dtype_size(t->dtype);
+        s.bytes += (int64_t)cara_tensor_bytes(t);
         seen[t->dtype] = 1;
     }
-    for (int i = 0; i < 4; i++)
+    int last = 3;
+    while (last > 0 && !seen[last])
+        last--;
+    for (int i = 0; i <= last; i++)
         if (seen[i])
             snprintf(s.types + strlen(s.types), sizeof s.types - strlen(s.types), "%s%s",
-                     *s.types ? " and " : "", cara_dtype_name((cara_dtype)i));
+                     !*s.types   ? ""
+                     : i == last ? " and "
+                                 : ", ",
+                     cara_dtype_name((cara_dtype)i));
     return s;
 }
 
@@ -230,18 +237,24 @@ static int info(int argc, char **argv) {
 static int convert(int argc, char **argv) {
     static const cara_cli_option options[] = {
         {"vocab", 0, "FILE", "the vocabulary (tiktoken); without it, the one inside or beside IN"},
+        {"compute_type", 0, "TYPE",
+         "store the weights as int8, float16, bfloat16 or float32;\nwithout it, as they are"},
+        {"threads", 0, "N", "how many; without it, as many as this process may run on"},
         {"name", 0, "NAME", "what the model is to be called; without it, the name it has"},
         {"force", 0, NULL, "write over OUT if it is there"},
         {"quiet", 'q', NULL, "say nothing but errors"},
         {NULL, 0, NULL, NULL}};
     static const cara_cli_command command = {
         "model convert", "IN OUT", "write a model as a .cara file, which opens at once",
-        "IN is OpenAI's .pt, or a .cara. The weights keep their type. OUT appears once it is\n"
-        "whole. A .pt needs its vocabulary: multilingual.tiktoken, or gpt2.tiktoken for\n"
+        "IN is OpenAI's .pt, or a .cara. OUT appears once it is whole. int8 keeps a scale for "
+        "each\n"
+        "output channel; layer norms, biases and positions keep their type. A .pt needs its "
+        "vocabulary: multilingual.tiktoken, or gpt2.tiktoken for\n"
         "English-only models, from openai/whisper's repository, folder whisper/assets.\n",
         options};
-    const char *vocab = NULL, *name = NULL;
+    const char *vocab = NULL;
     int force = 0, quiet = 0;
+    cara_write_options options_out = {0};
     cara_cli_args args;
     cara_cli_args_init(&args, &command, argc, argv);
     for (int flag; (flag = cara_cli_args_next(&args)) != CARA_CLI_END;) {
@@ -251,10 +264,13 @@ static int convert(int argc, char **argv) {
             return CARA_EXIT_USAGE;
         if (flag == 0)
             vocab = args.value;
-        if (flag == 1)
-            name = args.value;
-        force |= flag == 2;
-        quiet |= flag == 3;
+        if ((flag == 1 && cara_cli_storage(&args, &options_out.storage)) ||
+            (flag == 2 && cara_cli_threads(&args, &options_out.threads)))
+            return CARA_EXIT_USAGE;
+        if (flag == 3)
+            options_out.name = args.value;
+        force |= flag == 4;
+        quiet |= flag == 5;
     }
     if (args.argc - args.operands != 2)
         return (int)cara_cli_fail(CARA_EXIT_USAGE,
@@ -273,7 +289,10 @@ static int convert(int argc, char **argv) {
     cara_cli_progress progress;
     cara_cli_progress_start(&progress, "converting", !quiet);
     cara_cli_catch_signals();
-    int rc = cara_model_write(model, name, out, force, on_progress, &progress, &err);
+    options_out.replace = force;
+    options_out.progress = on_progress;
+    options_out.cookie = &progress;
+    int rc = cara_model_write_as(model, &options_out, out, &err);
     cara_cli_progress_clear(&progress);
     int status = CARA_EXIT_OK;
     if (rc == CARA_ERR_CANCELLED)
@@ -281,24 +300,27 @@ static int convert(int argc, char **argv) {
     else if (rc)
         status = (int)cara_cli_fail_error(&err);
     else if (!quiet)
-        cara_cli_note("wrote %s: %s, %s", out, name ? name : cara_model_name(model),
-                      summarise(model).types);
+        cara_cli_note("wrote %s: %s, %s", out,
+                      options_out.name ? options_out.name : cara_model_name(model),
+                      options_out.storage ? cara_cli_storage_name(options_out.storage)
+                                          : summarise(model).types);
     cara_model_close(model);
     return status;
 }
 
 static void usage(FILE *out) {
-    fputs("caracola model: look at a model, or convert one\n"
+    fputs("caracola model: look at a model, convert one, or make one of random weights\n"
           "\n"
           "Usage: caracola model info [FLAG]... [FILE]\n"
           "       caracola model convert [FLAG]... IN OUT\n"
+          "       caracola model random [FLAG]... SHAPE [OUT]\n"
           "\n"
-          "`caracola model info --help` and `caracola model convert --help` say more.\n",
+          "`caracola model info --help` and so on say more.\n",
           out);
 }
 
 int cara_cmd_model(int argc, char **argv) {
-    static const char *const names[] = {"info", "convert", NULL};
+    static const char *const names[] = {"info", "convert", "random", NULL};
     if (argc < 2) {
         usage(stderr);
         return CARA_EXIT_USAGE;
@@ -311,8 +333,10 @@ int cara_cmd_model(int argc, char **argv) {
         return info(argc - 1, argv + 1);
     if (strcmp(argv[1], "convert") == 0)
         return convert(argc - 1, argv + 1);
+    if (strcmp(argv[1], "random") == 0)
+        return cara_cli_model_random(argc - 1, argv + 1);
     const char *near = cara_cli_nearest(argv[1], names);
-    return (int)cara_cli_fail(CARA_EXIT_USAGE, "model takes info or convert, got \"%s\"%s%s%s",
-                              argv[1], near ? "; did you mean \"" : "", near ? near : "",
-                              near ? "\"?" : "");
+    return (int)cara_cli_fail(CARA_EXIT_USAGE,
+                              "model takes info, convert or random, got \"%s\"%s%s%s", argv[1],
+                              near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }

@@ -18,7 +18,7 @@ static const struct {
 } commands[] = {
     {"transcribe", cara_cmd_transcribe, "turn speech into text"},
     {"handle", cara_cmd_handle, "turn WhatsApp events into records"},
-    {"model", cara_cmd_model, "look at a model, or convert one"},
+    {"model", cara_cmd_model, "look at a model, convert or make one"},
     {"help", cmd_help, "show the help of a command"},
     {"version", cmd_version, "show the version"},
 };

@@ -55,13 +55,14 @@ enum {
     CARA_E_DTYPE = 64,       /* u32: cara_dtype */
     CARA_E_LAYOUT = 68,      /* u32: cara_layout */
     CARA_E_N_DIMS = 72,      /* u32: 1..4 */
-    CARA_E_CRC = 76,         /* u32: CRC-32 of its data */
+    CARA_E_CRC = 76,         /* u32: CRC-32 of its data, scales and sums */
     CARA_E_SHAPE = 80,       /* 4 i64; unused ones are 0 */
     CARA_E_OFFSET = 112,     /* u64, from the start of the file */
     CARA_E_SIZE = 120,       /* u64 bytes */
-    CARA_E_SCALE = 128,      /* u64 offset of one f32 for each output channel; 0 for none */
+    CARA_E_SCALE = 128,      /* i8: u64 offset of the scales, right behind the data; else 0 */
     CARA_E_SCALE_SIZE = 136, /* u64 bytes */
-    CARA_E_RESERVED = 144,   /* zeros to the end */
+    CARA_E_SUM = 144,        /* i8: u64 offset of the sums, right behind the scales; else 0 */
+    CARA_E_SUM_SIZE = 152,   /* u64 bytes */
     CARA_ENTRY_SIZE = 160,
 };
 

@@ -1,4 +1,5 @@
 /* Reading a `.cara` file is checking its header: the weights are used where they lie. */
+#include "base/i8_layout.h"
 #include "base/limits.h"
 #include "model/bytes.h"
 #include "model/cara_format.h"
@@ -161,12 +162,12 @@ static int read_entry(cara_model *m, const uint8_t *h, uint64_t at, uint64_t *en
         return corrupt(err, position, "has a tensor whose name is no text");
     const char *name = (const char *)e;
     uint32_t dtype = cara_le32(e + CARA_E_DTYPE), layout = cara_le32(e + CARA_E_LAYOUT);
-    if (dtype > CARA_BF16 || layout != CARA_ROW_MAJOR)
+    if (dtype > CARA_I8 || layout != (dtype == CARA_I8 ? CARA_I8_PANELS : CARA_ROW_MAJOR))
         return cara_fail(err, CARA_ERR_MODEL_FORMAT, position,
                          "tensor %s has type %u in layout %u, which this caracola does not know; "
                          "use a newer one, or convert the model again",
                          name, (unsigned)dtype, (unsigned)layout);
-    cara_tensor t = {.dtype = (cara_dtype)dtype, .layout = CARA_ROW_MAJOR};
+    cara_tensor t = {.dtype = (cara_dtype)dtype, .layout = (cara_layout)layout};
     uint32_t n_dims = cara_le32(e + CARA_E_N_DIMS);
     if (n_dims < 1 || n_dims > 4)
         return corrupt(err, position, "has a tensor of less than one or more than four dimensions");
@@ -174,29 +175,50 @@ static int read_entry(cara_model *m, const uint8_t *h, uint64_t at, uint64_t *en
     uint64_t size = cara_dtype_size(t.dtype);
     for (size_t i = 0; i < 4; i++) {
         uint64_t n = cara_le64(e + CARA_E_SHAPE + 8 * i);
-        if (i >= n_dims ? n != 0 : n == 0 || n > INT32_MAX || size > UINT64_MAX / 2 / n)
+        /* Padding makes an int8 matrix at most 1024 times as large. */
+        if (i >= n_dims ? n != 0 : n == 0 || n > INT32_MAX || size > UINT64_MAX / 4096 / n)
             return corrupt(err, position, "has a tensor of an impossible shape");
         t.shape[i] = (int64_t)n;
         if (i < n_dims)
             size *= n;
+    }
+    uint64_t channels = 0; /* bytes of the scales, and of the sums */
+    if (t.dtype == CARA_I8) {
+        if (n_dims != 2 && n_dims != 3)
+            return cara_fail(err, CARA_ERR_MODEL_FORMAT, position,
+                             "tensor %s is in int8, which only matrices are; convert the model "
+                             "again",
+                             name);
+        size_t n = cara_tensor_rows(t.n_dims, t.shape);
+        size = cara_i8_packed_size(n, cara_tensor_row_size(t.n_dims, t.shape));
+        channels = 4 * cara_i8_channels(n);
     }
     uint64_t offset = cara_le64(e + CARA_E_OFFSET);
     if (cara_le64(e + CARA_E_SIZE) != size)
         return cara_fail(err, CARA_ERR_MODEL_CORRUPT, position,
                          "tensor %s says to have %llu bytes, but its shape takes %llu", name,
                          (unsigned long long)cara_le64(e + CARA_E_SIZE), (unsigned long long)size);
+    uint64_t all = size + 2 * channels;
     if (offset % CARA_FILE_ALIGN || offset < *end || offset > m->file.size ||
-        size > m->file.size - offset)
+        all > m->file.size - offset)
         return cara_fail(err, CARA_ERR_MODEL_CORRUPT, position,
                          "tensor %s lies outside the file, on another tensor or at no multiple of "
                          "64",
                          name);
-    if (cara_le64(e + CARA_E_SCALE) || cara_le64(e + CARA_E_SCALE_SIZE) ||
-        !all_zero(e + CARA_E_RESERVED, CARA_ENTRY_SIZE - CARA_E_RESERVED))
-        return corrupt(err, position, "uses fields of a tensor that its type does not have");
-    *end = offset + size;
+    if (cara_le64(e + CARA_E_SCALE) != (channels ? offset + size : 0) ||
+        cara_le64(e + CARA_E_SCALE_SIZE) != channels ||
+        cara_le64(e + CARA_E_SUM) != (channels ? offset + size + channels : 0) ||
+        cara_le64(e + CARA_E_SUM_SIZE) != channels)
+        return corrupt(err, position,
+                       "has a tensor with scales or sums that its type does not have, or in "
+                       "another place than they must be");
+    *end = offset + all;
     t.data = h + offset;
-    return cara_slots_bind(m, cara_slice_str(name), &t, cara_slice_of(h + offset, (size_t)size),
+    if (channels) {
+        t.scale = (const float *)(const void *)(h + offset + size);
+        t.sum = (const int32_t *)(const void *)(h + offset + size + channels);
+    }
+    return cara_slots_bind(m, cara_slice_str(name), &t, cara_slice_of(h + offset, (size_t)all),
                            cara_le32(e + CARA_E_CRC), err);
 }
 

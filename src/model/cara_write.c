@@ -1,7 +1,7 @@
 /* Writing a `.cara` file. Nothing of the time, the machine or the path goes into it. */
-#include "base/limits.h"
 #include "model/bytes.h"
 #include "model/cara_format.h"
+#include "model/encode.h"
 #include "model/model.h"
 
 #include <stdlib.h>
@@ -15,28 +15,32 @@ typedef struct plan {
     size_t vocab_n;
     const int32_t *suppress_ids;
     size_t n_suppress;
+    cara_encoding *tensors; /* [n_slots] */
 } plan;
 
 static uint64_t align(uint64_t at, uint64_t to) {
     return (at + to - 1) / to * to;
 }
 
-static uint64_t tensor_size(const cara_tensor *t) {
-    return (uint64_t)cara_tensor_count(t) * cara_dtype_size(t->dtype);
-}
-
-static plan make_plan(const cara_model *m) {
-    plan p = {0};
-    p.vocab_bytes = cara_tokenizer_source(m->tokenizer, &p.vocab_n);
-    p.suppress_ids = cara_tokenizer_non_speech(m->tokenizer, &p.n_suppress);
-    p.heads = align(CARA_HEADER_SIZE + m->n_slots * CARA_ENTRY_SIZE, CARA_FILE_ALIGN);
-    p.suppress = align(p.heads + m->n_heads * 8, CARA_FILE_ALIGN);
-    p.vocab = align(p.suppress + p.n_suppress * 4, CARA_FILE_ALIGN);
-    p.data = align(p.vocab + p.vocab_n, CARA_FILE_PAGE);
-    p.end = p.data;
-    for (size_t i = 0; i < m->n_slots; i++)
-        p.end = align(p.end, CARA_FILE_ALIGN) + tensor_size(m->slots[i].to);
-    return p;
+/* *p owns `tensors`. MEMORY. */
+static int make_plan(const cara_model *m, const cara_write_options *options, plan *p,
+                     cara_error *err) {
+    *p = (plan){.tensors = calloc(m->n_slots, sizeof *p->tensors)};
+    if (!p->tensors)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a list of tensors");
+    p->vocab_bytes = cara_tokenizer_source(m->tokenizer, &p->vocab_n);
+    p->suppress_ids = cara_tokenizer_non_speech(m->tokenizer, &p->n_suppress);
+    p->heads = align(CARA_HEADER_SIZE + m->n_slots * CARA_ENTRY_SIZE, CARA_FILE_ALIGN);
+    p->suppress = align(p->heads + m->n_heads * 8, CARA_FILE_ALIGN);
+    p->vocab = align(p->suppress + p->n_suppress * 4, CARA_FILE_ALIGN);
+    p->data = align(p->vocab + p->vocab_n, CARA_FILE_PAGE);
+    p->end = p->data;
+    for (size_t i = 0; i < m->n_slots; i++) {
+        p->tensors[i] = cara_encoding_of(&m->slots[i], options);
+        p->tensors[i].offset = align(p->end, CARA_FILE_ALIGN);
+        p->end = p->tensors[i].offset + p->tensors[i].size + 2 * p->tensors[i].channels;
+    }
+    return CARA_OK;
 }
 
 /* All before the data, but for the tensors' check sums and its own. */
@@ -80,47 +84,25 @@ static void fill_head(uint8_t *h, const cara_model *m, const char *name, const p
         cara_put_le32(h + p->suppress + 4 * i, (uint32_t)p->suppress_ids[i]);
     memcpy(h + p->vocab, p->vocab_bytes, p->vocab_n);
 
-    uint64_t at = p->data;
     for (size_t i = 0; i < m->n_slots; i++) {
         const cara_slot *slot = &m->slots[i];
+        const cara_encoding *t = &p->tensors[i];
         uint8_t *e = h + CARA_HEADER_SIZE + i * CARA_ENTRY_SIZE;
-        at = align(at, CARA_FILE_ALIGN);
         memcpy(e + CARA_E_NAME, slot->name, strlen(slot->name));
-        cara_put_le32(e + CARA_E_DTYPE, (uint32_t)slot->to->dtype);
-        cara_put_le32(e + CARA_E_LAYOUT, (uint32_t)slot->to->layout);
-        cara_put_le32(e + CARA_E_N_DIMS, (uint32_t)slot->to->n_dims);
-        for (int j = 0; j < slot->to->n_dims; j++)
-            cara_put_le64(e + CARA_E_SHAPE + 8 * j, (uint64_t)slot->to->shape[j]);
-        cara_put_le64(e + CARA_E_OFFSET, at);
-        cara_put_le64(e + CARA_E_SIZE, tensor_size(slot->to));
-        at += tensor_size(slot->to);
-    }
-}
-
-/* Writes the weights where the directory in `h` says, and puts their check sums into it. */
-static int write_data(cara_atomic_file *file, uint8_t *h, const cara_model *m, const plan *p,
-                      cara_model_progress_fn progress, void *cookie, cara_error *err) {
-    int64_t total = (int64_t)(p->end - p->data);
-    for (size_t i = 0; i < m->n_slots; i++) {
-        uint8_t *e = h + CARA_HEADER_SIZE + i * CARA_ENTRY_SIZE;
-        const uint8_t *from = m->slots[i].to->data;
-        uint64_t to = cara_le64(e + CARA_E_OFFSET), left = cara_le64(e + CARA_E_SIZE);
-        uLong crc = crc32(0, NULL, 0);
-        while (left) {
-            size_t n = left < 4 * CARA_MIB ? (size_t)left : 4 * CARA_MIB;
-            int rc = cara_atomic_put(file, (int64_t)to, from, n, err);
-            if (rc)
-                return rc;
-            crc = crc32(crc, from, (uInt)n);
-            from += n;
-            to += n;
-            left -= n;
-            if (progress && progress(cookie, (int64_t)(to - p->data), total))
-                return cara_fail(err, CARA_ERR_CANCELLED, -1, "stopped; nothing was written");
+        cara_put_le32(e + CARA_E_DTYPE, (uint32_t)t->dtype);
+        cara_put_le32(e + CARA_E_LAYOUT, (uint32_t)t->layout);
+        cara_put_le32(e + CARA_E_N_DIMS, (uint32_t)slot->n_dims);
+        for (int j = 0; j < slot->n_dims; j++)
+            cara_put_le64(e + CARA_E_SHAPE + 8 * j, (uint64_t)slot->shape[j]);
+        cara_put_le64(e + CARA_E_OFFSET, t->offset);
+        cara_put_le64(e + CARA_E_SIZE, t->size);
+        if (t->channels) {
+            cara_put_le64(e + CARA_E_SCALE, t->offset + t->size);
+            cara_put_le64(e + CARA_E_SCALE_SIZE, t->channels);
+            cara_put_le64(e + CARA_E_SUM, t->offset + t->size + t->channels);
+            cara_put_le64(e + CARA_E_SUM_SIZE, t->channels);
         }
-        cara_put_le32(e + CARA_E_CRC, (uint32_t)crc);
     }
-    return CARA_OK;
 }
 
 static int check_name(const char *name, cara_error *err) {
@@ -136,34 +118,48 @@ static int check_name(const char *name, cara_error *err) {
                      CARA_NAME_MAX, name);
 }
 
-int cara_model_write(const cara_model *model, const char *name, const char *path, int replace,
-                     cara_model_progress_fn progress, void *cookie, cara_error *err) {
-    name = name ? name : model->name;
+int cara_model_write_as(const cara_model *model, const cara_write_options *options,
+                        const char *path, cara_error *err) {
+    const char *name = options->name ? options->name : model->name;
     int rc = check_name(name, err);
     if (rc)
         return rc;
     if (!model->tokenizer)
         return cara_fail(err, CARA_ERR_VOCAB, -1,
                          "a .cara file holds its vocabulary; open the model with one");
-    plan p = make_plan(model);
-    uint8_t *head = calloc(1, (size_t)p.data);
-    if (!head)
-        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the header of %s", path);
-    fill_head(head, model, name, &p);
-    cara_atomic_file file;
-    rc = cara_atomic_begin(&file, path, 0644, err);
-    if (rc) {
-        free(head);
+    plan p;
+    rc = make_plan(model, options, &p, err);
+    if (rc)
         return rc;
+    cara_atomic_file file = {.fd = -1};
+    uint8_t *head = calloc(1, (size_t)p.data);
+    if (!head) {
+        rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the header of %s", path);
+        goto end;
     }
-    rc = write_data(&file, head, model, &p, progress, cookie, err);
+    fill_head(head, model, name, &p);
+    rc = cara_atomic_begin(&file, path, 0644, err);
+    if (rc)
+        goto end;
+    rc = cara_encode(model, options, p.tensors, &file, err);
+    for (size_t i = 0; i < model->n_slots && !rc; i++)
+        cara_put_le32(head + CARA_HEADER_SIZE + i * CARA_ENTRY_SIZE + CARA_E_CRC, p.tensors[i].crc);
     if (!rc) {
         cara_put_le32(head + CARA_H_CRC, (uint32_t)crc32_z(0, head, (size_t)p.data));
         rc = cara_atomic_put(&file, 0, head, (size_t)p.data, err);
     }
     if (!rc)
-        rc = cara_atomic_commit(&file, replace, err);
+        rc = cara_atomic_commit(&file, options->replace, err);
     cara_atomic_abort(&file);
+end:
     free(head);
+    free(p.tensors);
     return rc;
+}
+
+int cara_model_write(const cara_model *model, const char *name, const char *path, int replace,
+                     cara_model_progress_fn progress, void *cookie, cara_error *err) {
+    cara_write_options options = {
+        .name = name, .replace = replace, .threads = 1, .progress = progress, .cookie = cookie};
+    return cara_model_write_as(model, &options, path, err);
 }

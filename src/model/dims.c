@@ -121,6 +121,22 @@ const char *cara_dims_name(const cara_dims *dims, const char *path) {
     return name ? name : "custom";
 }
 
+int cara_dims_published(const char *name, cara_dims *dims) {
+    for (size_t i = 0; i < N_PUBLISHED; i++) {
+        const struct published *p = &published[i];
+        if (strcmp(p->name, name) != 0)
+            continue;
+        *dims = (cara_dims){p->n_mels,  1500, p->n_state, p->n_head, p->n_audio_layer,
+                            p->n_vocab, 448,  p->n_state, p->n_head, p->n_text_layer};
+        return 0;
+    }
+    return -1;
+}
+
+const char *cara_dims_published_name(size_t i) {
+    return i < N_PUBLISHED ? published[i].name : NULL;
+}
+
 int cara_dims_alignment_heads(const cara_dims *dims, const char *name, cara_arena *arena,
                               cara_alignment_head **heads, size_t *n, cara_error *err) {
     const struct published *p = NULL;

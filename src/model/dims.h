@@ -16,6 +16,11 @@ int cara_dims_check(const cara_dims *dims, cara_error *err);
  */
 const char *cara_dims_name(const cara_dims *dims, const char *path);
 
+/* The dims of a published model by name; 0, or -1 where there is none of that name. */
+int cara_dims_published(const char *name, cara_dims *dims);
+/* Name i of those, or NULL past the last. */
+const char *cara_dims_published_name(size_t i);
+
 /* The published heads of that model; else, as whisper/model.py, all heads of the upper half of the
  * decoder's layers. *heads is in the arena. MEMORY. */
 int cara_dims_alignment_heads(const cara_dims *dims, const char *name, cara_arena *arena,

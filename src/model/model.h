@@ -10,9 +10,17 @@
 #define CARA_TENSOR_NAME_MAX 63
 #define CARA_MODEL_MAX_TENSORS 16384 /* 256 + 256 layers have 9,995 */
 
+typedef enum cara_slot_kind {
+    CARA_SLOT_VECTOR,      /* biases, layer norms */
+    CARA_SLOT_MATRIX,      /* linear layers, the token embedding */
+    CARA_SLOT_CONVOLUTION, /* [out, in, 3] */
+    CARA_SLOT_POSITIONS,
+} cara_slot_kind;
+
 /* One tensor that a model of given dims has: its name and shape, and the place in the weights where
  * it goes. */
 typedef struct cara_slot {
+    cara_slot_kind kind;
     char name[CARA_TENSOR_NAME_MAX + 1];
     int n_dims;
     int64_t shape[4];
@@ -80,11 +88,47 @@ typedef int (*cara_model_progress_fn)(void *cookie, int64_t done, int64_t total)
 int cara_model_check(const cara_model *model, cara_model_progress_fn progress, void *cookie,
                      cara_error *err);
 
-/* Writes the model as a `.cara` file, whole or not at all. Equal models and names give equal bytes.
- * `name` of at most CARA_NAME_MAX bytes, or NULL for the model's own. The model must have its
- * vocabulary. Without `replace` a file that is there is a CONFLICT. Errors: USAGE (bad name),
- * VOCAB, CONFLICT, IO, MEMORY, CANCELLED. */
+/* How a written model's weights are stored. */
+typedef enum cara_storage {
+    CARA_STORE_AS_IS,    /* each tensor as it is */
+    CARA_STORE_INT8,     /* matrices and convolutions in int8, the rest as it is */
+    CARA_STORE_FLOAT16,  /* all in f16 but vectors, which stay as they are */
+    CARA_STORE_BFLOAT16, /* matrices and convolutions in bf16, the rest as it is */
+    CARA_STORE_FLOAT32,  /* all in f32 */
+} cara_storage;
+
+/* Row `row` (see cara_tensor_row()) of slots[slot] as f32; called by several threads. */
+typedef void (*cara_row_fn)(const void *ctx, size_t slot, size_t row, float *out);
+
+typedef struct cara_write_options {
+    const char *name; /* of at most CARA_NAME_MAX bytes, or NULL for the model's own */
+    int replace;      /* without it, a file that is there is a CONFLICT */
+    cara_storage storage;
+    int threads;                     /* 0: as many as this process may run on */
+    cara_model_progress_fn progress; /* called by the calling thread; may be NULL */
+    void *cookie;
+    cara_row_fn rows; /* where weights come from; NULL: the model's own tensors */
+    const void *rows_ctx;
+} cara_write_options;
+
+/* Writes the model as a `.cara` file, whole or not at all. Equal models, names and storage give
+ * equal bytes, however many threads there are. The model must have its vocabulary. Errors: USAGE
+ * (bad name), VOCAB, CONFLICT, IO, MEMORY, CANCELLED. */
+int cara_model_write_as(const cara_model *model, const cara_write_options *options,
+                        const char *path, cara_error *err);
+
+/* The same with the weights as they are, by this thread alone. */
 int cara_model_write(const cara_model *model, const char *name, const char *path, int replace,
                      cara_model_progress_fn progress, void *cookie, cara_error *err);
+
+/* ---- random models ---- */
+
+/* Writes a model of a published shape ("tiny.en" ... "large-v3-turbo") with random weights of
+ * standard deviation 1 / sqrt(fan-in), a vocabulary of filler that fits, and the name
+ * "random-SHAPE" unless the options give one. The same shape, seed and storage give the same bytes
+ * on every machine. CARA_STORE_AS_IS is f16 with f32 vectors. Errors: USAGE (no such shape), and
+ * those of cara_model_write_as(). */
+int cara_model_write_random(const char *shape, uint64_t seed, const cara_write_options *options,
+                            const char *path, cara_error *err);
 
 #endif

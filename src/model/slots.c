@@ -25,6 +25,10 @@ static void add(lister *l, cara_tensor *to, int64_t d0, int64_t d1, int64_t d2, 
         cara_slot *slot = &l->slots[l->n];
         *slot = (cara_slot){.n_dims = d2 ? 3 : d1 ? 2 : 1, .shape = {d0, d1, d2}, .to = to};
         join(slot->name, prefix, name, "");
+        slot->kind = d2                                          ? CARA_SLOT_CONVOLUTION
+                     : !d1                                       ? CARA_SLOT_VECTOR
+                     : strcmp(name, "positional_embedding") == 0 ? CARA_SLOT_POSITIONS
+                                                                 : CARA_SLOT_MATRIX;
     }
     l->n++;
 }
@@ -153,6 +157,11 @@ int cara_slots_bind(cara_model *model, cara_slice name, const cara_tensor *tenso
                          "tensor %s has shape %s, but the model's dims ask for %s", slot->name, has,
                          wants);
     }
+    if (tensor->dtype == CARA_I8 && slot->kind != CARA_SLOT_MATRIX &&
+        slot->kind != CARA_SLOT_CONVOLUTION)
+        return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1,
+                         "tensor %s is in int8, which only matrices are; convert the model again",
+                         slot->name);
     *slot->to = *tensor;
     slot->stored = stored;
     slot->crc = crc;

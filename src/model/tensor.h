@@ -32,5 +32,12 @@ typedef struct cara_tensor {
 size_t cara_dtype_size(cara_dtype dtype);
 const char *cara_dtype_name(cara_dtype dtype);   /* "f32", "f16", ... */
 int64_t cara_tensor_count(const cara_tensor *t); /* elements; 0 where absent */
+/* Bytes that its data takes, with scales and sums, which lie behind it; 0 where absent. */
+uint64_t cara_tensor_bytes(const cara_tensor *t);
+
+/* Rows of a tensor as f32. A tensor of one dimension is one row, others have shape[0]. */
+size_t cara_tensor_rows(int n_dims, const int64_t *shape);
+size_t cara_tensor_row_size(int n_dims, const int64_t *shape);
+void cara_tensor_row(const cara_tensor *t, size_t row, float *out);
 
 #endif

@@ -269,6 +269,7 @@ static void each_field_that_lies_is_caught(void **state) {
         {e + CARA_E_NAME, 1, 0, C, "name"},
         {e + CARA_E_NAME + 63, 1, 'x', C, "name"},
         {e + CARA_E_DTYPE, 4, 3, F, "encoder.conv1.weight has type 3 in layout 0"},
+        {e + CARA_E_DTYPE, 4, 4, F, "encoder.conv1.weight has type 4 in layout 0"},
         {e + CARA_E_DTYPE, 4, 0xffffffffu, F, "newer"},
         {e + CARA_E_DTYPE, 4, 0, C, "bytes"},
         {e + CARA_E_LAYOUT, 4, 1, F, "layout 1"},
@@ -286,10 +287,10 @@ static void each_field_that_lies_is_caught(void **state) {
         {e + CARA_E_OFFSET, 8, UINT64_MAX - 63, C, "outside"},
         {e + CARA_E_SIZE, 8, 0, C, "bytes"},
         {e + CARA_E_SIZE, 8, UINT64_MAX, C, "bytes"},
-        {e + CARA_E_SCALE, 8, first, C, "fields of a tensor"},
-        {e + CARA_E_SCALE_SIZE, 8, 4, C, "fields of a tensor"},
-        {e + CARA_E_RESERVED, 8, 1, C, "fields of a tensor"},
-        {e + CARA_ENTRY_SIZE - 1, 1, 1, C, "fields of a tensor"},
+        {e + CARA_E_SCALE, 8, first, C, "scales or sums"},
+        {e + CARA_E_SCALE_SIZE, 8, 4, C, "scales or sums"},
+        {e + CARA_E_SUM, 8, 1, C, "scales or sums"},
+        {e + CARA_E_SUM_SIZE, 8, 4, C, "scales or sums"},
     };
     for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
         /* The second offset lie shows on the tensor behind it. */

@@ -1,0 +1,18 @@
+/* What commands that write models share, and `caracola model random`. */
+#ifndef CLI_MODEL_MAKE_H
+#define CLI_MODEL_MAKE_H
+
+#include "cli/cli.h"
+#include "model/model.h"
+
+/* The value of --compute_type: int8, float16, bfloat16 or float32. 0, or -1 after saying what it
+ * takes. */
+int cara_cli_storage(const cara_cli_args *args, cara_storage *out);
+const char *cara_cli_storage_name(cara_storage storage);
+
+/* The value of --threads, at least 1. */
+int cara_cli_threads(const cara_cli_args *args, int *out);
+
+int cara_cli_model_random(int argc, char **argv);
+
+#endif

@@ -1,0 +1,25 @@
+/* Weights on their way into a `.cara` file: from any type to the one asked for, by many threads. */
+#ifndef MODEL_ENCODE_H
+#define MODEL_ENCODE_H
+
+#include "model/model.h"
+
+/* How one tensor is written. */
+typedef struct cara_encoding {
+    cara_dtype dtype;
+    cara_layout layout;
+    uint64_t offset;   /* in the file, set by the caller */
+    uint64_t size;     /* bytes of the data */
+    uint64_t channels; /* bytes of the scales and of the sums behind it; 0 but for int8 */
+    uint32_t crc;      /* of all three, set by cara_encode() */
+} cara_encoding;
+
+/* All but offset and crc. */
+cara_encoding cara_encoding_of(const cara_slot *slot, const cara_write_options *options);
+
+/* Writes all weights where `tensors` [n_slots] says, and sets their check sums. IO, MEMORY,
+ * CANCELLED. */
+int cara_encode(const cara_model *model, const cara_write_options *options, cara_encoding *tensors,
+                cara_atomic_file *file, cara_error *err);
+
+#endif
