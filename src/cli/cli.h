@@ -131,6 +131,7 @@ cara_exit cara_cli_flush_stdout(void);
 
 int cara_cmd_transcribe(int argc, char **argv);
 int cara_cmd_model(int argc, char **argv);
+int cara_cmd_bench(int argc, char **argv);
 int cara_cmd_handle(int argc, char **argv);
 
 /* 1 where the process was started as a Lambda function (docs/aws.md); then it runs this. */

@@ -1,0 +1,81 @@
+/* `caracola bench`: what is measured, and what it is measured against. */
+#ifndef CLI_BENCH_H
+#define CLI_BENCH_H
+
+#include "base/threads.h"
+#include "kernels/kernels.h"
+#include "model/model.h"
+
+/* ---- ceilings: what this machine can do, measured on the spot with all threads ---- */
+
+typedef enum cara_bench_kind { CARA_PEAK_INT8, CARA_PEAK_F32, CARA_PEAK_BF16 } cara_bench_kind;
+
+typedef struct cara_bench_peak {
+    const char *level; /* the first CPU level that may use it */
+    const char *name;  /* "vpdpbusd zmm" */
+    cara_bench_kind kind;
+    double
+        gops; /* 10^9 operations a second, a multiply-add counting two; 0 where it is not there */
+} cara_bench_peak;
+
+#define CARA_BENCH_MAX_PEAKS 16
+
+typedef struct cara_bench_ceilings {
+    cara_bench_peak peaks[CARA_BENCH_MAX_PEAKS];
+    size_t n_peaks;
+    /* The best that the level in use may use; NULL where it has none. */
+    const cara_bench_peak *int8, *f32, *bf16;
+    double read_gbs; /* 10^9 bytes a second, read from memory */
+} cara_bench_ceilings;
+
+/* About `seconds` for each loop, best of ten: a limit is what was reached once. MEMORY. */
+int cara_bench_measure_ceilings(cara_cpu_level level, cara_pool *pool, double seconds,
+                                cara_bench_ceilings *out, cara_error *err);
+
+/* ---- costs: what a model takes, counted from its dims and types ---- */
+
+typedef struct cara_bench_cost {
+    double linear_gop;    /* 10^9 operations a window: convolutions, linear layers, and the
+                           * cross-attention keys and values */
+    double attention_gop; /* the encoder's, of which nothing is weights */
+    double token_mb;      /* 10^6 bytes a token: weights of a step, and the cross-attention cache
+                           * in f16 */
+    double memory_mb;     /* 10^6 bytes that must be there: weights and that cache */
+    int weights_are_int8, weights_are_bf16;
+} cara_bench_cost;
+
+void cara_bench_count(const cara_model *model, cara_bench_cost *out);
+
+/* Milliseconds, from costs and ceilings. */
+double cara_bench_floor_encode(const cara_bench_cost *cost, const cara_bench_ceilings *ceilings);
+double cara_bench_floor_decode(const cara_bench_cost *cost, const cara_bench_ceilings *ceilings);
+/* The ceiling that the linear layers, or attention, are divided by. */
+const cara_bench_peak *cara_bench_linear_peak(const cara_bench_cost *cost,
+                                              const cara_bench_ceilings *ceilings);
+const cara_bench_peak *cara_bench_attention_peak(const cara_bench_cost *cost,
+                                                 const cara_bench_ceilings *ceilings);
+
+/* ---- measurements ---- */
+
+typedef struct cara_bench_times { /* medians, milliseconds */
+    double open, encode, prompt, token, beam5, mel, audio;
+    double peak_rss_mb; /* 10^6 bytes; NaN where the system does not say */
+} cara_bench_times;
+
+typedef struct cara_bench_run {
+    const char *path; /* of the model */
+    cara_cpu_level level;
+    cara_pool *pool;
+    int threads, runs;
+    int (*interrupted)(void);
+} cara_bench_run;
+
+/* All but the peak must be of a quiet process: run it before the ceilings take memory. *model is
+ * the caller's on success. */
+int cara_bench_measure(const cara_bench_run *run, cara_model **model, cara_bench_times *out,
+                       cara_error *err);
+
+/* 30 s of a WhatsApp-like note as Ogg/Opus; malloc'd, *n bytes. NULL on no memory. */
+unsigned char *cara_bench_note(size_t *n);
+
+#endif
