@@ -48,6 +48,10 @@ typedef struct cara_options {
     int condition_on_previous_text;
     const char *initial_prompt; /* NULL is None */
     int carry_initial_prompt;
+    /* To go on where a run over the same audio was cut short, with clip_timestamps: the tokens of
+     * that run's segments behind its last one with temperature > 0.5. NULL, 0: none. */
+    const int32_t *previous_tokens; /* [n_previous_tokens] */
+    size_t n_previous_tokens;
     const char *clip_timestamps; /* "start,end,start,..." in seconds; default "0" */
     uint64_t seed;               /* of the sampler; equal seeds give equal results */
     cara_progress_fn progress;

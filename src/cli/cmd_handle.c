@@ -119,10 +119,10 @@ static int prepare(void *ctx, cara_error *err) {
 }
 
 static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop_fn, void *cookie,
-                      cara_result **out, cara_error *err) {
+                      cara_resume *resume, cara_result **out, cara_error *err) {
     handle *h = ctx;
     cara_cli_progress_start(&h->progress, "listening", !h->flags->quiet);
-    int rc = h->inner.transcribe(h->inner.ctx, bytes, n, stop_fn, cookie, out, err);
+    int rc = h->inner.transcribe(h->inner.ctx, bytes, n, stop_fn, cookie, resume, out, err);
     cara_cli_progress_clear(&h->progress);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "inbox/json.h"
 #include "pipeline/digest.h"
+#include "pipeline/partial.h"
 #include "pipeline/record.h"
 
 #include <stdlib.h>
@@ -17,6 +18,10 @@ typedef struct job {
     cara_error *err;
     cara_store_claim *claim;
     cara_record_state before; /* of the record when we claimed it */
+    char *record;             /* [record_len], as it was then */
+    size_t record_len;
+    cara_partial partial; /* what it holds of a transcript */
+    int64_t frame;        /* how far we have come now */
     cara_record_times times;
     double started;
     const char *media_id, *mime_type;
@@ -43,10 +48,12 @@ static int write_record(job *j, const cara_result *result, const char *error_nam
     cara_buf_init(&json, CARA_LIMIT_RECORD_BYTES);
     cara_record_init(&record, j->m);
     cara_record_audio_file(&record, j->audio_file[0] ? j->audio_file : NULL);
-    if (result)
+    if (result) {
         cara_record_result(&record, result, j->p->transcriber->model_name(j->p->transcriber->ctx));
-    else
+        cara_partial_join(&j->partial, j->frame, &record);
+    } else {
         cara_record_error(&record, error_name, message);
+    }
     j->times.total = cara_clock_monotonic() - j->started;
     cara_record_times_set(&record, &j->times);
     int rc = cara_record_write(&record, &json, &err);
@@ -80,12 +87,10 @@ static void wait_for_retry(job *j, cara_stage stage) {
 
 /* Reads the record that we claimed; 1 where there is nothing left to do. */
 static int is_settled(job *j) {
-    char *bytes = NULL;
-    size_t n = 0;
-    int rc = cara_store_get(j->p->store, j->key, CARA_LIMIT_RECORD_BYTES, &bytes, &n, j->err);
+    int rc = cara_store_get(j->p->store, j->key, CARA_LIMIT_RECORD_BYTES, &j->record,
+                            &j->record_len, j->err);
     if (!rc)
-        rc = cara_record_read(bytes, n, &j->before, NULL, j->err);
-    free(bytes);
+        rc = cara_record_read(j->record, j->record_len, &j->before, NULL, j->err);
     if (rc)
         return settle(j, CARA_OUTCOME_RETRY, CARA_STAGE_STORE), 1;
     if (j->before == CARA_RECORD_COMPLETE || (j->before == CARA_RECORD_FAILED && !j->p->again))
@@ -201,9 +206,16 @@ static void listen(job *j) {
         wait_for_retry(j, CARA_STAGE_MODEL);
         return;
     }
+    if (j->before == CARA_RECORD_PARTIAL &&
+        cara_partial_read(j->record, j->record_len, t->model_name(t->ctx), &j->partial, j->err)) {
+        settle(j, CARA_OUTCOME_RETRY, CARA_STAGE_STORE);
+        return;
+    }
     cara_result *result = NULL;
-    rc = t->transcribe(t->ctx, j->file.bytes, j->file.n, j->p->stop, j->p->stop_cookie, &result,
-                       j->err);
+    cara_resume resume = j->partial.resume;
+    rc = t->transcribe(t->ctx, j->file.bytes, j->file.n, j->p->stop, j->p->stop_cookie, &resume,
+                       &result, j->err);
+    j->frame = resume.frame;
     if (rc == CARA_ERR_MEMORY || rc == CARA_ERR_CANCELLED) {
         wait_for_retry(j, CARA_STAGE_AUDIO);
     } else if (rc == CARA_ERR_USAGE || rc == CARA_ERR_CPU) {
@@ -211,11 +223,14 @@ static void listen(job *j) {
                        CARA_STAGE_MODEL); /* options that this model cannot serve: not the audio */
     } else if (rc) {
         fail(j, CARA_STAGE_AUDIO, cara_code_name(j->err->code));
-    } else if (result->cut_short && result->n_segments == 0) {
-        (void)cara_fail(j->err, CARA_ERR_CANCELLED, -1, "stopped before the first words");
+    } else if (result->cut_short && resume.frame <= j->partial.kept_frame) {
+        /* No further than the record is already. */
+        (void)cara_fail(j->err, CARA_ERR_CANCELLED, -1, "stopped before anything more was heard");
         wait_for_retry(j, CARA_STAGE_AUDIO);
     } else if (write_record(j, result, NULL, NULL) == CARA_OK) {
-        j->report->audio_seconds = result->duration_s;
+        j->report->audio_seconds =
+            (result->cut_short ? (double)resume.frame / 100 : result->duration_s) -
+            (double)j->partial.resume.frame / 100;
         j->report->times.heard = result->timings;
         j->report->no_speech = result->no_speech;
         settle(j, CARA_OUTCOME_DONE, CARA_STAGE_NONE);
@@ -261,6 +276,8 @@ void cara_audio_message(const cara_pipeline *pipeline, const cara_inbox_message 
     }
     cara_store_claim_release(j.claim);
     free(j.file.bytes);
+    free(j.record);
+    cara_partial_free(&j.partial);
     report->times.media = j.times.media > 0 ? j.times.media : 0;
     report->times.model = j.times.model > 0 ? j.times.model : 0;
     report->times.total = cara_clock_monotonic() - j.started;

@@ -16,6 +16,7 @@ struct cara_engine {
     char name[64];
     cara_stop_fn stop; /* of the call in progress */
     void *stop_cookie;
+    int64_t frame; /* up to here it has heard all */
 };
 
 cara_engine *cara_engine_new(const cara_engine_options *options) {
@@ -53,7 +54,13 @@ static int engine_prepare(void *ctx, cara_error *err) {
             if (!rc)
                 name_model(engine);
         }
-        engine->failed = rc != 0;
+        engine->failed = rc && rc != CARA_ERR_MEMORY; /* which may come back */
+        if (rc && !engine->failed) {
+            cara_model_close(engine->model);
+            engine->model = NULL;
+            if (err)
+                *err = engine->failure;
+        }
     }
     if (engine->failed) {
         if (err)
@@ -65,6 +72,9 @@ static int engine_prepare(void *ctx, cara_error *err) {
 
 static int engine_progress(void *cookie, int64_t done, int64_t total) {
     cara_engine *engine = cookie;
+    /* Before its first window, a run that begins in the middle tells 0. */
+    if (done > engine->frame)
+        engine->frame = done;
     const cara_options *options = &engine->options.transcribe;
     if (options->progress && options->progress(options->cookie, done, total))
         return 1;
@@ -72,7 +82,8 @@ static int engine_progress(void *cookie, int64_t done, int64_t total) {
 }
 
 static int engine_transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop,
-                             void *cookie, cara_result **out, cara_error *err) {
+                             void *cookie, cara_resume *resume, cara_result **out,
+                             cara_error *err) {
     cara_engine *engine = ctx;
     cara_audio *audio = NULL;
     *out = NULL;
@@ -83,10 +94,24 @@ static int engine_transcribe(void *ctx, const void *bytes, size_t n, cara_stop_f
     options.progress = engine_progress;
     options.on_segment = NULL;
     options.cookie = engine;
+    char clip[32];
+    if (resume->frame > 0) {
+        snprintf(clip, sizeof clip, "%lld.%02d", (long long)(resume->frame / 100),
+                 (int)(resume->frame % 100));
+        options.clip_timestamps = clip;
+        if (resume->language)
+            options.language = resume->language;
+        if (options.condition_on_previous_text) {
+            options.previous_tokens = resume->tokens;
+            options.n_previous_tokens = resume->n_tokens;
+        }
+    }
+    engine->frame = resume->frame;
     engine->stop = stop;
     engine->stop_cookie = cookie;
     rc = cara_transcribe(engine->session, cara_audio_source(audio), &options, out, err);
     cara_audio_close(audio);
+    resume->frame = engine->frame;
     return rc;
 }
 

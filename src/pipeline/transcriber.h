@@ -11,16 +11,25 @@
 /* Asked again and again during long work; non-zero ends it as soon as can be. */
 typedef int (*cara_stop_fn)(void *cookie);
 
+/* Where a run over the same audio was cut short, to go on from there. */
+typedef struct cara_resume {
+    int64_t frame;         /* of 10 ms each: up to here all was heard */
+    const char *language;  /* what that run heard, or NULL */
+    const int32_t *tokens; /* [n_tokens] of its segments that still count as context */
+    size_t n_tokens;
+} cara_resume;
+
 typedef struct cara_transcriber {
     /* Called before the first audio and before each: makes ready whatever it takes to listen (the
      * model). A failure here is the installation's, not the audio's: the message waits for a retry.
      */
     int (*prepare)(void *ctx, cara_error *err);
-    /* `stop` may be NULL. Stopped work is a success with result->cut_short. A retry cures MEMORY
+    /* `stop` may be NULL. Begins at resume->frame (0: the beginning) and leaves there up to where
+     * all was heard. Stopped work is a success with result->cut_short. A retry cures MEMORY
      * and CANCELLED, whoever set the options cures USAGE and CPU; any other failure is the audio's,
      * and recorded with the message. */
     int (*transcribe)(void *ctx, const void *bytes, size_t n, cara_stop_fn stop, void *cookie,
-                      cara_result **out, cara_error *err);
+                      cara_resume *resume, cara_result **out, cara_error *err);
     void (*release)(void *ctx, cara_result *result);
     /* For the record; NULL before a successful prepare. */
     const char *(*model_name)(void *ctx);

@@ -235,6 +235,16 @@ static int check_prompt(cara_settings *s, cara_arena *arena, cara_error *err) {
     return rc;
 }
 
+static int check_previous(const cara_settings *s, cara_error *err) {
+    const cara_options *o = &s->options;
+    for (size_t i = 0; i < o->n_previous_tokens; i++)
+        if (o->previous_tokens[i] < 0 || o->previous_tokens[i] >= s->dims.n_vocab)
+            return cara_fail(err, CARA_ERR_USAGE, -1,
+                             "previous_tokens has %d; this model's tokens are 0 to %d",
+                             (int)o->previous_tokens[i], (int)s->dims.n_vocab - 1);
+    return CARA_OK;
+}
+
 int cara_settings_check(const cara_options *options, const cara_dims *dims,
                         const cara_tokenizer *tokenizer, cara_arena *arena, cara_settings *out,
                         cara_error *err) {
@@ -279,6 +289,8 @@ int cara_settings_check(const cara_options *options, const cara_dims *dims,
         rc = check_clips(out, arena, err);
     if (!rc)
         rc = check_prompt(out, arena, err);
+    if (!rc)
+        rc = check_previous(out, err);
     if (!rc)
         cara_settings_language(out, out->language);
     return rc;

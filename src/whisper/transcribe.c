@@ -249,6 +249,11 @@ int cara_listen(const cara_settings *settings, int64_t content_frames,
     if (settings->n_prompt &&
         cara_buf_add(&l.tokens, settings->prompt, settings->n_prompt * sizeof(int32_t)))
         rc = no_memory(err);
+    const cara_options *o = &settings->options;
+    if (!rc && o->n_previous_tokens &&
+        cara_buf_add(&l.tokens, o->previous_tokens, o->n_previous_tokens * sizeof(int32_t)))
+        rc = no_memory(err);
+    size_t n_given = settings->n_prompt + o->n_previous_tokens;
 
     for (size_t i = 0; !rc && i < settings->n_clips; i += 2) {
         /* Clips are cut to the audio: past its end the reference would hear nothing for ever. */
@@ -267,10 +272,9 @@ int cara_listen(const cara_settings *settings, int64_t content_frames,
 
     size_t n;
     const int32_t *tokens = all_tokens(&l, &n);
-    result->text = n > settings->n_prompt
-                       ? cara_decode_text(settings->tokenizer, tokens + settings->n_prompt,
-                                          n - settings->n_prompt, &owner->arena)
-                       : "";
+    result->text = n > n_given ? cara_decode_text(settings->tokenizer, tokens + n_given,
+                                                  n - n_given, &owner->arena)
+                               : "";
     if (!result->text) {
         result->text = "";
         rc = no_memory(err);

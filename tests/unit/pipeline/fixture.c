@@ -18,7 +18,7 @@ static int prepare(void *ctx, cara_error *err) {
 }
 
 static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop, void *cookie,
-                      cara_result **out, cara_error *err) {
+                      cara_resume *resume, cara_result **out, cara_error *err) {
     static const int32_t tokens[] = {50364, 1, 50464};
     static cara_segment heard = {.id = 0,
                                  .seek = 0,
@@ -51,6 +51,10 @@ static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop,
                             .n_segments = 1,
                             .duration_s = 2.5,
                             .cut_short = f->cut_short};
+    f->resumed_at = resume->frame;
+    f->n_context = resume->n_tokens;
+    if (f->cut_short)
+        resume->frame += 200;
     if (f->silence)
         *result = (cara_result){.text = "", .language = "es", .duration_s = 5, .no_speech = 1};
     *out = result;

@@ -24,6 +24,8 @@ typedef struct fixture {
     int n_prepared, n_transcribed, n_fetched;
     int prepare_rc, transcribe_rc, fetch_rc; /* codes to fail with, 0 for none */
     int silence, cut_short;
+    int64_t resumed_at; /* frame at which the last transcription began */
+    size_t n_context;
     int busy_ms; /* how long a transcription takes */
     /* of the last event */
     cara_summary summary;
