@@ -137,7 +137,6 @@ int cara_cli_service_open(cara_cli_service *s, int log_fd, cara_error *err) {
                                              .transcriber = &s->transcriber,
                                              .local_time = cara_zone_local_time},
                                 .aws = s->store.aws,
-                                .s3 = s->store.in_s3 ? s->store.store : NULL,
                                 .log = &s->log,
                                 .function = env("AWS_LAMBDA_FUNCTION_NAME")};
     return rc;

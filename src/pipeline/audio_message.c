@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RENEW_S 1.0
+
 typedef struct job {
     const cara_pipeline *p;
     const cara_inbox_message *m;
@@ -17,6 +19,8 @@ typedef struct job {
     cara_report *report;
     cara_error *err;
     cara_store_claim *claim;
+    double renewed; /* when we last saw to it that the claim goes on */
+    int claim_lost;
     cara_record_state before; /* of the record when we claimed it */
     char *record;             /* [record_len], as it was then */
     size_t record_len;
@@ -197,6 +201,18 @@ static int keep_audio(job *j, int verified) {
     return 0;
 }
 
+/* Polled while listening: also the time to say that we are still at it. */
+static int stop_listening(void *cookie) {
+    job *j = cookie;
+    double now = cara_clock_monotonic();
+    if (now - j->renewed > RENEW_S) {
+        j->renewed = now;
+        /* Trouble with the store may pass until the next time; a lost claim does not. */
+        j->claim_lost |= cara_store_claim_renew(j->claim, NULL) == CARA_ERR_CONFLICT;
+    }
+    return j->claim_lost || stopping(j);
+}
+
 static void listen(job *j) {
     const cara_transcriber *t = j->p->transcriber;
     double started = cara_clock_monotonic();
@@ -213,9 +229,17 @@ static void listen(job *j) {
     }
     cara_result *result = NULL;
     cara_resume resume = j->partial.resume;
-    rc = t->transcribe(t->ctx, j->file.bytes, j->file.n, j->p->stop, j->p->stop_cookie, &resume,
-                       &result, j->err);
+    rc = t->transcribe(t->ctx, j->file.bytes, j->file.n, stop_listening, j, &resume, &result,
+                       j->err);
     j->frame = resume.frame;
+    if (j->claim_lost) {
+        if (result)
+            t->release(t->ctx, result);
+        (void)cara_fail(j->err, CARA_ERR_CONFLICT, -1,
+                        "another process has taken over the audio meanwhile");
+        settle(j, CARA_OUTCOME_RETRY, CARA_STAGE_STORE);
+        return;
+    }
     if (rc == CARA_ERR_MEMORY || rc == CARA_ERR_CANCELLED) {
         wait_for_retry(j, CARA_STAGE_AUDIO);
     } else if (rc == CARA_ERR_USAGE || rc == CARA_ERR_CPU) {

@@ -172,8 +172,6 @@ int cara_service_handle(cara_service *s, const char *bytes, size_t n, double lef
         cara_aws_set_deadline(s->aws, left_s > 0 ? started + left_s - ANSWER_S : 0);
         cara_aws_set_stop(s->aws, should_hang_up, s);
     }
-    if (s->s3) /* until this process is surely gone */
-        cara_store_s3_set_lease(s->s3, left_s > 0 ? left_s + 1 : 0);
     int rc = cara_pipeline_handle(&s->pipeline, bytes, n, on_report, &e, &out->summary, err);
     int cold = !s->warm;
     s->warm = 1;

@@ -12,7 +12,6 @@ struct cara_aws;
 typedef struct cara_service { /* everything is borrowed */
     cara_pipeline pipeline;   /* `stop` and `log` are the service's to set */
     struct cara_aws *aws;     /* the client behind store and media; NULL where there is none */
-    cara_store *s3;           /* the store, where it is in S3, for its leases; else NULL */
     cara_service_log *log;
     const char *function;          /* names the metrics; NULL: no metrics */
     int (*interrupted)(void *ctx); /* the process is to end; may be NULL */

@@ -13,6 +13,7 @@ typedef struct cara_store_ops {
     int (*exists)(cara_store *store, const char *key, cara_error *err);
     int (*claim_take)(cara_store *store, const char *key, cara_store_claim **out, cara_error *err);
     int (*claim_put)(cara_store_claim *claim, const void *bytes, size_t n, cara_error *err);
+    int (*claim_renew)(cara_store_claim *claim, cara_error *err); /* NULL: claims do not end */
     void (*claim_release)(cara_store_claim *claim);
     void (*close)(cara_store *store);
 } cara_store_ops;

@@ -21,7 +21,7 @@
 #include <string.h>
 
 #define PREFIX_MAX (CARA_S3_KEY_MAX - CARA_STORE_KEY_MAX - 1)
-#define LEASE_DEFAULT_S 900.0
+#define LEASE_DEFAULT_S 15.0
 #define MARK 48 /* blanks, each a bit */
 
 typedef struct s3_store {
@@ -38,7 +38,11 @@ typedef struct s3_claim {
     char etag[128];
     char *bytes; /* as they were before we took the claim */
     size_t n;
-    int done; /* nothing of the lease is left in the object */
+    int unsure;     /* a write of ours failed: it may have been done, and `etag` be out of date */
+    int done;       /* nothing of the lease is left in the object */
+    int64_t end_ms; /* of the lease */
+    char
+        mark[MARK + 1]; /* the latest that we tried to write; it may be there without our knowing */
 } s3_claim;
 
 /* Whoever calls can only come back later, whatever S3's reason was. */
@@ -150,6 +154,49 @@ static void drop_claim(s3_claim *c) {
     free(c);
 }
 
+/* A renewal whose answer was lost may have been carried out: then its ETag is ours to use. */
+static int is_still_ours(s3_claim *c) {
+    char etag[128];
+    if (!c->mark[0] || !holds((s3_store *)c->base.store, c->key, c->bytes, c->n, c->mark, etag) ||
+        strcmp(etag, c->etag) == 0)
+        return 0;
+    memcpy(c->etag, etag, sizeof c->etag);
+    return 1;
+}
+
+/* Writes the object as it was found, marked as ours until the lease ends, if it is still the one
+ * with our ETag. */
+static int lease(s3_claim *c, cara_error *err) {
+    s3_store *s = (s3_store *)c->base.store;
+    const cara_outside *outside = &cara_aws_settings(s->aws)->outside;
+    char note[64];
+    make_mark(outside, c->mark);
+    char *marked = malloc(c->n + MARK);
+    if (!marked)
+        return no_memory(err);
+    if (c->n)
+        memcpy(marked, c->bytes, c->n);
+    memcpy(marked + c->n, c->mark, MARK);
+    int64_t end = outside->now_ms(outside->ctx) + (int64_t)(s->options.lease_s * 1000);
+    snprintf(note, sizeof note, "claimed-until=%lld", (long long)end);
+    cara_s3_object object = {.size = -1};
+    cara_s3_put_options options = put_options(s, c->key);
+    options.if_match = c->etag;
+    options.note = note;
+    int rc = cara_s3_put(s->aws, s->bucket, c->key, marked, c->n + MARK, &options, &object, err);
+    if (rc == CARA_ERR_CONFLICT && holds(s, c->key, c->bytes, c->n, c->mark, object.etag))
+        rc = CARA_OK;
+    else if (rc == CARA_ERR_CONFLICT)
+        cara_fail(err, rc, -1, "%s was claimed by another process just now", c->key);
+    free(marked);
+    c->unsure = rc != CARA_OK;
+    if (!rc) {
+        memcpy(c->etag, object.etag, sizeof object.etag);
+        c->end_ms = end;
+    }
+    return rc;
+}
+
 static int s3_claim_take(cara_store *store, const char *key, cara_store_claim **out,
                          cara_error *err) {
     s3_store *s = (s3_store *)store;
@@ -159,8 +206,6 @@ static int s3_claim_take(cara_store *store, const char *key, cara_store_claim **
         return no_memory(err);
     c->base.store = store;
     full_key(s, key, c->key);
-    char mark[MARK + 1], note[64];
-    char *marked = NULL;
     cara_s3_object object = {.size = -1};
     int rc = cara_s3_get(s->aws, s->bucket, c->key, CARA_LIMIT_RECORD_BYTES + MARK, &c->bytes,
                          &c->n, &object, err);
@@ -182,27 +227,9 @@ static int s3_claim_take(cara_store *store, const char *key, cara_store_claim **
     /* Where somebody died with a claim, their mark goes. */
     while (object.note[0] && c->n && is_blank(c->bytes[c->n - 1]))
         c->n--;
-    make_mark(outside, mark);
-    marked = malloc(c->n + MARK);
-    if (!marked) {
-        rc = no_memory(err);
-        goto done;
-    }
-    memcpy(marked, c->bytes, c->n);
-    memcpy(marked + c->n, mark, MARK);
-    snprintf(note, sizeof note, "claimed-until=%lld",
-             (long long)(now + (int64_t)(s->options.lease_s * 1000)));
-    cara_s3_put_options options = put_options(s, key);
-    options.if_match = object.etag;
-    options.note = note;
-    rc = cara_s3_put(s->aws, s->bucket, c->key, marked, c->n + MARK, &options, &object, err);
-    if (rc == CARA_ERR_CONFLICT && holds(s, c->key, c->bytes, c->n, mark, object.etag))
-        rc = CARA_OK;
-    else if (rc == CARA_ERR_CONFLICT)
-        cara_fail(err, rc, -1, "%s was claimed by another process just now", key);
     memcpy(c->etag, object.etag, sizeof object.etag);
+    rc = lease(c, err);
 done:
-    free(marked);
     if (rc)
         drop_claim(c);
     else
@@ -215,6 +242,8 @@ static int replace(s3_claim *c, const void *bytes, size_t n, cara_error *err) {
     s3_store *s = (s3_store *)c->base.store;
     cara_s3_object object;
     cara_s3_put_options options = put_options(s, c->key);
+    if (c->unsure)
+        (void)is_still_ours(c);
     options.if_match = c->etag;
     int rc = cara_s3_put(s->aws, s->bucket, c->key, bytes, n, &options, &object, err);
     if (rc == CARA_ERR_CONFLICT && holds(s, c->key, bytes, n, "", object.etag))
@@ -227,6 +256,18 @@ static int replace(s3_claim *c, const void *bytes, size_t n, cara_error *err) {
         c->done = 1;
     }
     return store_code(rc, err);
+}
+
+static int s3_claim_renew(cara_store_claim *base, cara_error *err) {
+    s3_claim *c = (s3_claim *)base;
+    s3_store *s = (s3_store *)base->store;
+    const cara_outside *outside = &cara_aws_settings(s->aws)->outside;
+    double left_s = (double)(c->end_ms - outside->now_ms(outside->ctx)) / 1000;
+    if (c->done || left_s > s->options.lease_s * 2 / 3)
+        return CARA_OK;
+    if (c->unsure)
+        (void)is_still_ours(c);
+    return store_code(lease(c, err), err);
 }
 
 static int s3_claim_put(cara_store_claim *base, const void *bytes, size_t n, cara_error *err) {
@@ -246,8 +287,8 @@ static void s3_close(cara_store *store) {
     free(store);
 }
 
-static const cara_store_ops s3_ops = {s3_put,       s3_get,           s3_exists, s3_claim_take,
-                                      s3_claim_put, s3_claim_release, s3_close};
+static const cara_store_ops s3_ops = {s3_put,       s3_get,         s3_exists,        s3_claim_take,
+                                      s3_claim_put, s3_claim_renew, s3_claim_release, s3_close};
 
 void cara_store_s3_set_lease(cara_store *store, double lease_s) {
     ((s3_store *)store)->options.lease_s = lease_s > 0 ? lease_s : LEASE_DEFAULT_S;

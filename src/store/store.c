@@ -80,6 +80,10 @@ int cara_store_claim_put(cara_store_claim *claim, const void *bytes, size_t n, c
     return claim->store->ops->claim_put(claim, bytes, n, err);
 }
 
+int cara_store_claim_renew(cara_store_claim *claim, cara_error *err) {
+    return claim->store->ops->claim_renew ? claim->store->ops->claim_renew(claim, err) : CARA_OK;
+}
+
 void cara_store_claim_release(cara_store_claim *claim) {
     if (claim)
         claim->store->ops->claim_release(claim);

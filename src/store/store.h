@@ -22,16 +22,16 @@ int cara_store_open_folder(const char *path, cara_store **out, cara_error *err);
 /* A bucket, or the part of one below a prefix: "s3://bucket" or "s3://bucket/prefix". Both strings
  * and `aws` are borrowed as long as the store is open; like `aws`, it is for one thread at a time.
  * A claim is a lease of `lease_s` seconds, since S3 cannot know when a process dies: it ends with
- * cara_store_claim_put(), with the release, or when its time is up. USAGE. */
+ * cara_store_claim_put(), with the release, or when its time is up and nobody renewed it. USAGE. */
 struct cara_aws;
 typedef struct cara_store_s3_options {
-    double lease_s;             /* 0: 900, the longest that a Lambda function runs */
+    double lease_s;             /* 0: 15 */
     const char *sse;            /* x-amz-server-side-encryption; NULL: the bucket's own setting */
     const char *sse_kms_key_id; /* NULL: the default key */
 } cara_store_s3_options;
 int cara_store_open_s3(const char *url, struct cara_aws *aws, const cara_store_s3_options *options,
                        cara_store **out, cara_error *err);
-/* For claims from now on: as long as this process is sure to be gone after it. */
+/* For claims from now on. */
 void cara_store_s3_set_lease(cara_store *store, double lease_s);
 /* Where records are: the bucket, and the prefix with a slash at its end, or "". */
 void cara_store_s3_place(const cara_store *store, const char **bucket, const char **prefix);
@@ -62,6 +62,9 @@ int cara_store_claim_take(cara_store *store, const char *key, cara_store_claim *
                           cara_error *err);
 /* Replaces the claimed object; the claim stays held. CONFLICT where the claim was lost; STORE. */
 int cara_store_claim_put(cara_store_claim *claim, const void *bytes, size_t n, cara_error *err);
+/* Work on the claimed object goes on: where a claim is a lease, it begins anew, if a third of it is
+ * over. Cheap to call often. CONFLICT where the claim was lost: somebody else is at it now. */
+int cara_store_claim_renew(cara_store_claim *claim, cara_error *err);
 /* NULL is allowed. */
 void cara_store_claim_release(cara_store_claim *claim);
 

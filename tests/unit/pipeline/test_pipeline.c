@@ -405,6 +405,43 @@ static void stopping_keeps_what_there_is(void **state) {
     assert_int_equal(f->last_outcome, CARA_OUTCOME_DONE);
 }
 
+static void cut_short_goes_on_where_it_stopped(void **state) {
+    fixture *f = *state;
+    put_audios(f);
+    f->cut_short = 1;
+    for (int round = 0; round < 2; round++) {
+        fixture_event(f, "02-voice-note");
+        assert_int_equal(f->last_outcome, CARA_OUTCOME_RETRY);
+        assert_int_equal(f->last_error.code, CARA_ERR_CANCELLED);
+        assert_int_equal(f->resumed_at, 200 * round);
+        assert_int_equal(f->n_context, 3 * (size_t)round);
+    }
+    json_t *r = fixture_record(f, VOICE), *t = json_object_get(r, "transcription");
+    assert_string_equal(fixture_at(r, "transcription.text"), " hay una panga hay una panga");
+    assert_true(json_is_true(json_object_get(t, "cut_short")));
+    assert_true(json_number_value(json_object_get(t, "resume_at")) == 4);
+    json_decref(r);
+    f->cut_short = 0;
+    f->silence = 1; /* and then he says no more */
+    fixture_event(f, "02-voice-note");
+    assert_int_equal(f->last_outcome, CARA_OUTCOME_DONE);
+    assert_int_equal(f->resumed_at, 400);
+    assert_int_equal(f->n_context, 6);
+    r = fixture_record(f, VOICE);
+    t = json_object_get(r, "transcription");
+    assert_string_equal(fixture_at(r, "transcription.text"), " hay una panga hay una panga");
+    assert_null(json_object_get(t, "cut_short"));
+    assert_null(json_object_get(t, "resume_at"));
+    assert_true(json_is_false(json_object_get(t, "no_speech")));
+    json_t *segments = json_object_get(t, "segments");
+    assert_int_equal(json_array_size(segments), 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(json_integer_value(json_object_get(json_array_get(segments, i), "id")), i);
+    json_decref(r);
+    fixture_event(f, "02-voice-note");
+    assert_int_equal(f->last_outcome, CARA_OUTCOME_ALREADY);
+}
+
 static void damaged_and_foreign_records(void **state) {
     fixture *f = *state;
     put_audios(f);
@@ -524,6 +561,7 @@ int main(void) {
         WITH_STORE(kept_audio_serves_a_retry),
         WITH_STORE(other_audio_under_the_same_name),
         WITH_STORE(stopping_keeps_what_there_is),
+        WITH_STORE(cut_short_goes_on_where_it_stopped),
         WITH_STORE(damaged_and_foreign_records),
         WITH_STORE(a_broken_store_asks_for_a_retry),
         WITH_STORE(hostile_messages),

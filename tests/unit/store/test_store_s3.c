@@ -145,6 +145,41 @@ static void a_dead_process_holds_its_claim_for_a_time(void **state) {
     end(&f);
 }
 
+static void a_claim_lasts_as_long_as_it_is_renewed(void **state) {
+    (void)state;
+    fixture f;
+    begin(&f);
+    fake_s3_set(&f.s3, FULL, PENDING);
+    cara_store_s3_set_lease(f.store[0], 60);
+    cara_store_claim *mine, *other;
+    assert_int_equal(cara_store_claim_take(f.store[0], KEY, &mine, &f.err), CARA_OK);
+    int writes = f.s3.writes;
+    assert_int_equal(cara_store_claim_renew(mine, &f.err), CARA_OK);
+    assert_int_equal(f.s3.writes, writes); /* it has just begun */
+    for (int i = 0; i < 3; i++) {
+        f.outside[0].now_ms += 50 * 1000;
+        f.outside[1].now_ms += 50 * 1000;
+        f.s3.lose_answers = i == 1;
+        assert_int_equal(cara_store_claim_renew(mine, &f.err), CARA_OK);
+        f.s3.lose_answers = 0;
+        assert_int_equal(cara_store_claim_take(f.store[1], KEY, &other, &f.err), CARA_ERR_CONFLICT);
+    }
+    assert_int_equal(cara_store_claim_put(mine, COMPLETE, strlen(COMPLETE), &f.err), CARA_OK);
+    cara_store_claim_release(mine);
+    assert_string_equal(body(&f), COMPLETE);
+
+    /* Too late: somebody else has it. */
+    fake_s3_set(&f.s3, FULL, PENDING);
+    assert_int_equal(cara_store_claim_take(f.store[0], KEY, &mine, &f.err), CARA_OK);
+    f.outside[0].now_ms += 70 * 1000;
+    f.outside[1].now_ms += 70 * 1000;
+    assert_int_equal(cara_store_claim_take(f.store[1], KEY, &other, &f.err), CARA_OK);
+    assert_int_equal(cara_store_claim_renew(mine, &f.err), CARA_ERR_CONFLICT);
+    cara_store_claim_release(mine);
+    cara_store_claim_release(other);
+    end(&f);
+}
+
 /* Both read before either writes: then their marks decide, although the notes could be the same. */
 static void of_two_at_once_one_wins(void **state) {
     (void)state;
@@ -219,6 +254,7 @@ int main(void) {
         cmocka_unit_test(keeps_and_finds),
         cmocka_unit_test(one_claim_at_a_time),
         cmocka_unit_test(a_dead_process_holds_its_claim_for_a_time),
+        cmocka_unit_test(a_claim_lasts_as_long_as_it_is_renewed),
         cmocka_unit_test(of_two_at_once_one_wins),
         cmocka_unit_test(lost_answers_are_not_conflicts),
         cmocka_unit_test(addresses),
