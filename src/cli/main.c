@@ -18,6 +18,7 @@ static const struct {
 } commands[] = {
     {"transcribe", cara_cmd_transcribe, "turn speech into text"},
     {"handle", cara_cmd_handle, "turn WhatsApp events into records"},
+    {"worker", cara_cmd_worker, "turn the WhatsApp events of an SQS queue into records"},
     {"model", cara_cmd_model, "look at a model, convert or make one"},
     {"bench", cara_cmd_bench, "measure a model on this machine"},
     {"help", cmd_help, "show the help of a command"},

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "pipeline/lambda.h"
+#include "pipeline/reply.h"
 #include "pipeline/zone.h"
 #include "tokenizer/language.h"
 
@@ -113,6 +114,27 @@ static int open_engine(cara_cli_service *s, cara_error *err) {
     return CARA_OK;
 }
 
+static int send_reply(void *ctx, const cara_inbox_message *message, const char *key,
+                      const char *text, cara_error *err) {
+    const cara_cli_service *s = ctx;
+    return cara_reply_send(s->store.aws, s->store.store, message, key, text, err);
+}
+
+static int open_reply(cara_cli_service *s, cara_error *err) {
+    const char *wanted = env("CARACOLA_REPLY");
+    if (!wanted || strcmp(wanted, "0") == 0)
+        return CARA_OK;
+    if (strcmp(wanted, "1") != 0)
+        return cara_fail(err, CARA_ERR_USAGE, -1, "CARACOLA_REPLY takes 1 or 0, got \"%.32s\"",
+                         wanted);
+    if (!s->store.aws)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "CARACOLA_REPLY=1 needs a store in S3 (s3://bucket/prefix)");
+    s->service.pipeline.reply = send_reply;
+    s->service.pipeline.reply_ctx = s;
+    return CARA_OK;
+}
+
 int cara_cli_service_open(cara_cli_service *s, int log_fd, cara_error *err) {
     *s = (cara_cli_service){.model_path = NULL};
     const char *level = env("AWS_LAMBDA_LOG_LEVEL");
@@ -138,8 +160,10 @@ int cara_cli_service_open(cara_cli_service *s, int log_fd, cara_error *err) {
                                              .local_time = cara_zone_local_time},
                                 .aws = s->store.aws,
                                 .log = &s->log,
-                                .function = env("AWS_LAMBDA_FUNCTION_NAME")};
-    return rc;
+                                .function = env("CARACOLA_METRICS")};
+    if (!s->service.function)
+        s->service.function = env("AWS_LAMBDA_FUNCTION_NAME");
+    return rc ? rc : open_reply(s, err);
 }
 
 void cara_cli_service_close(cara_cli_service *s) {

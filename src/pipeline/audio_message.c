@@ -19,6 +19,7 @@ typedef struct job {
     cara_report *report;
     cara_error *err;
     cara_store_claim *claim;
+    json_t *heard;  /* the text to reply with, or NULL */
     double renewed; /* when we last saw to it that the claim goes on */
     int claim_lost;
     cara_record_state before; /* of the record when we claimed it */
@@ -55,6 +56,9 @@ static int write_record(job *j, const cara_result *result, const char *error_nam
     if (result) {
         cara_record_result(&record, result, j->p->transcriber->model_name(j->p->transcriber->ctx));
         cara_partial_join(&j->partial, j->frame, &record);
+        if (j->p->reply && !result->cut_short)
+            j->heard =
+                json_incref(json_object_get(json_object_get(record.root, "transcription"), "text"));
     } else {
         cara_record_error(&record, error_name, message);
     }
@@ -268,6 +272,16 @@ static void listen(job *j) {
         t->release(t->ctx, result);
 }
 
+static void reply(const job *j) {
+    cara_error err = {.code = CARA_OK, .position = -1};
+    const char *text = json_string_value(j->heard);
+    if (!text || !*text)
+        return;
+    int rc = j->p->reply(j->p->reply_ctx, j->m, j->key, text, &err);
+    if (rc)
+        cara_log_line(j->p->log, CARA_LOG_WARN, "%s: no reply: %s", j->key, err.text);
+}
+
 void cara_audio_message(const cara_pipeline *pipeline, const cara_inbox_message *message,
                         const char *key, cara_report *report, cara_error *err) {
     job j = {.p = pipeline,
@@ -299,6 +313,9 @@ void cara_audio_message(const cara_pipeline *pipeline, const cara_inbox_message 
         }
     }
     cara_store_claim_release(j.claim);
+    if (report->outcome == CARA_OUTCOME_DONE)
+        reply(&j);
+    json_decref(j.heard);
     free(j.file.bytes);
     free(j.record);
     cara_partial_free(&j.partial);

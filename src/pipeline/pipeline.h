@@ -21,8 +21,13 @@ typedef struct cara_pipeline { /* everything is borrowed */
     const cara_media *media;
     const cara_transcriber *transcriber;
     cara_local_time_fn local_time; /* the day and time in keys; NULL: UTC */
-    int again;                     /* also try audio again that failed for good */
-    cara_stop_fn stop;             /* time is up, or the user wants to leave; may be NULL */
+    /* Called with the whole transcript once its record is complete; NULL: no replies. What it fails
+     * with is logged and changes nothing. */
+    int (*reply)(void *ctx, const cara_inbox_message *message, const char *key, const char *text,
+                 cara_error *err);
+    void *reply_ctx;
+    int again;         /* also try audio again that failed for good */
+    cara_stop_fn stop; /* time is up, or the user wants to leave; may be NULL */
     void *stop_cookie;
     const cara_log *log; /* may be NULL; texts are not logged; keys are (see cara_key_hide()) */
 } cara_pipeline;

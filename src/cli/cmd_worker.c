@@ -1,0 +1,106 @@
+/* caracola worker: events from an SQS queue, for ECS, EC2, or a machine in a cupboard. */
+#include "aws/client.h"
+#include "cli/cli.h"
+#include "cli/service.h"
+#include "pipeline/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { QUEUE, STORE, MEDIA, MODEL, VOCAB, LANGUAGE, TIMEZONE, THREADS, VISIBILITY };
+
+static const cara_cli_option options[] = {
+    [QUEUE] = {"queue", 0, "URL", "the SQS queue; without it $CARACOLA_QUEUE"},
+    [STORE] = {"store", 'o', "DIR", "s3://bucket/prefix or a folder; without it $CARACOLA_STORE"},
+    [MEDIA] = {"media", 0, "DIR",
+               "aws, the default where the store is in S3, or a folder with the audio;\n"
+               "without it $CARACOLA_MEDIA"},
+    [MODEL] = {"model", 'm', "FILE", "the model; without it $CARACOLA_MODEL, else the demo model"},
+    [VOCAB] = {"vocab", 0, "FILE",
+               "the vocabulary of a model that carries none; without it\n$CARACOLA_VOCAB"},
+    [LANGUAGE] = {"language", 'l', "LANGUAGE",
+                  "what is spoken; without it $CARACOLA_LANGUAGE, else it is detected"},
+    [TIMEZONE] = {"timezone", 0, "NAME",
+                  "whose days and hours name the records; without it\n"
+                  "$CARACOLA_TIMEZONE, $TZ, else UTC"},
+    [THREADS] = {"threads", 't', "N", "threads to use; 0, the default, is all that there are"},
+    [VISIBILITY] = {"visibility", 0, "SECONDS",
+                    "how long a message is hidden from other workers at a time, renewed\n"
+                    "while it is worked on; 120, from 15 to 43200"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const cara_cli_command command = {
+    .name = "worker",
+    .operands = NULL,
+    .summary = "turn the WhatsApp events of an SQS queue into records",
+    .options = options,
+    .details = "Takes one event after the other: it is deleted once its messages are kept, and\n"
+               "stays in the queue where a retry can cure what went wrong. SIGTERM and SIGINT end\n"
+               "the work: what was heard of a voice note is kept, and the event goes back into\n"
+               "the queue. Logs go to standard error, as JSON if $AWS_LAMBDA_LOG_FORMAT is JSON.\n"
+               "\n"
+               "Exit status: 130 after a signal; 2 a setting that cannot work; 4 no model; 5 the\n"
+               "store cannot be opened; 7 the queue is not there or refuses."};
+
+static int interrupted(void *ctx) {
+    return cara_cli_interrupted();
+}
+
+static int run(const char *queue_url, int visibility_s) {
+    cara_error err = {.code = CARA_OK, .position = -1};
+    cara_cli_service s;
+    cara_worker_summary summary = {.n_done = 0};
+    cara_worker_options options_ = {.queue_url = queue_url, .visibility_s = visibility_s};
+    int rc = cara_cli_service_open(&s, STDERR_FILENO, &err);
+    const cara_aws_options aws = {.log = &s.log.log};
+    if (!rc)
+        rc = cara_aws_open(&aws, &options_.queue, &err);
+    if (!rc)
+        rc = cara_aws_open(&aws, &options_.heart, &err);
+    if (!rc) {
+        s.service.interrupted = interrupted;
+        cara_cli_catch_signals();
+        rc = cara_worker_run(&s.service, &options_, &summary, &err);
+    }
+    int status = rc ? (int)cara_cli_fail_error(&err) : CARA_EXIT_INTERRUPTED;
+    if (!rc)
+        cara_log_line(&s.log.log, CARA_LOG_INFO, "stopped; %zu events done, %zu left in the queue",
+                      summary.n_done, summary.n_again);
+    cara_aws_close(options_.heart);
+    cara_aws_close(options_.queue);
+    cara_cli_service_close(&s);
+    return status;
+}
+
+int cara_cmd_worker(int argc, char **argv) {
+    /* Flags win over the variables that Lambda takes; from there on both are one. */
+    static const char *const variables[] = {
+        [QUEUE] = "CARACOLA_QUEUE",       [STORE] = "CARACOLA_STORE",
+        [MEDIA] = "CARACOLA_MEDIA",       [MODEL] = "CARACOLA_MODEL",
+        [VOCAB] = "CARACOLA_VOCAB",       [LANGUAGE] = "CARACOLA_LANGUAGE",
+        [TIMEZONE] = "CARACOLA_TIMEZONE", [THREADS] = "CARACOLA_THREADS"};
+    int64_t visibility_s = 0;
+    cara_cli_args args;
+    cara_cli_args_init(&args, &command, argc, argv);
+    for (int at; (at = cara_cli_args_next(&args)) != CARA_CLI_END;) {
+        if (at == CARA_CLI_HELP)
+            return CARA_EXIT_OK;
+        if (at == VISIBILITY) {
+            if (cara_cli_int(&args, 15, 43200, NULL, &visibility_s))
+                return CARA_EXIT_USAGE;
+        } else if (at < 0) {
+            return CARA_EXIT_USAGE;
+        } else if (setenv(variables[at], args.value, 1) != 0) {
+            return cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for the flags");
+        }
+    }
+    if (args.operands < argc)
+        return cara_cli_fail(CARA_EXIT_USAGE, "worker takes flags only, got \"%s\"",
+                             argv[args.operands]);
+    const char *queue = getenv("CARACOLA_QUEUE");
+    if (!queue || !*queue)
+        return cara_cli_fail(CARA_EXIT_USAGE, "worker takes --queue URL, an SQS queue");
+    return run(queue, (int)visibility_s);
+}

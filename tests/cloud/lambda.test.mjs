@@ -1,0 +1,173 @@
+// Our program as a Lambda function, in the test cloud.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { after, before, beforeEach, test } from 'node:test';
+import { startCloud } from './lib/cloud.mjs';
+import { Random } from './lib/faults.mjs';
+import { eumEvent, loadVoices, makeMessage, snsToLambda, sqsToLambda } from './lib/messages.mjs';
+import { asLambda, SOURCE } from './lib/program.mjs';
+import { recordKey } from './lib/verdict.mjs';
+
+const BUCKET = 'caracola-lambda';
+const STORE = { CARACOLA_STORE: `s3://${BUCKET}/in box` };
+let cloud;
+let voices;
+let n = 0;
+const random = new Random('lambda');
+before(async () => {
+  cloud = await startCloud();
+  voices = loadVoices(join(SOURCE, 'tests/data/nano/voices'), 4);
+});
+beforeEach(() => {
+  cloud.s3.createBucket(BUCKET);
+  cloud.faults.clear?.();
+});
+after(async () => {
+  await cloud.stop();
+  assert.deepEqual(cloud.violations, []);
+  assert.deepEqual(cloud.broken, []);
+});
+
+function voiceNote(mimeType = 'audio/ogg') {
+  const entry = makeMessage(random, ++n, voices[n % voices.length]);
+  cloud.social.addMedia(entry.mediaId, entry.voice.bytes, mimeType);
+  return entry;
+}
+const recordOf = ({ message }) => JSON.parse(cloud.s3.text(BUCKET, `in box/${recordKey(message)}`));
+const sns = (...entries) => snsToLambda([eumEvent(entries.map((e) => e.message))]);
+
+test('a voice note becomes a record, and its second delivery costs nothing', async () => {
+  const note = voiceNote();
+  await asLambda(cloud, { env: STORE, freeze: true }, async (fn, sandbox, lines) => {
+    assert.ok((await fn.invoke(sns(note))).ok);
+    const record = recordOf(note);
+    assert.equal(record.transcription.ok, true);
+    assert.equal(record.audio_file, `${recordKey(note.message).slice(0, 11)}${note.mediaId}.ogg`);
+    assert.ok(cloud.s3.object(BUCKET, `in box/${record.audio_file}`).body.equals(note.voice.bytes));
+    const copies = cloud.social.copies.length;
+    assert.deepEqual(JSON.parse((await fn.invoke(sns(note))).body), { messages: 1, done: 0, already: 1, failed: 0, retry: 0, quarantined: 0 });
+    assert.equal(cloud.social.copies.length, copies);
+    assert.ok(lines.length > 2);
+    for (const line of lines) {
+      JSON.parse(line);
+      assert.ok(!line.includes(note.message.from), line);
+    }
+  });
+});
+
+test('the extension that AWS gives is found, whichever it is', async () => {
+  await asLambda(cloud, { env: STORE }, async (fn) => {
+    for (const extensions of ['subtype', 'table']) {
+      cloud.social.extensions = extensions;
+      const note = voiceNote('audio/mp4');
+      assert.ok((await fn.invoke(sns(note))).ok);
+      assert.match(recordOf(note).audio_file, extensions === 'table' ? /\.m4a$/ : /\.mp4$/);
+      assert.equal(recordOf(note).transcription.ok, true);
+    }
+    cloud.social.extensions = 'subtype';
+  });
+});
+
+test('a copy that is late by a moment is waited for', async () => {
+  cloud.social.copyDelayMs = 200;
+  const note = voiceNote();
+  await asLambda(cloud, { env: STORE }, async (fn) => assert.ok((await fn.invoke(sns(note))).ok));
+  cloud.social.copyDelayMs = 0;
+  assert.equal(recordOf(note).transcription.ok, true);
+});
+
+test('media that WhatsApp refuses or has forgotten is recorded, and the event is done', async () => {
+  const refused = voiceNote();
+  cloud.social.addMedia(refused.mediaId, Buffer.from('x'), 'audio/ogg', { error: [403, 'AccessDeniedByMetaException'] });
+  const forgotten = makeMessage(random, ++n, voices[0]);
+  const changed = voiceNote();
+  cloud.social.addMedia(changed.mediaId, Buffer.from('OggS but another'), 'audio/ogg');
+  await asLambda(cloud, { env: STORE }, async (fn) => assert.ok((await fn.invoke(sns(refused, forgotten, changed))).ok));
+  assert.equal(recordOf(forgotten).transcription.error, 'not_found');
+  assert.equal(recordOf(changed).transcription.error, 'sha256_mismatch');
+  assert.equal(recordOf(refused).transcription.error, 'denied');
+});
+
+test('trouble that passes fails the event, and a retry completes it', async () => {
+  const note = voiceNote();
+  cloud.faults.command('social.GetWhatsAppMessageMedia', '500', { times: 3 });
+  await asLambda(cloud, { env: STORE, retries: 1 }, async (fn) => {
+    const outcome = await fn.invoke(sns(note));
+    assert.deepEqual([outcome.ok, outcome.attempts], [true, 2]);
+    assert.equal(fn.outcomes[0].error.errorType, 'Media.Unavailable');
+  });
+  assert.equal(recordOf(note).transcription.ok, true);
+});
+
+test('of an SQS batch exactly the failed ones are named', async () => {
+  const notes = [voiceNote(), voiceNote(), voiceNote()];
+  cloud.faults.command('social.GetWhatsAppMessageMedia', '503', { times: 3, after: 1 });
+  await asLambda(cloud, { env: STORE }, async (fn) => {
+    const event = sqsToLambda(notes.map((note) => eumEvent([note.message])));
+    const outcome = await fn.invoke(event);
+    assert.ok(outcome.ok);
+    assert.deepEqual(JSON.parse(outcome.body), { batchItemFailures: [{ itemIdentifier: event.Records[1].messageId }] });
+  });
+  assert.deepEqual(notes.map((note) => recordOf(note).transcription.ok), [true, false, true]);
+});
+
+test('a configuration that cannot work is an init error', async () => {
+  for (const env of [{}, { CARACOLA_STORE: 's3://UPPER' }, { ...STORE, CARACOLA_MODEL: '/no/model' }, { ...STORE, CARACOLA_REPLY: 'yes' },
+    { ...STORE, CARACOLA_LANGUAGE: 'klingon' }, { ...STORE, CARACOLA_TIMEZONE: 'Marte/Olympus' }, { ...STORE, CARACOLA_THREADS: 'all' }]) {
+    await asLambda(cloud, { env }, async (fn, sandbox) => {
+      const [{ code }] = await once(sandbox, 'exit');
+      assert.ok(code === 2 || code === 5, `status ${code}`);
+      assert.equal(sandbox.runtime.initErrors[0].type, 'Configuration.Invalid');
+      sandbox.stopping = true;
+    });
+  }
+});
+
+test('a lost sandbox ends with status 7', async () => {
+  const note = makeMessage(random, ++n, null);
+  cloud.faults.command('runtime.response', '500', { times: 1 });
+  await asLambda(cloud, { env: STORE, retries: 1 }, async (fn, sandbox) => {
+    const exit = once(sandbox, 'exit');
+    const outcome = fn.invoke(sns(note));
+    assert.equal((await exit)[0].code, 7);
+    assert.ok((await outcome).ok);
+  });
+});
+
+test('with CARACOLA_REPLY the sender is answered, once', async () => {
+  const note = voiceNote();
+  const already = cloud.social.sent.length;
+  await asLambda(cloud, { env: { ...STORE, CARACOLA_REPLY: '1' } }, async (fn) => {
+    assert.ok((await fn.invoke(sns(note))).ok);
+    assert.ok((await fn.invoke(sns(note))).ok);
+  });
+  const sent = cloud.social.sent.slice(already);
+  assert.equal(sent.length, 1);
+  assert.equal(sent[0].message.to, note.message.from);
+  assert.equal(sent[0].message.context.message_id, note.message.id);
+  assert.equal(sent[0].message.text.body, recordOf(note).transcription.text.trim());
+  assert.ok(cloud.s3.object(BUCKET, `in box/${recordKey(note.message).replace('.json', '.reply')}`));
+});
+
+test('what was cut short by the deadline goes on where it stopped, as one run would', async () => {
+  // Chained Ogg: many notes in one, some minutes long.
+  const notes = loadVoices(join(SOURCE, 'tests/data/nano/voices'), 40);
+  const bytes = Buffer.concat(notes.map((note) => note.bytes));
+  const voice = { name: 'long', bytes, sha256: createHash('sha256').update(bytes).digest('base64'), text: '' };
+  const [whole, cut] = [1, 2].map(() => makeMessage(random, ++n, voice));
+  for (const { mediaId } of [whole, cut]) cloud.social.addMedia(mediaId, bytes, 'audio/ogg');
+  let ms;
+  await asLambda(cloud, { env: STORE }, async (fn) => {
+    assert.ok((await fn.invoke(sns(whole))).ok);
+    ms = fn.outcomes[0].ms;
+  });
+  await asLambda(cloud, { env: STORE, retries: 12, timeoutMs: 700 + ms * 0.6 }, async (fn) => {
+    assert.ok((await fn.invoke(sns(cut))).ok);
+    assert.ok(fn.outcomes.length > 1, 'it was not cut');
+    for (const { kind, error } of fn.outcomes.slice(0, -1)) assert.deepEqual([kind, error.errorType], ['error', 'Runtime.OutOfTime']);
+  });
+  assert.equal(recordOf(whole).transcription.ok, true);
+  assert.deepEqual(recordOf(cut).transcription, recordOf(whole).transcription);
+});
