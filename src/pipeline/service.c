@@ -9,7 +9,7 @@
 /* What must still fit in behind the last word heard: one write of the record, tried again if need
  * be, and the answer. */
 #define KEEP_SHARE 0.1
-#define KEEP_MIN_S 0.5
+#define KEEP_MIN_S 1.0
 #define KEEP_MAX_S 10.0
 #define ANSWER_S 0.25
 #define FAREWELL_S 8.0 /* containers are killed 10 s after SIGTERM, or later */
@@ -164,6 +164,8 @@ int cara_service_handle(cara_service *s, const char *bytes, size_t n, double lef
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for an event");
     double started = cara_clock_monotonic(), keep = left_s * KEEP_SHARE;
     keep = keep < KEEP_MIN_S ? KEEP_MIN_S : keep > KEEP_MAX_S ? KEEP_MAX_S : keep;
+    if (keep > left_s / 4)
+        keep = left_s / 4;
     s->stop_at = left_s > 0 ? started + left_s - keep : 0;
     s->pipeline.stop = should_stop;
     s->pipeline.stop_cookie = s;

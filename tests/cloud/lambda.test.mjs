@@ -152,8 +152,8 @@ test('with CARACOLA_REPLY the sender is answered, once', async () => {
 });
 
 test('what was cut short by the deadline goes on where it stopped, as one run would', async () => {
-  // Chained Ogg: many notes in one, some minutes long.
-  const notes = loadVoices(join(SOURCE, 'tests/data/nano/voices'), 40);
+  // Chained Ogg: many notes in one, minutes long.
+  const notes = loadVoices(join(SOURCE, 'tests/data/nano/voices'), 16);
   const bytes = Buffer.concat(notes.map((note) => note.bytes));
   const voice = { name: 'long', bytes, sha256: createHash('sha256').update(bytes).digest('base64'), text: '' };
   const [whole, cut] = [1, 2].map(() => makeMessage(random, ++n, voice));
@@ -163,11 +163,12 @@ test('what was cut short by the deadline goes on where it stopped, as one run wo
     assert.ok((await fn.invoke(sns(whole))).ok);
     ms = fn.outcomes[0].ms;
   });
-  await asLambda(cloud, { env: STORE, retries: 12, timeoutMs: 700 + ms * 0.6 }, async (fn) => {
+  // On a busy machine it may also be too late; then the claim ends by itself after some seconds.
+  await asLambda(cloud, { env: STORE, retries: 100, retryDelayMs: () => 500, timeoutMs: 1500 + ms * 0.5 }, async (fn) => {
     assert.ok((await fn.invoke(sns(cut))).ok);
-    assert.ok(fn.outcomes.length > 1, 'it was not cut');
-    for (const { kind, error } of fn.outcomes.slice(0, -1)) assert.deepEqual([kind, error.errorType], ['error', 'Runtime.OutOfTime']);
+    assert.ok(fn.outcomes.some(({ error }) => error?.errorType === 'Runtime.OutOfTime'), 'it was not cut');
   });
   assert.equal(recordOf(whole).transcription.ok, true);
+  assert.ok(recordOf(whole).transcription.segments.length > 10);
   assert.deepEqual(recordOf(cut).transcription, recordOf(whole).transcription);
 });

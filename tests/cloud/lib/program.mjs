@@ -9,8 +9,8 @@ export const PROGRAM = join(BUILD, 'caracola');
 export const MODEL = join(SOURCE, 'models/demo.cara');
 
 /** Runs `work(fn, sandbox, lines)`; `lines` is what the program has printed so far. */
-export async function asLambda(cloud, { env = {}, timeoutMs = 60000, retries = 0, ...more }, work) {
-  const fn = new LambdaFunction({ timeoutMs, retries });
+export async function asLambda(cloud, { env = {}, timeoutMs = 60000, retries = 0, retryDelayMs = () => 50, ...more }, work) {
+  const fn = new LambdaFunction({ timeoutMs, retries, retryDelayMs });
   const lines = [];
   const sandbox = new Sandbox({
     cloud, fn, command: PROGRAM, env: { CARACOLA_MODEL: MODEL, ...env }, output: (line) => lines.push(line), ...more,
