@@ -83,7 +83,7 @@ void cara_avx512_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_
         .gemm_scratch = (size_t)(NC + MC) * KC * sizeof(float),                                    \
         .attend_scratch =                                                                          \
             ((size_t)2 * CARA_512_ATTEND_KV * CARA_HEAD_DIM_MAX +                                  \
-             2 * CARA_512_ROWS * CARA_512_ATTEND_KV + 2 * CARA_512_ATTEND_Q * CARA_HEAD_DIM_MAX) * \
+             3 * CARA_512_ROWS * CARA_512_ATTEND_KV + 2 * CARA_512_ATTEND_Q * CARA_HEAD_DIM_MAX) * \
             sizeof(float),                                                                         \
         .gemm = cara_avx512_gemm, .gemv = cara_avx2_gemv, .attend = cara_avx512_attend,            \
         .attend_coarse = coarse, .attend_queries = CARA_512_ATTEND_Q,                              \

@@ -19,9 +19,9 @@ typedef uint32_t cara_v16u __attribute__((vector_size(64)));
 
 #define CARA_512_ROWS 6
 #define CARA_512_PANEL 16
-/* Attention: queries that share packed keys and values, and keys of a packed block: 32 KiB of each
- * in f32 for heads of 64. */
-#define CARA_512_ATTEND_Q 252
+/* Attention: queries that share packed keys and values, and steps of 4 bytes in a packed block's
+ * rows of weights: 32 KiB each of keys and values for heads of 64. */
+#define CARA_512_ATTEND_Q 504
 #define CARA_512_ATTEND_KV 128
 
 void cara_avx512_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1,
@@ -78,6 +78,7 @@ static inline cara_v16 cara_most_16(cara_v16 a, cara_v16 b) {
 }
 #endif
 
+#ifdef CARA_EMULATED
 static inline float cara_sum_16(cara_v16 v) {
     float x[16];
     memcpy(x, &v, sizeof x);
@@ -88,13 +89,20 @@ static inline float cara_sum_16(cara_v16 v) {
 }
 
 static inline float cara_top_16(cara_v16 v) {
-    float x[16];
-    memcpy(x, &v, sizeof x);
-    for (int half = 8; half; half /= 2)
-        for (int i = 0; i < half; i++)
-            x[i] = x[i] > x[i + half] ? x[i] : x[i + half];
-    return x[0];
+    float x = v[0];
+    for (int i = 1; i < 16; i++)
+        x = x > v[i] ? x : v[i];
+    return x;
 }
+#else
+static inline float cara_sum_16(cara_v16 v) {
+    return _mm512_reduce_add_ps((__m512)v);
+}
+
+static inline float cara_top_16(cara_v16 v) {
+    return _mm512_reduce_max_ps((__m512)v);
+}
+#endif
 
 /* e^x for x <= 88 as cara_exp_8() of avx2.h; what is below -87.3 becomes 0. */
 static inline cara_v16 cara_exp_16(cara_v16 x) {
@@ -115,6 +123,20 @@ static inline cara_v16 cara_exp_16(cara_v16 x) {
     y = cara_fma_16(y, r, cara_all_16(1.0f));
     y = cara_fma_16(y, r, cara_all_16(1.0f));
     return (cara_v16)(((cara_v16i)y + ((cara_v16i)shifted << 23)) & live);
+}
+
+/* 2^x for x <= 127 within 5e-6 of itself, for weights that are rounded to bf16; what is below -126
+ * becomes 2^-126. */
+static inline cara_v16 cara_exp2_16(cara_v16 x) {
+    x = cara_most_16(x, cara_all_16(-126.0f));
+    const cara_v16 magic = cara_all_16(12582912.0f);
+    cara_v16 shifted = x + magic;
+    cara_v16 r = x - (shifted - magic);
+    cara_v16 y = cara_fma_16(r, cara_all_16(9.618129e-3f), cara_all_16(5.550411e-2f));
+    y = cara_fma_16(y, r, cara_all_16(2.402265e-1f));
+    y = cara_fma_16(y, r, cara_all_16(6.931472e-1f));
+    y = cara_fma_16(y, r, cara_all_16(1.0f));
+    return (cara_v16)((cara_v16i)y + ((cara_v16i)shifted << 23));
 }
 
 /* 16 rows of 16 to 16 columns of 16. */

@@ -2,9 +2,17 @@
  * step: ATTEND_PAIR 1 is one f32, 2 a pair of bf16. Included once by each of the two files, after
  * CARA_512_TILES. Accumulation, softmax and its sums are in f32 in both. */
 
-#define KV CARA_512_ATTEND_KV
-#define D_MAX CARA_HEAD_DIM_MAX
 #define G ATTEND_PAIR
+#define KV (G * CARA_512_ATTEND_KV) /* keys of a block */
+#define D_MAX CARA_HEAD_DIM_MAX
+#if ATTEND_PAIR == 2
+/* Scores are in units of ln 2, so that weights are powers of two. */
+#define UNIT 1.44269504088896341f
+#define EXP cara_exp2_16
+#else
+#define UNIT 1.0f
+#define EXP cara_exp_16
+#endif
 
 static inline size_t attend_least(size_t a, size_t b) {
     return a < b ? a : b;
@@ -34,13 +42,19 @@ static inline void bf16_store(uint16_t *to, cara_v16 x) {
 static inline cara_v16i steps_of(const float *src, size_t d, size_t step) {
     cara_v16i out = {0};
 #if ATTEND_PAIR == 2
-    uint16_t h[32] = {0};
     size_t at = step * 2;
-    if (at < d)
-        bf16_store(h, cara_load_16(src + at));
-    if (at + 16 < d)
-        bf16_store(h + 16, cara_load_16(src + at + 16));
-    memcpy(&out, h, sizeof out);
+    if (at >= d)
+        return out;
+    cara_v16 low = cara_load_16(src + at);
+    cara_v16 high = at + 16 < d ? cara_load_16(src + at + 16) : (cara_v16){0};
+#ifdef CARA_EMULATED
+    uint16_t pairs[32];
+    bf16_store(pairs, low);
+    bf16_store(pairs + 16, high);
+    memcpy(&out, pairs, sizeof out);
+#else
+    out = (cara_v16i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+#endif
 #else
     if (step < d)
         memcpy(&out, src + step, sizeof out);
@@ -86,7 +100,7 @@ static void pack_queries(const cara_attend *a, size_t i0, size_t i1, float *dst)
         for (size_t l = 0; l < CARA_512_ROWS; l++) {
             float row[D_MAX];
             for (size_t p = 0; p < a->d; p++)
-                row[p] = i + l < i1 ? a->scale * a->q[(i + l) * a->ldq + p] : 0;
+                row[p] = i + l < i1 ? a->scale * UNIT * a->q[(i + l) * a->ldq + p] : 0;
             for (size_t p = 0; p < steps; p += 16) {
                 cara_v16i s = steps_of(row, a->d, p);
                 for (size_t x = 0; x < 16 && p + x < steps; x++)
@@ -110,7 +124,7 @@ static inline float soften(float *score, size_t n, size_t filled, void *weight, 
     cara_v16 base = cara_all_16(next);
     size_t j = 0;
     for (; j < n; j += 16) {
-        cara_v16 e = cara_exp_16(cara_load_16(score + j) - base);
+        cara_v16 e = EXP(cara_load_16(score + j) - base);
         total += e;
 #if ATTEND_PAIR == 2
         bf16_store((uint16_t *)weight + j, e);
@@ -120,7 +134,9 @@ static inline float soften(float *score, size_t n, size_t filled, void *weight, 
     }
     if (j < filled)
         memset((char *)weight + j * (4 / G), 0, (filled - j) * (4 / G));
-    float shrink = old == -INFINITY ? 0 : expf(old - next);
+    float shrink = 1;
+    if (old != next)
+        shrink = old == -INFINITY ? 0 : EXP(cara_all_16(old - next))[0];
     *top = next;
     *sum = *sum * shrink + cara_sum_16(total);
     return shrink;
@@ -159,8 +175,8 @@ static void one_block(const cara_attend *a, const float *q, size_t i, size_t row
 
 /* Queries [i0, i1), at most CARA_512_ATTEND_Q. */
 static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scratch) {
-    float *keys = scratch, *values = keys + KV * D_MAX, *score = values + KV * D_MAX;
-    float *weight = score + CARA_512_ROWS * KV, *q = weight + CARA_512_ROWS * KV;
+    float *keys = scratch, *values = keys + KV / G * D_MAX, *score = values + KV / G * D_MAX;
+    float *weight = score + CARA_512_ROWS * KV, *q = weight + CARA_512_ROWS * KV / G;
     float *acc = q + CARA_512_ATTEND_Q * D_MAX;
     float top[CARA_512_ATTEND_Q], sum[CARA_512_ATTEND_Q];
     const size_t steps = a->d / G;
@@ -195,3 +211,5 @@ void ATTEND_NAME(const cara_attend *a, void *scratch) {
 #undef KV
 #undef D_MAX
 #undef G
+#undef UNIT
+#undef EXP

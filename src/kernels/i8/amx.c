@@ -17,6 +17,11 @@
 #define I8_PANELS 1
 #define I8_PLANES 1
 #define I8_ZERO 0
+#ifdef CARA_AMX_EMULATION
+#define I8_BITS 0
+#else
+#define I8_BITS 512
+#endif
 #define I8_OWN_LAYOUT
 #include "kernels/i8/tile.h"
 
@@ -63,9 +68,12 @@ static void amx_quantise(const float *x, size_t ldx, size_t rows, size_t k, size
             const float *row = x + (t * I8_ROWS + r) * ldx;
             float top = i8_top(row, k), inverse = top > 0 ? 127.0f / top : 0;
             scales[r] = top / 127.0f;
-            for (size_t i = 0; i < k; i++)
-                tile[I8_HEAD + i / 64 * 1024 + r * 64 + i % 64] =
-                    (uint8_t)i8_round(row[i] * inverse);
+            uint8_t *to = tile + I8_HEAD + r * 64;
+            for (size_t i = 0; i < k; i += 16) {
+                i8_bytes q = k - i >= 16 ? i8_round(row + i, inverse)
+                                         : i8_round_some(row + i, k - i, inverse);
+                memcpy(to + i / 64 * 1024 + i % 64, &q, sizeof q);
+            }
         }
     }
 }

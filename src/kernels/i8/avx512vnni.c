@@ -14,6 +14,11 @@
 #define I8_PANELS 4
 #define I8_PLANES 1
 #define I8_ZERO 128
+#ifdef CARA_SIMDE
+#define I8_BITS 0
+#else
+#define I8_BITS 512
+#endif
 
 static void i8_block(size_t rows, size_t panels, const uint8_t *a, const int8_t *b,
                      size_t panel_stride, size_t groups, int32_t *acc);

@@ -13,6 +13,7 @@
 #define I8_PANELS 1
 #define I8_PLANES 1
 #define I8_ZERO 128
+#define I8_BITS 256
 
 static void i8_block(size_t rows, size_t panels, const uint8_t *a, const int8_t *b,
                      size_t panel_stride, size_t groups, int32_t *acc);

@@ -5,7 +5,8 @@
  * I8_HEAD bytes of scales (f32), then the bytes [k / 4][r][4], so that the rows' groups are read in
  * sequence. I8_PLANES planes lie in each group: [k / 4][plane][r][4].
  *
- * Before including: I8_ROWS, I8_PLANES, I8_ZERO (what is added to make bytes unsigned: 0 or 128)
+ * Before including: I8_ROWS, I8_PLANES, I8_BITS (512 or 256 where those intrinsics are there, else
+ * 0), I8_ZERO (what is added to make bytes unsigned: 0 or 128)
  * and `static void i8_block(size_t rows, size_t panels, const uint8_t *a, const int8_t *b,
  * size_t panel_stride, size_t groups, int32_t *acc)`, which sets acc [rows, panels * 16]; `panels`
  * is at most I8_PANELS. */
@@ -24,19 +25,76 @@ static inline size_t i8_tile_size(size_t rows, size_t k) {
     return (n + 63) / 64 * 64;
 }
 
-/* Largest magnitude of a row. */
+/* Largest magnitude of a row: as integers, magnitudes compare as they do as floats. */
 static inline float i8_top(const float *row, size_t k) {
-    float top = 0;
+    int32_t most = 0;
     for (size_t i = 0; i < k; i++) {
-        float v = fabsf(row[i]);
-        top = v > top ? v : top;
+        int32_t bits;
+        memcpy(&bits, row + i, sizeof bits);
+        bits &= 0x7fffffff;
+        most = bits > most ? bits : most;
     }
+    float top;
+    memcpy(&top, &most, sizeof top);
     return top;
 }
 
-/* Adding and taking away 1.5 * 2^23 rounds to nearest even, as lrintf does. */
-static inline int32_t i8_round(float v) {
-    return (int32_t)((v + 12582912.0f) - 12582912.0f);
+/* One register; GCC keeps vectors that are larger than the level's in memory. */
+#if I8_BITS == 512
+#define I8_LANES 16
+#elif I8_BITS == 256
+#define I8_LANES 8
+#else
+#define I8_LANES 4
+#endif
+typedef float i8_vec __attribute__((vector_size(4 * I8_LANES)));
+typedef int32_t i8_ints __attribute__((vector_size(4 * I8_LANES)));
+typedef int8_t i8_bytes __attribute__((vector_size(16)));
+
+static inline i8_vec i8_load(const float *p) {
+    i8_vec v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline i8_ints i8_load_int(const int32_t *p) {
+    i8_ints v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* Sixteen floats, times `inverse` within +-127, as bytes. Adding 1.5 * 2^23 rounds to nearest even,
+ * as lrintf does, and leaves the integer in the low bits. */
+static inline i8_ints i8_round_lanes(const float *from, float inverse) {
+    return (i8_ints)(i8_load(from) * inverse + 12582912.0f) - 0x4b400000;
+}
+
+static inline i8_bytes i8_round(const float *from, float inverse) {
+    i8_bytes out;
+#if I8_BITS == 512
+    __m128i b = _mm512_cvtepi32_epi8((__m512i)i8_round_lanes(from, inverse));
+    memcpy(&out, &b, sizeof out);
+#elif I8_BITS == 256
+    __m256i words = _mm256_packs_epi32((__m256i)i8_round_lanes(from, inverse),
+                                       (__m256i)i8_round_lanes(from + 8, inverse));
+    words = _mm256_permute4x64_epi64(words, 0xD8);
+    __m128i b = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    memcpy(&out, &b, sizeof out);
+#else
+    for (int h = 0; h < 16; h += I8_LANES) {
+        i8_ints q = i8_round_lanes(from + h, inverse);
+        for (int i = 0; i < I8_LANES; i++)
+            out[h + i] = (int8_t)q[i];
+    }
+#endif
+    return out;
+}
+
+/* The same for the last k % 16 floats of a row, zeros beyond. */
+static inline i8_bytes i8_round_some(const float *from, size_t n, float inverse) {
+    float some[16] = {0};
+    memcpy(some, from, (n < 16 ? n : 16) * sizeof *some);
+    return i8_round(some, inverse);
 }
 
 #ifndef I8_OWN_LAYOUT /* AMX has a layout and a walk of its own */
@@ -45,27 +103,35 @@ static size_t i8_activation_size(size_t rows, size_t k) {
     return full * i8_tile_size(I8_ROWS, k) + (rest ? i8_tile_size(rest, k) : 0);
 }
 
+/* One row's 16 bytes to four groups. */
+static inline void i8_spread(i8_bytes q, uint8_t *to, size_t rows) {
+    i8_bytes first = q + (int8_t)I8_ZERO;
+#if I8_PLANES == 2
+    i8_bytes negative = q < 0, size = (q ^ negative) - negative;
+#endif
+    for (size_t g = 0; g < 4; g++, to += 4 * I8_PLANES * rows) {
+        memcpy(to, (const char *)&first + 4 * g, 4);
+#if I8_PLANES == 2
+        memcpy(to + 4 * rows, (const char *)&size + 4 * g, 4);
+#endif
+    }
+}
+
 static void i8_quantise_tile(const float *x, size_t ldx, size_t rows, size_t k, uint8_t *tile) {
     float *scales = (float *)tile;
     uint8_t *bytes = tile + I8_HEAD;
-    size_t padded = cara_i8_padded_k(k);
-    memset(bytes, I8_ZERO, rows * I8_PLANES * padded);
+    size_t whole = (k + 15) / 16 * 16, per_input = I8_PLANES * rows;
+    memset(bytes + whole * per_input, I8_ZERO, (cara_i8_padded_k(k) - whole) * per_input);
     for (size_t r = 0; r < rows; r++) {
         const float *row = x + r * ldx;
         float top = i8_top(row, k);
         float inverse = top > 0 ? 127.0f / top : 0;
         scales[r] = top / 127.0f;
-        for (size_t g = 0; g * 4 < k; g++) {
-            uint8_t *to = bytes + g * 4 * I8_PLANES * rows + r * 4;
-            size_t n = k - g * 4 < 4 ? k - g * 4 : 4;
-            for (size_t i = 0; i < n; i++) {
-                int32_t q = i8_round(row[g * 4 + i] * inverse);
-                to[i] = (uint8_t)(q + I8_ZERO);
-#if I8_PLANES == 2
-                to[rows * 4 + i] = (uint8_t)(q < 0 ? -q : q);
-#endif
-            }
-        }
+        size_t i = 0;
+        for (; i + 16 <= k; i += 16)
+            i8_spread(i8_round(row + i, inverse), bytes + i * per_input + r * 4, rows);
+        if (i < k)
+            i8_spread(i8_round_some(row + i, k - i, inverse), bytes + i * per_input + r * 4, rows);
     }
 }
 
@@ -80,65 +146,49 @@ static void i8_quantise(const float *x, size_t ldx, size_t rows, size_t k, size_
 
 #endif
 
-/* Sixteen channels at once: one register of AVX-512, two of AVX2, four of NEON. */
-typedef float i8_v16 __attribute__((vector_size(64)));
-typedef int32_t i8_v16i __attribute__((vector_size(64)));
-
-static inline i8_v16 i8_load(const float *p) {
-    i8_v16 v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static inline i8_v16i i8_load_int(const int32_t *p) {
-    i8_v16i v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static inline i8_v16 i8_clamp(i8_v16 v, float limit) {
-    i8_v16 high = (i8_v16){0} + limit;
-    v = (i8_v16)(((i8_v16i)v & (v < high)) | ((i8_v16i)high & (v >= high)));
-    return (i8_v16)(((i8_v16i)v & (v > -high)) | ((i8_v16i)-high & (v <= -high)));
+static inline i8_vec i8_clamp(i8_vec v, float limit) {
+    i8_vec high = (i8_vec){0} + limit;
+    v = (i8_vec)(((i8_ints)v & (v < high)) | ((i8_ints)high & (v >= high)));
+    return (i8_vec)(((i8_ints)v & (v > -high)) | ((i8_ints)-high & (v <= -high)));
 }
 
 /* GELU by erf as a quotient of polynomials on [-4, 4] (the form that Eigen and XLA use): off by
  * 4e-7 of erf at most, which int8 cannot see. */
-static inline i8_v16 i8_gelu(i8_v16 x) {
-    i8_v16 z = i8_clamp(x * 0.70710678f, 4.0f), s = z * z;
-    i8_v16 p = s * -2.72614225801306e-10f + 2.77068142495902e-08f;
+static inline i8_vec i8_gelu(i8_vec x) {
+    i8_vec z = i8_clamp(x * 0.70710678f, 4.0f), s = z * z;
+    i8_vec p = s * -2.72614225801306e-10f + 2.77068142495902e-08f;
     p = p * s + -2.10102402082508e-06f;
     p = p * s + -5.69250639462346e-05f;
     p = p * s + -7.34990630326855e-04f;
     p = p * s + -2.95459980854025e-03f;
     p = p * s + -1.60960333262415e-02f;
-    i8_v16 q = s * -1.45660718464996e-05f + -2.13374055278905e-04f;
+    i8_vec q = s * -1.45660718464996e-05f + -2.13374055278905e-04f;
     q = q * s + -1.68282697438203e-03f;
     q = q * s + -7.37332916720468e-03f;
     q = q * s + -1.42647390514189e-02f;
     return x * 0.5f * (1.0f + z * p / q);
 }
 
-/* One panel of `rows` rows, from sums to results. `n` < 16 only in the last panel. */
-static inline void i8_finish_panel(const cara_i8_product *p, const int32_t *acc, size_t width,
+/* One register of channels of `rows` rows, from sums to results. `n` < I8_LANES only at the end. */
+static inline void i8_finish_lanes(const cara_i8_product *p, const int32_t *acc, size_t width,
                                    const float *x_scales, size_t rows, size_t row, size_t channel,
                                    size_t n) {
-    float edge[CARA_I8_PANEL] = {0};
-    i8_v16 bias = {0}, scale = i8_load(p->weights.scale + channel);
-    i8_v16i offset = i8_load_int(p->weights.sum + channel) * I8_ZERO;
+    float edge[I8_LANES] = {0};
+    i8_vec bias = {0}, scale = i8_load(p->weights.scale + channel);
+    i8_ints offset = i8_load_int(p->weights.sum + channel) * I8_ZERO;
     if (p->bias) {
         memcpy(edge, p->bias + channel, n * sizeof *edge);
         bias = i8_load(edge);
     }
     for (size_t r = 0; r < rows; r++, acc += width) {
-        i8_v16 v =
-            __builtin_convertvector(i8_load_int(acc) - offset, i8_v16) * (scale * x_scales[r]) +
+        i8_vec v =
+            __builtin_convertvector(i8_load_int(acc) - offset, i8_vec) * (scale * x_scales[r]) +
             bias;
         if (p->gelu)
             v = i8_gelu(v);
         float *y = p->y + (row + r) * p->ldy + channel;
         const float *from = p->residual ? p->residual + (row + r) * p->ldy + channel : NULL;
-        if (n == CARA_I8_PANEL) {
+        if (n == I8_LANES) {
             if (from)
                 v += i8_load(from);
             memcpy(y, &v, sizeof v);
@@ -148,6 +198,15 @@ static inline void i8_finish_panel(const cara_i8_product *p, const int32_t *acc,
                 y[i] = edge[i] + (from ? from[i] : 0);
         }
     }
+}
+
+/* One panel of `rows` rows. `n` < 16 only in the last panel. */
+static inline void i8_finish_panel(const cara_i8_product *p, const int32_t *acc, size_t width,
+                                   const float *x_scales, size_t rows, size_t row, size_t channel,
+                                   size_t n) {
+    for (size_t h = 0; h < n; h += I8_LANES)
+        i8_finish_lanes(p, acc + h, width, x_scales, rows, row, channel + h,
+                        n - h < I8_LANES ? n - h : I8_LANES);
 }
 
 #ifndef I8_OWN_LAYOUT
