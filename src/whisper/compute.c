@@ -4,8 +4,10 @@
 
 /* Columns of a gemv task: enough work to be worth handing out, small enough to share evenly. */
 #define GEMV_COLUMNS 64
-/* Queries of an attention task: keys and values are packed once for so many. */
-#define ATTEND_QUERIES 252
+/* Panels of 16 channels and rows of an int8 task. */
+#define I8_PANELS_MIN 4
+#define I8_PANELS_MAX 32
+#define I8_ROWS 96
 #define NORM_ROWS 16
 
 int cara_compute_poll(const cara_compute *compute, cara_error *err) {
@@ -14,14 +16,24 @@ int cara_compute_poll(const cara_compute *compute, cara_error *err) {
     return CARA_OK;
 }
 
-int cara_scratch_init(cara_scratch *scratch, const cara_compute *compute, cara_arena *arena) {
+size_t cara_quantised_size(const cara_compute *compute, size_t rows, size_t k) {
+    const cara_i8_ops *i8 = compute->kernels->i8;
+    size_t few = i8->activation_size(rows < CARA_FEW_ROWS ? rows : CARA_FEW_ROWS, k);
+    size_t all = i8->activation_size(rows, k);
+    return (few > all ? few : all) + 64;
+}
+
+int cara_scratch_init(cara_scratch *scratch, const cara_compute *compute, size_t rows, size_t k,
+                      cara_arena *arena) {
     const cara_kernels *kernels = compute->kernels;
     size_t n = kernels->gemm_scratch > kernels->attend_scratch ? kernels->gemm_scratch
                                                                : kernels->attend_scratch;
     scratch->per_thread = (n + 63) / 64 * 64;
     scratch->memory =
         cara_arena_alloc(arena, (size_t)cara_pool_threads(compute->pool), scratch->per_thread);
-    return scratch->memory ? 0 : -1;
+    scratch->quantised =
+        rows ? cara_arena_alloc(arena, 1, cara_quantised_size(compute, rows, k)) : NULL;
+    return scratch->memory && (scratch->quantised || !rows) ? 0 : -1;
 }
 
 int cara_weight_type_of(const cara_tensor *t, cara_weight_type *out) {
@@ -75,10 +87,11 @@ int cara_check_type(const cara_tensor *t, const char *name, cara_weight_type *ty
     if (!t->data)
         return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1, "tensor %s is missing", name);
     if (cara_weight_type_of(t, type) != 0)
-        return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1,
-                         "tensor %s is stored as %s in a layout that this build does not read; "
-                         "expected row-major f32, f16 or bf16; convert the model again",
-                         name, cara_dtype_name(t->dtype));
+        return cara_fail(
+            err, CARA_ERR_MODEL_SHAPE, -1,
+            "tensor %s is stored as %s in a layout that this build does not read; "
+            "expected row-major f32, f16 or bf16, or int8 panels; convert the model again",
+            name, cara_dtype_name(t->dtype));
     return CARA_OK;
 }
 
@@ -86,11 +99,18 @@ int cara_dense_init(cara_dense *dense, const cara_linear *linear, const char *na
                     const cara_compute *compute, cara_arena *arena, cara_error *err) {
     const cara_tensor *w = &linear->weight;
     cara_weight_type type = CARA_WEIGHT_F32, bias_type;
-    int code = cara_check_type(w, name, &type, err);
-    if (code)
-        return code;
-    *dense = (cara_dense){.w = w->data, .type = type, .n = (size_t)w->shape[0]};
-    dense->k = (size_t)(cara_tensor_count(w) / w->shape[0]);
+    int code;
+    *dense = (cara_dense){0};
+    if (w->data && w->dtype == CARA_I8 && w->layout == CARA_I8_PANELS && w->scale && w->sum) {
+        dense->n = (size_t)w->shape[0];
+        dense->k = (size_t)(cara_tensor_count(w) / w->shape[0]);
+        dense->i8 = (cara_i8_weights){w->data, w->scale, w->sum, dense->n, dense->k};
+    } else {
+        if ((code = cara_check_type(w, name, &type, err)) != CARA_OK)
+            return code;
+        *dense = (cara_dense){.w = w->data, .type = type, .n = (size_t)w->shape[0]};
+        dense->k = (size_t)(cara_tensor_count(w) / w->shape[0]);
+    }
     if (!linear->bias.data)
         return CARA_OK;
     if ((code = cara_check_type(&linear->bias, name, &bias_type, err)) != CARA_OK)
@@ -158,25 +178,127 @@ static void product_task(void *ctx, size_t task, int thread) {
         job->kernels->gemm(g, m0, m1, n0, n1, cara_scratch_of(job->scratch, thread));
 }
 
+static cara_gemm gemm_of(const cara_product *p, size_t m) {
+    return (cara_gemm){.m = m,
+                       .n = p->dense->n,
+                       .k = p->dense->k,
+                       .a = p->a,
+                       .lda = p->lda,
+                       .w = p->dense->w,
+                       .type = p->dense->type,
+                       .gelu = p->gelu,
+                       .bias = p->dense->bias,
+                       .residual = p->residual,
+                       .c = p->c,
+                       .ldc = p->ldc};
+}
+
+static cara_i8_product i8_of(const cara_product *p, size_t m, const void *quantised) {
+    return (cara_i8_product){.weights = p->dense->i8,
+                             .x = quantised,
+                             .rows = m,
+                             .y = p->c,
+                             .ldy = p->ldc,
+                             .bias = p->dense->bias,
+                             .residual = p->residual,
+                             .gelu = p->gelu};
+}
+
+typedef struct i8_job {
+    const cara_i8_ops *ops;
+    size_t count, m, row_tiles; /* row tiles: of a task */
+    const float *a;
+    size_t lda, k;
+    void *quantised;
+    cara_i8_product product[CARA_PRODUCTS_MAX];
+    size_t panels; /* of a task */
+    size_t down;   /* tasks that share a group of panels */
+    size_t first_task[CARA_PRODUCTS_MAX];
+} i8_job;
+
+static void quantise_task(void *ctx, size_t task, int thread) {
+    const i8_job *job = ctx;
+    (void)thread;
+    job->ops->quantise(job->a, job->lda, job->m, job->k, task * job->row_tiles,
+                       (task + 1) * job->row_tiles, job->quantised);
+}
+
+static void i8_task(void *ctx, size_t task, int thread) {
+    const i8_job *job = ctx;
+    (void)thread;
+    size_t i = job->count - 1;
+    while (job->first_task[i] > task)
+        i--;
+    task -= job->first_task[i];
+    const cara_i8_product *p = &job->product[i];
+    size_t all = tiles(job->m, job->ops->row_tile), panels = cara_i8_panels(p->weights.n);
+    size_t tile = task % job->down * job->row_tiles, panel = task / job->down * job->panels;
+    job->ops->product(p, tile, least(tile + job->row_tiles, all), panel,
+                      least(panel + job->panels, panels));
+}
+
+static void i8_products_run(const cara_compute *compute, const cara_scratch *scratch, size_t m,
+                            const cara_product *products, size_t n_products) {
+    const cara_i8_ops *ops = compute->kernels->i8;
+    i8_job job = {.ops = ops,
+                  .count = n_products,
+                  .m = m,
+                  .row_tiles = (I8_ROWS + ops->row_tile - 1) / ops->row_tile,
+                  .a = products[0].a,
+                  .lda = products[0].lda,
+                  .k = products[0].dense->k,
+                  .quantised = scratch->quantised};
+    size_t row_tasks = tiles(tiles(m, ops->row_tile), job.row_tiles), panels = 0, tasks = 0;
+    cara_pool_run(compute->pool, quantise_task, &job, row_tasks);
+    for (size_t i = 0; i < n_products; i++)
+        panels += cara_i8_panels(products[i].dense->n);
+    job.down = row_tasks;
+    job.panels = panels / (4 * (size_t)cara_pool_threads(compute->pool)) / 4 * 4;
+    job.panels = job.panels < I8_PANELS_MIN ? I8_PANELS_MIN : least(job.panels, I8_PANELS_MAX);
+    for (size_t i = 0; i < n_products; i++) {
+        job.product[i] = i8_of(&products[i], m, job.quantised);
+        job.first_task[i] = tasks;
+        tasks += tiles(cara_i8_panels(products[i].dense->n), job.panels) * row_tasks;
+    }
+    cara_pool_run(compute->pool, i8_task, &job, tasks);
+}
+
+void cara_rows_quantise(const cara_rows *rows, size_t m, const float *a, size_t lda, size_t k) {
+    const cara_i8_ops *ops = rows->compute->kernels->i8;
+    ops->quantise(a, lda, m, k, 0, tiles(m, ops->row_tile), rows->quantised);
+}
+
+void cara_rows_run(const cara_rows *rows, size_t m, const cara_product *product) {
+    const cara_kernels *kernels = rows->compute->kernels;
+    if (cara_dense_is_i8(product->dense)) {
+        cara_i8_product p = i8_of(product, m, rows->quantised);
+        kernels->i8->product(&p, 0, tiles(m, kernels->i8->row_tile), 0,
+                             cara_i8_panels(product->dense->n));
+        return;
+    }
+    cara_gemm g = gemm_of(product, m);
+    for (size_t n = 0; n < g.n; n += kernels->gemm_tile_n)
+        kernels->gemm(&g, 0, m, n, least(n + kernels->gemm_tile_n, g.n), rows->kernels);
+}
+
 void cara_products_run(const cara_compute *compute, const cara_scratch *scratch, size_t m,
                        const cara_product *products, size_t n_products) {
+    size_t same = 1;
+    while (same < n_products &&
+           cara_dense_is_i8(products[same].dense) == cara_dense_is_i8(products[0].dense))
+        same++;
+    if (same < n_products) {
+        cara_products_run(compute, scratch, m, products + same, n_products - same);
+        n_products = same;
+    }
+    if (cara_dense_is_i8(products[0].dense)) {
+        i8_products_run(compute, scratch, m, products, n_products);
+        return;
+    }
     product_job job = {
         .kernels = compute->kernels, .scratch = scratch, .count = n_products, .tile_m = m};
-    for (size_t i = 0; i < n_products; i++) {
-        const cara_product *p = &products[i];
-        job.gemm[i] = (cara_gemm){.m = m,
-                                  .n = p->dense->n,
-                                  .k = p->dense->k,
-                                  .a = p->a,
-                                  .lda = p->lda,
-                                  .w = p->dense->w,
-                                  .type = p->dense->type,
-                                  .gelu = p->gelu,
-                                  .bias = p->dense->bias,
-                                  .residual = p->residual,
-                                  .c = p->c,
-                                  .ldc = p->ldc};
-    }
+    for (size_t i = 0; i < n_products; i++)
+        job.gemm[i] = gemm_of(&products[i], m);
     size_t tasks;
     if (m <= CARA_FEW_ROWS) {
         job.tile_n = GEMV_COLUMNS;
@@ -229,7 +351,8 @@ typedef struct heads_job {
     const cara_kernels *kernels;
     const cara_scratch *scratch;
     const cara_heads *heads;
-    size_t blocks; /* of queries */
+    size_t queries; /* of a task */
+    size_t blocks;  /* of queries */
 } heads_job;
 
 static void heads_task(void *ctx, size_t task, int thread) {
@@ -238,7 +361,7 @@ static void heads_task(void *ctx, size_t task, int thread) {
     task /= job->blocks;
     const cara_heads *h = &job->heads[task / job->heads->n_head];
     size_t head = task % job->heads->n_head;
-    size_t q0 = block * ATTEND_QUERIES, q1 = least(q0 + ATTEND_QUERIES, h->n_q);
+    size_t q0 = block * job->queries, q1 = least(q0 + job->queries, h->n_q);
     cara_attend a = {.n_q = q1 - q0,
                      .n_kv = h->causal ? h->n_kv - (h->n_q - q1) : h->n_kv,
                      .d = h->d,
@@ -254,12 +377,44 @@ static void heads_task(void *ctx, size_t task, int thread) {
                      .causal = h->causal};
     if (h->n_q <= CARA_FEW_ROWS)
         job->kernels->attend_few(&a);
+    else if (h->coarse)
+        job->kernels->attend_coarse(&a, cara_scratch_of(job->scratch, thread));
     else
         job->kernels->attend(&a, cara_scratch_of(job->scratch, thread));
 }
 
 void cara_heads_run(const cara_compute *compute, const cara_scratch *scratch,
                     const cara_heads *heads, size_t n_groups) {
-    heads_job job = {compute->kernels, scratch, heads, tiles(heads->n_q, ATTEND_QUERIES)};
+    heads_job job = {compute->kernels, scratch, heads, compute->kernels->attend_queries, 0};
+    job.blocks = tiles(heads->n_q, job.queries);
     cara_pool_run(compute->pool, heads_task, &job, n_groups * heads->n_head * job.blocks);
+}
+
+typedef struct heads_f16_job {
+    const cara_kernels *kernels;
+    const cara_heads_f16 *heads;
+    size_t blocks; /* of queries */
+} heads_f16_job;
+
+static void heads_f16_task(void *ctx, size_t task, int thread) {
+    const heads_f16_job *job = ctx;
+    const cara_heads_f16 *h = job->heads;
+    (void)thread;
+    size_t head = task / job->blocks, q0 = task % job->blocks * CARA_FEW_ROWS;
+    job->kernels->attend_f16(
+        &(cara_attend_f16){.n_q = least(CARA_FEW_ROWS, h->n_q - q0),
+                           .n_kv = h->n_kv,
+                           .d = h->d,
+                           .q = h->q + q0 * h->ld_q + head * h->d,
+                           .ldq = h->ld_q,
+                           .k = h->k + head * cara_f16_keys_count(h->n_kv, h->d),
+                           .v = h->v + head * h->n_kv * h->d,
+                           .out = h->out + q0 * h->ld_o + head * h->d,
+                           .ldo = h->ld_o,
+                           .scale = 1.0f / sqrtf((float)h->d)});
+}
+
+void cara_heads_f16_run(const cara_compute *compute, const cara_heads_f16 *heads) {
+    heads_f16_job job = {compute->kernels, heads, tiles(heads->n_q, CARA_FEW_ROWS)};
+    cara_pool_run(compute->pool, heads_f16_task, &job, heads->n_head * job.blocks);
 }

@@ -10,6 +10,7 @@
 
 typedef struct cara_compute {
     const cara_model *model;
+    const cara_weights *weights; /* what stands in for the model's own; NULL: nothing does */
     const cara_kernels *kernels;
     cara_pool *pool; /* NULL: this thread alone */
     /* Polled per layer and per token; non-zero stops with CARA_ERR_CANCELLED. May be NULL. */
@@ -17,17 +18,27 @@ typedef struct cara_compute {
     void *cookie;
 } cara_compute;
 
+static inline const cara_weights *cara_compute_weights(const cara_compute *compute) {
+    return compute->weights ? compute->weights : cara_model_weights(compute->model);
+}
+
 /* CARA_ERR_CANCELLED where the caller wants to stop. */
 int cara_compute_poll(const cara_compute *compute, cara_error *err);
 
-/* Scratch of one thread each, for the kernels. */
+/* Scratch of one thread each, for the kernels; and what the threads share. */
 typedef struct cara_scratch {
     char *memory;      /* 64-byte aligned */
     size_t per_thread; /* bytes, a multiple of 64 */
+    void *quantised;   /* the rows that cara_products_run() quantises for int8 weights */
 } cara_scratch;
 
-/* From the arena, for every thread of the pool. -1 on no memory. */
-int cara_scratch_init(cara_scratch *scratch, const cara_compute *compute, cara_arena *arena);
+/* From the arena, for every thread of the pool; products by int8 weights have at most `rows` rows
+ * of `k` inputs (0 where none are run). -1 on no memory. */
+int cara_scratch_init(cara_scratch *scratch, const cara_compute *compute, size_t rows, size_t k,
+                      cara_arena *arena);
+
+/* Bytes that quantised rows take at most, for any number of rows up to `rows`. */
+size_t cara_quantised_size(const cara_compute *compute, size_t rows, size_t k);
 
 static inline void *cara_scratch_of(const cara_scratch *scratch, int thread) {
     return scratch->memory + (size_t)thread * scratch->per_thread;
@@ -35,11 +46,16 @@ static inline void *cara_scratch_of(const cara_scratch *scratch, int thread) {
 
 /* nn.Linear ready for the kernels: its weights borrowed from the model, its bias widened. */
 typedef struct cara_dense {
-    const void *w; /* [n, k] */
+    const void *w; /* [n, k]; NULL where the weights are int8 */
     cara_weight_type type;
     size_t n, k;
-    const float *bias; /* [n], or NULL */
+    const float *bias;  /* [n], or NULL */
+    cara_i8_weights i8; /* packed is NULL where the weights are not int8 */
 } cara_dense;
+
+static inline int cara_dense_is_i8(const cara_dense *dense) {
+    return dense->i8.packed != NULL;
+}
 
 /* nn.LayerNorm, widened. */
 typedef struct cara_norm {
@@ -82,9 +98,20 @@ typedef struct cara_product {
 } cara_product;
 #define CARA_PRODUCTS_MAX 4
 
-/* All products have m rows. Few rows go through gemv, more through gemm. */
+/* All products have m rows. Few rows go through gemv, more through gemm. Where the weights are
+ * int8, so are all of the group, and all have the same a. */
 void cara_products_run(const cara_compute *compute, const cara_scratch *scratch, size_t m,
                        const cara_product *products, size_t n_products);
+
+/* One product of few enough rows for one thread, which need not share its work: inside a task.
+ * quantise() comes first where the weights are int8; several products may use what it left. */
+typedef struct cara_rows {
+    const cara_compute *compute;
+    void *kernels;   /* a thread's scratch */
+    void *quantised; /* [cara_quantised_size(rows, k)] */
+} cara_rows;
+void cara_rows_quantise(const cara_rows *rows, size_t m, const float *a, size_t lda, size_t k);
+void cara_rows_run(const cara_rows *rows, size_t m, const cara_product *product);
 
 /* y [m, norm->n] = layer norm of x [m, norm->n]. */
 void cara_norm_run(const cara_compute *compute, const cara_norm *norm, size_t m, const float *x,
@@ -102,10 +129,23 @@ typedef struct cara_heads {
     float *out;
     size_t ld_o;
     int causal;
+    int coarse; /* attend_coarse will do */
 } cara_heads;
 
 /* n_groups of the same n_head and n_q, as one job: candidates with caches of their own. */
 void cara_heads_run(const cara_compute *compute, const cara_scratch *scratch,
                     const cara_heads *heads, size_t n_groups);
+
+/* The same over keys and values in f16 (cara_attend_f16), each head's behind the last one's. */
+typedef struct cara_heads_f16 {
+    size_t n_head, d, n_q, n_kv;
+    const float *q;
+    size_t ld_q;
+    const uint16_t *k, *v;
+    float *out;
+    size_t ld_o;
+} cara_heads_f16;
+
+void cara_heads_f16_run(const cara_compute *compute, const cara_heads_f16 *heads);
 
 #endif

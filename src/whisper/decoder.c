@@ -1,40 +1,11 @@
-#include "whisper/decoder.h"
+#include "whisper/decoder_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct block {
-    cara_norm attn_ln, cross_ln, mlp_ln;
-    cara_dense query, key, value, out;
-    cara_dense cross_query, cross_key, cross_value, cross_out;
-    cara_dense mlp_0, mlp_2;
-} block;
-
-struct cara_decoder {
-    cara_compute compute;
-    cara_arena arena;
-    cara_scratch scratch;
-    size_t n_vocab, n_ctx, n_audio_ctx, n_state, n_head, d, n_layer, max_rows;
-    block *blocks; /* [n_layer] */
-    cara_norm ln;
-    cara_dense logits;             /* the token embedding, which is also the output layer */
-    const float *positions;        /* [n_ctx, n_state] */
-    float *cross;                  /* [n_layer, 2, n_head, n_audio_ctx, d] keys, values */
-    float *cache;                  /* [max_rows slots, n_layer, 2, n_head, n_ctx, d] */
-    size_t slot_floats, kv_floats; /* of one slot; of its keys or values in one layer */
-    int *slot, *next, *taken;      /* [max_rows] row's slot; scratch of reorder */
-    size_t offset;                 /* positions that the caches hold */
-    int has_audio;
-    size_t rows_room;            /* rows that the buffers below hold */
-    float *x, *norm, *q, *k, *v; /* [rows_room, n_state] */
-    float *wide;                 /* [rows_room, 4 * n_state] */
-    float *audio_kv;             /* [2, n_audio_ctx, n_state] on the way to `cross` */
-    cara_heads *heads;           /* [max_rows] */
-};
-
-static int init_block(block *b, const cara_decoder_layer *l, size_t index, cara_decoder *dec,
-                      cara_error *err) {
+static int init_block(cara_decoder_block *b, const cara_decoder_layer *l, size_t index,
+                      cara_decoder *dec, cara_error *err) {
     char name[96];
     const struct {
         cara_dense *to;
@@ -75,10 +46,6 @@ static int init_block(block *b, const cara_decoder_layer *l, size_t index, cara_
     return CARA_OK;
 }
 
-static size_t most(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
 /* count * size floats that are not touched yet: a cache costs memory only as far as it is filled.
  */
 static float *untouched(size_t count, size_t size) {
@@ -88,10 +55,32 @@ static float *untouched(size_t count, size_t size) {
     return aligned_alloc(64, bytes ? bytes : 64);
 }
 
+static size_t most(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+/* 1 where any product has int8 weights. */
+static int has_i8(const cara_decoder *d) {
+    int any = cara_dense_is_i8(&d->logits);
+    for (size_t i = 0; i < d->n_layer && !any; i++) {
+        const cara_decoder_block *b = &d->blocks[i];
+        const cara_dense *all[] = {&b->query,       &b->key,       &b->value,       &b->out,
+                                   &b->cross_query, &b->cross_key, &b->cross_value, &b->cross_out,
+                                   &b->mlp_0,       &b->mlp_2};
+        for (size_t j = 0; j < sizeof all / sizeof *all; j++)
+            any |= cara_dense_is_i8(all[j]);
+    }
+    return any;
+}
+
+/* Rows that cara_products_run() may be given for int8 weights. */
+static size_t i8_rows(const cara_decoder *d) {
+    return !has_i8(d) ? 0 : d->halves ? d->rows_room : most(d->rows_room, d->n_audio_ctx);
+}
+
 static int allocate(cara_decoder *d) {
     cara_arena *arena = &d->arena;
     size_t rows = d->rows_room, s = d->n_state;
-    d->blocks = cara_arena_alloc(arena, d->n_layer, sizeof *d->blocks);
     d->slot = cara_arena_alloc(arena, d->max_rows, sizeof *d->slot);
     d->next = cara_arena_alloc(arena, d->max_rows, sizeof *d->next);
     d->taken = cara_arena_alloc(arena, d->max_rows, sizeof *d->taken);
@@ -102,12 +91,10 @@ static int allocate(cara_decoder *d) {
     d->k = cara_arena_alloc(arena, rows * s, sizeof(float));
     d->v = cara_arena_alloc(arena, rows * s, sizeof(float));
     d->wide = cara_arena_alloc(arena, rows * s, 4 * sizeof(float));
-    d->audio_kv = untouched(d->n_audio_ctx * s, 2);
-    d->cross = untouched(d->n_audio_ctx * s, 2 * d->n_layer);
     d->cache = untouched(d->slot_floats, d->max_rows);
-    return d->blocks && d->slot && d->next && d->taken && d->heads && d->x && d->norm && d->q &&
-                   d->k && d->v && d->wide && d->audio_kv && d->cross && d->cache &&
-                   cara_scratch_init(&d->scratch, &d->compute, arena) == 0
+    return d->slot && d->next && d->taken && d->heads && d->x && d->norm && d->q && d->k && d->v &&
+                   d->wide && d->cache && cara_decoder_audio_init(d) == 0 &&
+                   cara_scratch_init(&d->scratch, &d->compute, i8_rows(d), 4 * s, arena) == 0
                ? 0
                : -1;
 }
@@ -115,7 +102,7 @@ static int allocate(cara_decoder *d) {
 int cara_decoder_new(const cara_compute *compute, int max_rows, cara_decoder **out,
                      cara_error *err) {
     const cara_dims *dims = cara_model_dims(compute->model);
-    const cara_weights *w = cara_model_weights(compute->model);
+    const cara_weights *w = cara_compute_weights(compute);
     *out = NULL;
     if (max_rows < 1)
         return cara_fail(err, CARA_ERR_USAGE, -1, "%d candidates asked for; expected 1 or more",
@@ -139,14 +126,11 @@ int cara_decoder_new(const cara_compute *compute, int max_rows, cara_decoder **o
     d->rows_room = most(d->n_ctx, d->max_rows);
     d->kv_floats = d->n_ctx * d->n_state;
     d->slot_floats = d->n_layer * 2 * d->kv_floats;
-    if (allocate(d) != 0) {
-        code = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the decoder's %d candidates",
-                         max_rows);
+    d->blocks = cara_arena_alloc(&d->arena, d->n_layer, sizeof *d->blocks);
+    if (!d->blocks) {
+        code = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the decoder");
         goto fail;
     }
-    for (size_t i = 0; i < d->max_rows; i++)
-        d->slot[i] = (int)i;
-
     cara_linear embedding = {.weight = w->token_embedding};
     cara_weight_type type;
     if ((code = cara_dense_init(&d->logits, &embedding, "decoder.token_embedding", compute,
@@ -162,6 +146,14 @@ int cara_decoder_new(const cara_compute *compute, int max_rows, cara_decoder **o
     for (size_t i = 0; i < d->n_layer; i++)
         if ((code = init_block(&d->blocks[i], &w->decoder[i], i, d, err)))
             goto fail;
+    if (allocate(d) != 0) {
+        code = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the decoder's %d candidates",
+                         max_rows);
+        goto fail;
+    }
+    for (size_t i = 0; i < d->max_rows; i++)
+        d->slot[i] = (int)i;
+
     *out = d;
     return CARA_OK;
 fail:
@@ -172,63 +164,10 @@ fail:
 void cara_decoder_free(cara_decoder *d) {
     if (!d)
         return;
-    free(d->audio_kv);
-    free(d->cross);
+    cara_decoder_audio_free(d);
     free(d->cache);
     cara_arena_free(&d->arena);
     free(d);
-}
-
-/* ---- the audio's keys and values ---- */
-
-static float *cross_of(const cara_decoder *d, size_t layer, int values) {
-    return d->cross + (layer * 2 + (size_t)values) * d->n_audio_ctx * d->n_state;
-}
-
-typedef struct split_job {
-    const cara_decoder *d;
-    size_t layer;
-} split_job;
-
-/* [n_audio_ctx, n_head, d] to [n_head, n_audio_ctx, d]: a step then reads each head's keys as one
- * run of memory instead of hopping from row to row. */
-static void split_heads(void *ctx, size_t task, int thread) {
-    const split_job *job = ctx;
-    (void)thread;
-    const cara_decoder *d = job->d;
-    int values = task >= d->n_head;
-    size_t head = task % d->n_head, n = d->n_audio_ctx;
-    const float *src = d->audio_kv + (values ? n * d->n_state : 0) + head * d->d;
-    float *dst = cross_of(d, job->layer, values) + head * n * d->d;
-    for (size_t t = 0; t < n; t++)
-        memcpy(dst + t * d->d, src + t * d->n_state, d->d * sizeof *dst);
-}
-
-int cara_decoder_set_audio(cara_decoder *d, const float *states, cara_error *err) {
-    size_t n = d->n_audio_ctx, s = d->n_state;
-    d->offset = 0;
-    d->has_audio = 0;
-    for (size_t i = 0; i < d->n_layer; i++) {
-        int code = cara_compute_poll(&d->compute, err);
-        if (code)
-            return code;
-        const block *b = &d->blocks[i];
-        cara_product kv[] = {{.dense = &b->cross_key,
-                              .a = states,
-                              .lda = b->cross_key.k,
-                              .c = d->audio_kv,
-                              .ldc = s},
-                             {.dense = &b->cross_value,
-                              .a = states,
-                              .lda = b->cross_value.k,
-                              .c = d->audio_kv + n * s,
-                              .ldc = s}};
-        cara_products_run(&d->compute, &d->scratch, n, kv, 2);
-        split_job job = {d, i};
-        cara_pool_run(d->compute.pool, split_heads, &job, 2 * d->n_head);
-    }
-    d->has_audio = 1;
-    return CARA_OK;
 }
 
 void cara_decoder_reset(cara_decoder *d) {
@@ -300,7 +239,7 @@ static void product(const cara_decoder *d, size_t m, cara_product p) {
 }
 
 /* `rows` tokens: consecutive ones of row 0 (prompt), or one of each row. */
-static void self_attention(cara_decoder *d, const block *b, size_t layer, size_t rows,
+static void self_attention(cara_decoder *d, const cara_decoder_block *b, size_t layer, size_t rows,
                            int is_prompt) {
     size_t s = d->n_state, groups = is_prompt ? 1 : rows;
     cara_norm_run(&d->compute, &b->attn_ln, rows, d->x, d->norm);
@@ -334,31 +273,20 @@ static void self_attention(cara_decoder *d, const block *b, size_t layer, size_t
                 .dense = &b->out, .a = d->norm, .lda = s, .residual = d->x, .c = d->x, .ldc = s});
 }
 
-static void cross_attention(cara_decoder *d, const block *b, size_t layer, size_t rows) {
+static void cross_attention(cara_decoder *d, const cara_decoder_block *b, size_t layer,
+                            size_t rows) {
     size_t s = d->n_state;
     cara_norm_run(&d->compute, &b->cross_ln, rows, d->x, d->norm);
     product(d, rows,
             (cara_product){.dense = &b->cross_query, .a = d->norm, .lda = s, .c = d->q, .ldc = s});
-    cara_heads heads = {.n_head = d->n_head,
-                        .d = d->d,
-                        .n_q = rows,
-                        .n_kv = d->n_audio_ctx,
-                        .q = d->q,
-                        .ld_q = s,
-                        .k = cross_of(d, layer, 0),
-                        .v = cross_of(d, layer, 1),
-                        .ld_kv = d->d,
-                        .head_kv = d->n_audio_ctx * d->d,
-                        .out = d->norm,
-                        .ld_o = s};
-    cara_heads_run(&d->compute, &d->scratch, &heads, 1);
+    cara_decoder_attend_audio(d, layer, rows);
     product(
         d, rows,
         (cara_product){
             .dense = &b->cross_out, .a = d->norm, .lda = s, .residual = d->x, .c = d->x, .ldc = s});
 }
 
-static void mlp(cara_decoder *d, const block *b, size_t rows) {
+static void mlp(cara_decoder *d, const cara_decoder_block *b, size_t rows) {
     size_t s = d->n_state;
     cara_norm_run(&d->compute, &b->mlp_ln, rows, d->x, d->norm);
     product(d, rows,
@@ -377,6 +305,23 @@ static void mlp(cara_decoder *d, const block *b, size_t rows) {
                            .ldc = s});
 }
 
+/* A token at a position: x [n_state]. */
+static void embed(const cara_decoder *d, size_t token, size_t at, float *x) {
+    const size_t s = d->n_state;
+    const float *position = d->positions + at * s;
+    if (cara_dense_is_i8(&d->logits)) {
+        const cara_i8_weights *w = &d->logits.i8;
+        for (size_t c = 0; c < s; c++)
+            x[c] = w->scale[token] * w->packed[cara_i8_at(s, token, c)];
+    } else {
+        size_t size = d->logits.type == CARA_WEIGHT_F32 ? 4 : 2;
+        d->compute.kernels->widen(d->logits.type, (const char *)d->logits.w + token * s * size, x,
+                                  s);
+    }
+    for (size_t c = 0; c < s; c++)
+        x[c] += position[c];
+}
+
 /* Leaves the residual stream of the `rows` tokens in d->x. */
 static int forward(cara_decoder *d, const int32_t *tokens, size_t rows, int is_prompt,
                    cara_error *err) {
@@ -390,18 +335,12 @@ static int forward(cara_decoder *d, const int32_t *tokens, size_t rows, int is_p
     int code = cara_compute_poll(&d->compute, err);
     if (code)
         return code;
-    size_t row_bytes = s * (d->logits.type == CARA_WEIGHT_F32 ? 4 : 2);
-    for (size_t i = 0; i < rows; i++) {
-        const char *embedding = (const char *)d->logits.w + (size_t)tokens[i] * row_bytes;
-        const float *position = d->positions + (d->offset + (is_prompt ? i : 0)) * s;
-        d->compute.kernels->widen(d->logits.type, embedding, d->x + i * s, s);
-        for (size_t c = 0; c < s; c++)
-            d->x[i * s + c] += position[c];
-    }
+    for (size_t i = 0; i < rows; i++)
+        embed(d, (size_t)tokens[i], d->offset + (is_prompt ? i : 0), d->x + i * s);
     for (size_t i = 0; i < d->n_layer; i++) {
         if (is_prompt && (code = cara_compute_poll(&d->compute, err)))
             return code;
-        const block *b = &d->blocks[i];
+        const cara_decoder_block *b = &d->blocks[i];
         self_attention(d, b, i, rows, is_prompt);
         cross_attention(d, b, i, rows);
         mlp(d, b, rows);

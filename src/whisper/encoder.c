@@ -1,36 +1,13 @@
-#include "whisper/encoder.h"
+#include "whisper/encoder_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define KERNEL_WIDTH 3 /* of both convolutions, padding 1 */
 #define GATHER_ROWS 64
 
-typedef struct block {
-    cara_norm attn_ln, mlp_ln;
-    cara_dense query, key, value, out, mlp_0, mlp_2;
-} block;
-
-struct cara_encoder {
-    cara_compute compute;
-    cara_arena arena;
-    cara_scratch scratch;
-    size_t n_ctx, n_state, n_head, n_mels, n_layer;
-    cara_dense conv1, conv2;
-    block *blocks; /* [n_layer] */
-    cara_norm ln_post;
-    const cara_tensor *positions; /* [n_ctx, n_state] */
-    cara_weight_type positions_type;
-    float *x;    /* [n_ctx, n_state], the residual stream */
-    float *norm; /* [n_ctx, n_state], layer norms; then attention's output */
-    float *qkv;  /* [3, n_ctx, n_state]; before the blocks, conv1's output [2 * n_ctx, n_state] */
-    float *wide; /* [n_ctx, 4 * n_state] in the MLP; before the blocks, the gathered windows:
-                    [2 * n_ctx, n_mels * 3], then [n_ctx, n_state * 3] */
-};
-
-static int init_block(block *b, const cara_encoder_layer *l, size_t index, cara_encoder *e,
-                      cara_error *err) {
+static int init_block(cara_encoder_block *b, const cara_encoder_layer *l, size_t index,
+                      cara_encoder *e, cara_error *err) {
     char name[96];
     const struct {
         cara_dense *to;
@@ -61,9 +38,31 @@ static size_t most(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
+static int is_i8(const cara_encoder_block *b) {
+    return cara_dense_is_i8(&b->query) && cara_dense_is_i8(&b->key) &&
+           cara_dense_is_i8(&b->value) && cara_dense_is_i8(&b->out) &&
+           cara_dense_is_i8(&b->mlp_0) && cara_dense_is_i8(&b->mlp_2);
+}
+
+static int allocate(cara_encoder *e) {
+    size_t n = e->n_ctx, s = e->n_state;
+    size_t gathered = most(2 * e->n_mels, s) * CARA_CONV_WIDTH;
+    e->x = floats(e, n, s);
+    e->norm = floats(e, n, s);
+    e->qkv = floats(e, n, 3 * s);
+    if (!e->x || !e->norm || !e->qkv)
+        return -1;
+    if (e->by_rows)
+        return cara_encoder_rows_init(e);
+    e->wide = floats(e, n, most(4 * s, gathered));
+    return e->wide ? cara_scratch_init(&e->scratch, &e->compute, 2 * n, most(4 * s, gathered),
+                                       &e->arena)
+                   : -1;
+}
+
 int cara_encoder_new(const cara_compute *compute, cara_encoder **out, cara_error *err) {
     const cara_dims *dims = cara_model_dims(compute->model);
-    const cara_weights *w = cara_model_weights(compute->model);
+    const cara_weights *w = cara_compute_weights(compute);
     *out = NULL;
     int code = cara_check_heads("audio", dims->n_audio_state, dims->n_audio_head, err);
     if (code)
@@ -83,15 +82,8 @@ int cara_encoder_new(const cara_compute *compute, cara_encoder **out, cara_error
                                 err)))
         goto fail;
 
-    size_t n = e->n_ctx, s = e->n_state;
-    size_t gathered = most(2 * e->n_mels, s) * KERNEL_WIDTH;
     e->blocks = cara_arena_alloc(&e->arena, e->n_layer, sizeof *e->blocks);
-    e->x = floats(e, n, s);
-    e->norm = floats(e, n, s);
-    e->qkv = floats(e, n, 3 * s);
-    e->wide = floats(e, n, most(4 * s, gathered));
-    if (!e->blocks || !e->x || !e->norm || !e->qkv || !e->wide ||
-        cara_scratch_init(&e->scratch, compute, &e->arena) != 0) {
+    if (!e->blocks) {
         code = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the encoder");
         goto fail;
     }
@@ -103,6 +95,13 @@ int cara_encoder_new(const cara_compute *compute, cara_encoder **out, cara_error
     for (size_t i = 0; i < e->n_layer; i++)
         if ((code = init_block(&e->blocks[i], &w->encoder[i], i, e, err)))
             goto fail;
+    e->by_rows = e->n_layer > 0;
+    for (size_t i = 0; i < e->n_layer; i++)
+        e->by_rows &= is_i8(&e->blocks[i]);
+    if (allocate(e) != 0) {
+        code = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the encoder");
+        goto fail;
+    }
     *out = e;
     return CARA_OK;
 fail:
@@ -112,33 +111,41 @@ fail:
 
 /* ---- convolutions as products: each output frame's window becomes a row ---- */
 
-/* Row t of dst holds, for each channel, the frames stride * t - 1, + 0, + 1 (zero outside), which
- * is the order of the weight [out, in, 3]. */
+void cara_gather_rows(const cara_gather *g, size_t t0, size_t t1, float *dst) {
+    for (size_t t = t0; t < t1; t++, dst += g->channels * CARA_CONV_WIDTH)
+        for (size_t tap = 0; tap < CARA_CONV_WIDTH; tap++) {
+            size_t f = g->stride * t + tap; /* one too high: padding 1 */
+            if (f < 1 || f > g->frames) {
+                for (size_t c = 0; c < g->channels; c++)
+                    dst[c * CARA_CONV_WIDTH + tap] = 0;
+                continue;
+            }
+            const float *src = g->src + (f - 1) * g->frame;
+            for (size_t c = 0; c < g->channels; c++)
+                dst[c * CARA_CONV_WIDTH + tap] = src[c * g->channel];
+        }
+}
+
+cara_gather cara_gather_mel(const cara_encoder *e, const float *mel) {
+    return (cara_gather){mel, 2 * e->n_ctx, 1, e->n_mels, 2 * e->n_ctx, 1};
+}
+
+cara_gather cara_gather_conv1(const cara_encoder *e, const float *conv1) {
+    return (cara_gather){conv1, 1, e->n_state, e->n_state, 2 * e->n_ctx, 2};
+}
+
 typedef struct gather_job {
-    const float *src;      /* channel c, frame f at src[c * channel + f * frame] */
-    size_t channel, frame; /* steps in floats */
-    size_t channels, frames, stride, rows;
+    cara_gather gather;
+    size_t rows;
     float *dst; /* [rows, channels * 3] */
 } gather_job;
 
 static void gather_task(void *ctx, size_t task, int thread) {
     const gather_job *job = ctx;
     (void)thread;
-    size_t end = (task + 1) * GATHER_ROWS < job->rows ? (task + 1) * GATHER_ROWS : job->rows;
-    for (size_t t = task * GATHER_ROWS; t < end; t++) {
-        float *row = job->dst + t * job->channels * KERNEL_WIDTH;
-        for (size_t tap = 0; tap < KERNEL_WIDTH; tap++) {
-            size_t f = job->stride * t + tap; /* one too high: padding 1 */
-            if (f < 1 || f > job->frames) {
-                for (size_t c = 0; c < job->channels; c++)
-                    row[c * KERNEL_WIDTH + tap] = 0;
-                continue;
-            }
-            const float *src = job->src + (f - 1) * job->frame;
-            for (size_t c = 0; c < job->channels; c++)
-                row[c * KERNEL_WIDTH + tap] = src[c * job->channel];
-        }
-    }
+    size_t from = task * GATHER_ROWS, to = from + GATHER_ROWS;
+    cara_gather_rows(&job->gather, from, to < job->rows ? to : job->rows,
+                     job->dst + from * job->gather.channels * CARA_CONV_WIDTH);
 }
 
 static void gather(const cara_encoder *e, gather_job job) {
@@ -151,26 +158,12 @@ static void product(const cara_encoder *e, size_t m, cara_product p) {
 
 static void convolve(const cara_encoder *e, const float *mel) {
     size_t n = e->n_ctx, s = e->n_state;
-    gather(e, (gather_job){.src = mel,
-                           .channel = 2 * n,
-                           .frame = 1,
-                           .channels = e->n_mels,
-                           .frames = 2 * n,
-                           .stride = 1,
-                           .rows = 2 * n,
-                           .dst = e->wide});
+    gather(e, (gather_job){cara_gather_mel(e, mel), 2 * n, e->wide});
     product(
         e, 2 * n,
         (cara_product){
             .dense = &e->conv1, .a = e->wide, .lda = e->conv1.k, .gelu = 1, .c = e->qkv, .ldc = s});
-    gather(e, (gather_job){.src = e->qkv,
-                           .channel = 1,
-                           .frame = s,
-                           .channels = s,
-                           .frames = 2 * n,
-                           .stride = 2,
-                           .rows = n,
-                           .dst = e->wide});
+    gather(e, (gather_job){cara_gather_conv1(e, e->qkv), n, e->wide});
     e->compute.kernels->widen(e->positions_type, e->positions->data, e->norm, n * s);
     product(e, n,
             (cara_product){.dense = &e->conv2,
@@ -182,7 +175,25 @@ static void convolve(const cara_encoder *e, const float *mel) {
                            .ldc = s});
 }
 
-static void run_block(const cara_encoder *e, const block *b) {
+void cara_encoder_attend(const cara_encoder *e, int coarse) {
+    size_t n = e->n_ctx, s = e->n_state;
+    cara_heads heads = {.n_head = e->n_head,
+                        .d = s / e->n_head,
+                        .n_q = n,
+                        .n_kv = n,
+                        .q = e->qkv,
+                        .ld_q = s,
+                        .k = e->qkv + n * s,
+                        .v = e->qkv + 2 * n * s,
+                        .ld_kv = s,
+                        .head_kv = s / e->n_head,
+                        .out = e->norm,
+                        .ld_o = s,
+                        .coarse = coarse};
+    cara_heads_run(&e->compute, &e->scratch, &heads, 1);
+}
+
+static void run_block(const cara_encoder *e, const cara_encoder_block *b) {
     size_t n = e->n_ctx, s = e->n_state;
     float *q = e->qkv, *k = q + n * s, *v = k + n * s;
     cara_norm_run(&e->compute, &b->attn_ln, n, e->x, e->norm);
@@ -190,19 +201,7 @@ static void run_block(const cara_encoder *e, const block *b) {
                           {.dense = &b->key, .a = e->norm, .lda = s, .c = k, .ldc = s},
                           {.dense = &b->value, .a = e->norm, .lda = s, .c = v, .ldc = s}};
     cara_products_run(&e->compute, &e->scratch, n, qkv, 3);
-    cara_heads heads = {.n_head = e->n_head,
-                        .d = s / e->n_head,
-                        .n_q = n,
-                        .n_kv = n,
-                        .q = q,
-                        .ld_q = s,
-                        .k = k,
-                        .v = v,
-                        .ld_kv = s,
-                        .head_kv = s / e->n_head,
-                        .out = e->norm,
-                        .ld_o = s};
-    cara_heads_run(&e->compute, &e->scratch, &heads, 1);
+    cara_encoder_attend(e, 0);
     product(e, n,
             (cara_product){
                 .dense = &b->out, .a = e->norm, .lda = s, .residual = e->x, .c = e->x, .ldc = s});
@@ -227,6 +226,8 @@ int cara_encoder_run(cara_encoder *e, const float *mel, float *states, cara_erro
     int code = cara_compute_poll(&e->compute, err);
     if (code)
         return code;
+    if (e->by_rows)
+        return cara_encoder_rows_run(e, mel, states, err);
     convolve(e, mel);
     for (size_t i = 0; i < e->n_layer; i++) {
         if ((code = cara_compute_poll(&e->compute, err)))

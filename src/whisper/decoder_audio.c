@@ -1,0 +1,168 @@
+/* The audio's keys and values: made once a window for every layer, read for each token. With int8
+ * weights they are kept in f16, which halves what each token reads of them. */
+#include "whisper/decoder_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* States of a task: a multiple of 16, the keys of a panel. */
+#define ROWS 96
+
+static size_t whole(size_t bytes) {
+    return (bytes + 63) / 64 * 64;
+}
+
+/* Memory that is not touched yet. */
+static void *untouched(size_t count, size_t size) {
+    if (size && count > SIZE_MAX / 8 / size)
+        return NULL;
+    return aligned_alloc(64, whole(count * size) + 64);
+}
+
+int cara_decoder_audio_init(cara_decoder *d) {
+    const size_t n = d->n_audio_ctx, s = d->n_state;
+    d->halves = d->n_layer > 0;
+    for (size_t i = 0; i < d->n_layer; i++)
+        d->halves &= cara_dense_is_i8(&d->blocks[i].cross_key) &&
+                     cara_dense_is_i8(&d->blocks[i].cross_value);
+    if (!d->halves) {
+        d->audio_kv = untouched(n * s, 2 * sizeof(float));
+        d->cross = untouched(n * s, 2 * d->n_layer * sizeof(float));
+        return d->audio_kv && d->cross ? 0 : -1;
+    }
+    /* A lane: keys or values of ROWS states, then the quantised states. */
+    d->lane = whole(ROWS * s * sizeof(float)) +
+              whole(cara_quantised_size(&d->compute, ROWS, d->blocks[0].cross_key.k));
+    d->lanes = cara_arena_alloc(&d->arena, (size_t)cara_pool_threads(d->compute.pool), d->lane);
+    d->cross_f16 = untouched((cara_f16_keys_count(n, d->d) + n * d->d) * d->n_head, 2 * d->n_layer);
+    return d->lanes && d->cross_f16 ? 0 : -1;
+}
+
+void cara_decoder_audio_free(cara_decoder *d) {
+    free(d->audio_kv);
+    free(d->cross);
+    free(d->cross_f16);
+}
+
+static float *cross_of(const cara_decoder *d, size_t layer, int values) {
+    return d->cross + (layer * 2 + (size_t)values) * d->n_audio_ctx * d->n_state;
+}
+
+typedef struct split_job {
+    const cara_decoder *d;
+    size_t layer;
+} split_job;
+
+/* [n_audio_ctx, n_head, d] to [n_head, n_audio_ctx, d]: a step then reads each head's keys as one
+ * run of memory instead of hopping from row to row. */
+static void split_heads(void *ctx, size_t task, int thread) {
+    const split_job *job = ctx;
+    (void)thread;
+    const cara_decoder *d = job->d;
+    int values = task >= d->n_head;
+    size_t head = task % d->n_head, n = d->n_audio_ctx;
+    const float *src = d->audio_kv + (values ? n * d->n_state : 0) + head * d->d;
+    float *dst = cross_of(d, job->layer, values) + head * n * d->d;
+    for (size_t t = 0; t < n; t++)
+        memcpy(dst + t * d->d, src + t * d->n_state, d->d * sizeof *dst);
+}
+
+static void set_floats(cara_decoder *d, size_t layer, const float *states) {
+    const cara_decoder_block *b = &d->blocks[layer];
+    size_t n = d->n_audio_ctx, s = d->n_state;
+    cara_product kv[] = {
+        {.dense = &b->cross_key, .a = states, .lda = b->cross_key.k, .c = d->audio_kv, .ldc = s},
+        {.dense = &b->cross_value,
+         .a = states,
+         .lda = b->cross_value.k,
+         .c = d->audio_kv + n * s,
+         .ldc = s}};
+    for (size_t i = 0; i < 2; i++) /* one may be int8, the other not */
+        cara_products_run(&d->compute, &d->scratch, n, &kv[i], 1);
+    split_job job = {d, layer};
+    cara_pool_run(d->compute.pool, split_heads, &job, 2 * d->n_head);
+}
+
+static uint16_t *keys_of(const cara_decoder *d, size_t layer) {
+    size_t keys = cara_f16_keys_count(d->n_audio_ctx, d->d), values = d->n_audio_ctx * d->d;
+    return d->cross_f16 + layer * d->n_head * (keys + values);
+}
+
+static uint16_t *values_of(const cara_decoder *d, size_t layer) {
+    return keys_of(d, layer) + d->n_head * cara_f16_keys_count(d->n_audio_ctx, d->d);
+}
+
+typedef struct halves_job {
+    const cara_decoder *d;
+    size_t layer;
+    const float *states;
+} halves_job;
+
+/* ROWS states to keys and values of all heads. */
+static void halves_task(void *ctx, size_t task, int thread) {
+    const halves_job *job = ctx;
+    const cara_decoder *d = job->d;
+    const cara_kernels *kernels = d->compute.kernels;
+    const cara_decoder_block *b = &d->blocks[job->layer];
+    size_t n = d->n_audio_ctx, s = d->n_state, k = b->cross_key.k;
+    size_t r0 = task * ROWS, m = n - r0 < ROWS ? n - r0 : ROWS;
+    float *wide = (float *)(void *)(d->lanes + (size_t)thread * d->lane);
+    cara_rows rows = {&d->compute, NULL, (char *)wide + whole(ROWS * s * sizeof *wide)};
+    cara_rows_quantise(&rows, m, job->states + r0 * k, k, k);
+    cara_rows_run(&rows, m, &(cara_product){.dense = &b->cross_key, .c = wide, .ldc = s});
+    for (size_t h = 0; h < d->n_head; h++)
+        kernels->narrow_keys(wide + h * d->d, s, m, d->d,
+                             keys_of(d, job->layer) + h * cara_f16_keys_count(n, d->d) + r0 * d->d);
+    cara_rows_run(&rows, m, &(cara_product){.dense = &b->cross_value, .c = wide, .ldc = s});
+    for (size_t h = 0; h < d->n_head; h++)
+        kernels->narrow_values(wide + h * d->d, s, m, d->d,
+                               values_of(d, job->layer) + (h * n + r0) * d->d);
+}
+
+int cara_decoder_set_audio(cara_decoder *d, const float *states, cara_error *err) {
+    d->offset = 0;
+    d->has_audio = 0;
+    for (size_t i = 0; i < d->n_layer; i++) {
+        int code = cara_compute_poll(&d->compute, err);
+        if (code)
+            return code;
+        if (d->halves)
+            cara_pool_run(d->compute.pool, halves_task, &(halves_job){d, i, states},
+                          (d->n_audio_ctx + ROWS - 1) / ROWS);
+        else
+            set_floats(d, i, states);
+    }
+    d->has_audio = 1;
+    return CARA_OK;
+}
+
+void cara_decoder_attend_audio(cara_decoder *d, size_t layer, size_t rows) {
+    size_t s = d->n_state;
+    if (d->halves) {
+        cara_heads_f16 heads = {.n_head = d->n_head,
+                                .d = d->d,
+                                .n_q = rows,
+                                .n_kv = d->n_audio_ctx,
+                                .q = d->q,
+                                .ld_q = s,
+                                .k = keys_of(d, layer),
+                                .v = values_of(d, layer),
+                                .out = d->norm,
+                                .ld_o = s};
+        cara_heads_f16_run(&d->compute, &heads);
+        return;
+    }
+    cara_heads heads = {.n_head = d->n_head,
+                        .d = d->d,
+                        .n_q = rows,
+                        .n_kv = d->n_audio_ctx,
+                        .q = d->q,
+                        .ld_q = s,
+                        .k = cross_of(d, layer, 0),
+                        .v = cross_of(d, layer, 1),
+                        .ld_kv = d->d,
+                        .head_kv = d->n_audio_ctx * d->d,
+                        .out = d->norm,
+                        .ld_o = s};
+    cara_heads_run(&d->compute, &d->scratch, &heads, 1);
+}
