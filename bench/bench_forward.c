@@ -1,6 +1,7 @@
 /* How long the forward pass takes: random f16 weights of a true shape, made in memory.
  *
- *     build/bench/bench_forward [SHAPE [THREADS [LEVEL [RUNS]]]]     SHAPE: tiny base small medium
+ *     build/bench/bench_forward [SHAPE [THREADS [LEVEL [RUNS [int8]]]]]     SHAPE: tiny base small
+ * medium
  *
  * Prints the medians of RUNS: milliseconds a window for the encoder (with the cross-attention keys
  * and values, which are part of it) and a token for the decoder, after a prompt of 4 tokens. "CPU"
@@ -12,6 +13,7 @@
 #include "whisper/decoder.h"
 #include "whisper/encoder.h"
 #include "whisper/mel.h"
+#include "whisper/quantise.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -103,6 +105,13 @@ int main(int argc, char **argv) {
 
     cara_compute compute = {
         .model = model, .kernels = cara_kernels_for(level), .pool = cara_pool_new(threads)};
+    cara_quantised *quantised = NULL;
+    if (argc > 5) {
+        double start = cara_clock_monotonic();
+        must(cara_quantise(&compute, &quantised, &err), &err);
+        compute.weights = cara_quantised_weights(quantised);
+        printf("quantised in %.0f ms\n", 1e3 * (cara_clock_monotonic() - start));
+    }
     cara_encoder *encoder;
     cara_decoder *decoder;
     must(cara_encoder_new(&compute, &encoder, &err), &err);
@@ -157,6 +166,7 @@ int main(int argc, char **argv) {
     free(logits);
     cara_encoder_free(encoder);
     cara_decoder_free(decoder);
+    cara_quantised_free(quantised);
     cara_pool_free(compute.pool);
     cara_arena_free(&model->arena);
     free(model);

@@ -64,10 +64,14 @@ CARA_API void cara_options_default(cara_options *options);
 typedef struct cara_session_options {
     int threads;           /* 0: as many as this process may run on */
     const char *cpu_level; /* "scalar", "avx2", ...; NULL: $CARACOLA_CPU, else the best there is */
+    /* What products are computed with. "default" or NULL: int8 where the model's weights are, else
+     * float32. "int8": float weights are quantised, in memory of the session's own. "float32": a
+     * model with int8 weights is refused. */
+    const char *compute_type;
 } cara_session_options;
 
 /* `options` may be NULL. The model must outlive the session. On failure *out is NULL.
- * Errors: MEMORY, CPU (a level that this machine lacks), USAGE. */
+ * Errors: MEMORY, CPU (a level that this machine lacks), USAGE, VOCAB, MODEL_SHAPE. */
 CARA_API CARA_MUST_USE int cara_session_new(const cara_model *model,
                                             const cara_session_options *options, cara_session **out,
                                             cara_error *err);

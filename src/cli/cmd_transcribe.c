@@ -179,7 +179,8 @@ int cara_cmd_transcribe(int argc, char **argv) {
         r.options.language = "en";
     }
     cara_error err = {.code = CARA_OK, .position = -1};
-    cara_session_options session_options = {.threads = flags.threads};
+    cara_session_options session_options = {.threads = flags.threads,
+                                            .compute_type = flags.compute_type};
     if (cara_session_new(model, &session_options, &r.session, &err) != CARA_OK) {
         status = (int)cara_cli_fail_error(&err);
     } else {

@@ -35,6 +35,7 @@ typedef enum flag {
     SEED,
     MAX_SECONDS,
     THREADS,
+    COMPUTE_TYPE,
     DEVICE,
     FP16,
     WORD_TIMESTAMPS,
@@ -103,6 +104,9 @@ static const cara_cli_option options[N_FLAGS + 1] = {
     [SEED] = {"seed", 0, "N", "of the sampling above temperature 0 (default: 0)"},
     [MAX_SECONDS] = {"max-seconds", 0, "NUMBER", "refuse audio that is longer (default: 86400)"},
     [THREADS] = {"threads", 0, "N", "0: as many as this process may use (default: 0)"},
+    [COMPUTE_TYPE] = {"compute-type", 0, "TYPE",
+                      "default: as the model's weights are; int8, float32\n"
+                      "(default: default)"},
     [DEVICE] = {"device", 0, "cpu", "accepted for openai's command's sake"},
     [FP16] = {"fp16", 0, "BOOL", "accepted, and changes nothing"},
     [WORD_TIMESTAMPS] = {"word-timestamps", 0, "BOOL", "False: not there yet"},
@@ -223,6 +227,7 @@ typedef struct ladder {
 static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *flags, ladder *steps) {
     static const char not_yet[] = "word timestamps are not there yet";
     static const char *const tasks[] = {"transcribe", "translate", NULL};
+    static const char *const compute_types[] = {"default", "float32", "int8", NULL};
     static const char *const devices[] = {"cpu", NULL};
     cara_options *o = &flags->options;
     int none = 0, value = 0, rc = 0;
@@ -302,6 +307,10 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
     case THREADS:
         rc = cara_cli_int(args, 0, 256, &none, &number);
         flags->threads = (int)number;
+        return rc;
+    case COMPUTE_TYPE:
+        rc = cara_cli_choice(args, compute_types, &value);
+        flags->compute_type = rc == 0 ? compute_types[value] : NULL;
         return rc;
     case DEVICE:
         return cara_cli_choice(args, devices, &value);

@@ -19,7 +19,8 @@ typedef struct cara_transcribe_flags {
     int quiet;              /* errors only on standard error */
     double max_seconds;     /* of one audio; 0: the default limit */
     int threads;
-    int language_named; /* --language was given */
+    const char *compute_type; /* static; NULL: default */
+    int language_named;       /* --language was given */
     cara_options options;
     int first_file; /* argv[first_file .. argc) are the files */
 } cara_transcribe_flags;

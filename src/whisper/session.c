@@ -8,6 +8,7 @@
 #include "whisper/decoding.h"
 #include "whisper/encoder.h"
 #include "whisper/mel.h"
+#include "whisper/quantise.h"
 #include "whisper/settings.h"
 #include "whisper/transcribe.h"
 
@@ -20,6 +21,7 @@
 struct cara_session {
     cara_compute compute;
     cara_cpu_level level;
+    cara_quantised *quantised; /* or NULL */
     cara_mel_tables *tables;
     cara_encoder *encoder;
     cara_decoder *decoder; /* made at the first window; again where more rows are wanted */
@@ -272,6 +274,26 @@ static float *floats(size_t a, size_t b) {
     return posix_memalign(&p, 64, a * b * sizeof(float)) ? NULL : p;
 }
 
+static int choose_type(cara_session *s, const char *type, cara_error *err) {
+    int has_i8 = cara_weights_have_i8(s->compute.model);
+    if (!type || !*type || !strcmp(type, "default"))
+        return CARA_OK;
+    if (!strcmp(type, "int8")) {
+        int rc = cara_quantise(&s->compute, &s->quantised, err);
+        if (!rc)
+            s->compute.weights = cara_quantised_weights(s->quantised);
+        return rc;
+    }
+    if (strcmp(type, "float32") != 0)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "compute_type is '%s'; expected default, float32 or int8", type);
+    if (has_i8)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "compute_type is float32, but the model's weights are int8; use a model "
+                         "with float weights, or compute_type default");
+    return CARA_OK;
+}
+
 int cara_session_new(const cara_model *model, const cara_session_options *options,
                      cara_session **out, cara_error *err) {
     *out = NULL;
@@ -310,7 +332,9 @@ int cara_session_new(const cara_model *model, const cara_session_options *option
             cara_fail(err, CARA_ERR_MEMORY, -1, "No memory for a session with %d threads", threads);
         goto fail;
     }
-    rc = cara_mel_tables_new(dims->n_mels, &s->tables, err);
+    rc = choose_type(s, options ? options->compute_type : NULL, err);
+    if (!rc)
+        rc = cara_mel_tables_new(dims->n_mels, &s->tables, err);
     if (!rc)
         rc = cara_encoder_new(&s->compute, &s->encoder, err);
     if (rc)
@@ -331,6 +355,7 @@ void cara_session_free(cara_session *s) {
         return;
     cara_decoder_free(s->decoder);
     cara_encoder_free(s->encoder);
+    cara_quantised_free(s->quantised);
     cara_mel_tables_free(s->tables);
     cara_pool_free(s->compute.pool);
     free(s->mel);
