@@ -1,6 +1,7 @@
 // The fault campaign: many messages through the real program, as Lambda would run it, while the cloud
 // fails and the process is killed at random. Everything that is drawn comes from the seed.
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { startCloud } from './cloud.mjs';
 import { Random } from './faults.mjs';
 import { eumEvent, makeMessage, snsToLambda, sqsToLambda } from './messages.mjs';
@@ -40,7 +41,7 @@ export const BUGS = {
   }),
 };
 
-/** Batches of one to eight messages, each in one or more notifications. */
+/** Batches of one to six messages, each in one or more notifications. */
 function makeBatches(entries, random) {
   const left = random.shuffle([...entries]);
   const batches = [];
@@ -62,7 +63,7 @@ const wrap = ({ events, kind }) => {
 class Killer {
   constructor({ cloud, sandboxes, random, probability }) {
     Object.assign(this, { cloud, random, probability, byMoment: {}, kills: 0, meanMs: 300, meanCalls: 6, on: true });
-    this.plans = new Map(); // sandbox -> {calls, phase}
+    this.plans = new Map(); // sandbox -> {calls, phase, writes}: at which call, or write, and when in it
     for (const sandbox of sandboxes) sandbox.runtime.on('event', () => this.plan(sandbox));
     cloud.onPhase((phase, entry) => this.atCall(phase, entry));
   }
@@ -71,13 +72,16 @@ class Killer {
     this.plans.delete(sandbox);
     if (!this.on || this.random.next() >= this.probability) return;
     const process = sandbox.process;
-    if (this.random.int(2) === 0) {
+    const way = this.random.pick(['clock', 'call', 'write']);
+    if (way === 'clock') {
       const timer = setTimeout(() => {
         if (this.on && sandbox.process === process) this.kill(sandbox, 'by the clock');
       }, this.random.next() * this.meanMs * 1.2);
       timer.unref();
     } else {
-      this.plans.set(sandbox, { calls: this.random.int(Math.ceil(this.meanCalls) + 1), phase: this.random.pick(['received', 'applied', 'answered']) });
+      const writes = way === 'write';
+      const calls = this.random.int(writes ? 4 : Math.ceil(this.meanCalls) + 1);
+      this.plans.set(sandbox, { writes, calls, phase: this.random.pick(['received', 'applied', 'answered']) });
     }
   }
 
@@ -85,7 +89,7 @@ class Killer {
     const sandbox = this.cloud.keys.byId.get(entry.accessKeyId)?.sandbox;
     const plan = sandbox && this.plans.get(sandbox);
     if (!plan || !this.on || plan.phase !== phase || sandbox.key.accessKeyId !== entry.accessKeyId) return undefined;
-    if (plan.calls-- > 0) return undefined;
+    if ((plan.writes && entry.op !== 's3.PutObject') || plan.calls-- > 0) return undefined;
     this.plans.delete(sandbox);
     const write = entry.op === 's3.PutObject' ? 'a write' : 'a call';
     const when = { received: `before ${write}`, applied: `after ${write}, before its answer`, answered: `after the answer to ${write}` }[phase];
@@ -110,7 +114,7 @@ class Killer {
  * Runs it and gives {ok, verdict, kills, ...}. `program`: {command, args, env}. `say(line)` gets the report.
  */
 export async function campaign({
-  seed = 1, messages = 1000, voiceShare = 0.4, voices, program, sandboxes: n = 4, minKills = 100, limitS = 480, bug = null,
+  seed = 1, messages = 1000, voiceShare = 0.4, voices, program, sandboxes: n = 4, minKills = 100, limitS = 480, timeoutS = 10, bug = null,
   rules = RULES, minFaults = 1, checkTexts = true, say = console.log, output = () => {},
 }) {
   const random = new Random(`campaign ${seed}`);
@@ -118,7 +122,10 @@ export async function campaign({
   const seconds = () => (Date.now() - startedAt) / 1000;
   const cloud = await startCloud({ seed, s3: { pageLimit: 5 } });
   for (const bucket of [BUCKET, 'caracola-reference']) cloud.s3.createBucket(bucket);
-  const fn = new LambdaFunction({ timeoutMs: 20000, retries: 1000, retryDelayMs: () => 20 + random.int(300) });
+  // A claim outlives the process that died with it, until the function's time would have been up. So the
+  // pauses between tries grow, as Lambda's do, only not to minutes.
+  const pause = (tries) => random.int(Math.min(3000, 100 * 2 ** tries));
+  const fn = new LambdaFunction({ timeoutMs: 1000 * timeoutS, retries: 1000, retryDelayMs: pause });
   const programFor = (bucket) => ({
     cloud, command: program.command, args: program.args ?? [], output, memoryMb: 1769,
     env: { ...program.env, CARACOLA_STORE: `s3://${bucket}/${PREFIX.slice(0, -1)}` },
@@ -146,7 +153,7 @@ export async function campaign({
     cloud.faults.plan(seed, rules);
     if (bug) cloud.s3.mutate(BUGS[bug]());
     const sandboxes = Array.from({ length: n }, () => new Sandbox({ fn, ...programFor(BUCKET) }));
-    const killer = new Killer({ cloud, sandboxes, random, probability: Math.min(0.5, (1.6 * minKills) / deliveries.length) });
+    const killer = new Killer({ cloud, sandboxes, random, probability: Math.min(0.35, (0.9 * minKills) / deliveries.length) });
     let hopeless = null;
     const calls = new Map();
     cloud.onPhase((phase, entry) => { if (phase === 'received') calls.set(entry.accessKeyId, (calls.get(entry.accessKeyId) ?? 0) + 1); });
@@ -156,7 +163,7 @@ export async function campaign({
     const bad = [];
     const deliver = async (batch) => {
       let rest = batch;
-      for (;;) {
+      for (let round = 1;; round++) {
         const event = wrap(rest);
         const outcome = await fn.invoke(event);
         if (!outcome.ok) return bad.push(`an event was given up after ${outcome.attempts} tries`);
@@ -165,7 +172,7 @@ export async function campaign({
         const names = failedItems(outcome.body, event, bad);
         if (names.size === 0) return undefined;
         rest = { ...rest, events: rest.events.filter((_, i) => names.has(event.Records[i].messageId)) };
-        await new Promise((resolve) => setTimeout(resolve, 20 + random.int(200)));
+        await new Promise((resolve) => setTimeout(resolve, pause(round)));
       }
     };
     const overtime = new Promise((resolve) => {
@@ -201,6 +208,8 @@ export async function campaign({
     say(`${messages} messages, ${nVoice} of them voice, in ${batches.length} batches, delivered ${deliveries.length} times to ${n} sandboxes`);
     say(`kills: ${killer.kills}${Object.entries(killer.byMoment).sort().map(([moment, k]) => `\n  ${moment.padEnd(36)} ${k}`).join('')}`);
     say(cloud.faults.tallyText());
+    const cpu = cpuSeconds();
+    if (cpu) say(`processor time: ${cpu.programs.toFixed(0)} s in the program's processes, ${cpu.cloud.toFixed(0)} s in the test cloud`);
     say(`tries: ${Object.entries(ended).sort().map(([kind, k]) => `${kind} ${k}`).join(', ')}; requests: ${cloud.log.length}, refused for their signature: ${cloud.violations.length}`);
     for (const line of [...bad, ...verdict.details.slice(0, 20)]) say(`  ${line}`);
     const ok = bad.length === 0 && verdict.complete === messages && verdict.lost + verdict.duplicated + verdict.orphans + verdict.wrong === 0;
@@ -228,7 +237,18 @@ function failedItems(body, event, bad) {
   return new Set(items.map((item) => item.itemIdentifier));
 }
 
-const plain = (text) => (text ?? '').toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ').trim();
+/** What this process and the ones it has waited for took of the processor, or null where nothing says so. */
+function cpuSeconds() {
+  try {
+    const fields = readFileSync('/proc/self/stat', 'latin1').replace(/^.*\) /s, '').split(' ');
+    const at = (i) => Number(fields[i - 3]) / 100; // man proc counts from 1, and we start at the third
+    return { cloud: at(14) + at(15), programs: at(16) + at(17) };
+  } catch {
+    return null;
+  }
+}
+
+export const plain = (text) => (text ?? '').toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ').trim();
 
 async function transcribeOnce({ cloud, fn, voices, random, programFor }) {
   const sandbox = new Sandbox({ fn, ...programFor('caracola-reference') });
