@@ -1,5 +1,5 @@
-// The fault campaign tests itself: with a right program it passes, and each bug makes it fail, whether the
-// program has it or it is made from outside.
+// The fault campaign tests itself: with a right program it passes, and each bug that a program has makes it
+// fail. Bugs that are made from outside are in program.test.mjs.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -16,7 +16,7 @@ const REFERENCE = new URL('./lib/reference.mjs', import.meta.url).pathname;
 const run = async (options, env = {}) => {
   const lines = [];
   const result = await campaign({
-    seed: 7, messages: 30, voices, sandboxes: 2, minKills: 2, limitS: 150, checkTexts: false, say: (line) => lines.push(line),
+    seed: 7, messages: 20, voices, sandboxes: 2, minKills: 2, limitS: 150, checkTexts: false, say: (line) => lines.push(line),
     program: { command: process.execPath, args: [REFERENCE], env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true', ...env } }, ...options,
   });
   return { ...result, report: lines.join('\n') };
@@ -30,19 +30,13 @@ describe('the campaign', () => {
     assert.ok(kills >= 2 && tally.total > 0);
   });
   test('fails one that leaves a write out', async () => {
-    const { ok, report, verdict } = await run({ minKills: 0 }, { REFERENCE_BUG: 'skip-write' });
+    const { ok, report, verdict } = await run({ messages: 60, minKills: 0 }, { REFERENCE_BUG: 'skip-write' });
     assert.ok(!ok && verdict.lost > 0, report);
   });
   test('fails one whose id is random', async () => {
     const { ok, report, verdict } = await run({ minKills: 0 }, { REFERENCE_BUG: 'random-id' });
     assert.ok(!ok && verdict.wrong > 0, report);
   });
-  for (const bug of ['skip-write', 'random-id']) {
-    test(`fails a right program under the bug ${bug}`, async () => {
-      const { ok, report, verdict } = await run({ minKills: 0, bug });
-      assert.ok(!ok && verdict.complete < 30, report);
-    });
-  }
   test('fails a program that cannot start', async () => {
     await assert.rejects(run({ program: { command: '/bin/false' } }), /fails even without faults: no start/);
   });

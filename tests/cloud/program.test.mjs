@@ -20,7 +20,7 @@ async function run(options) {
   return { ...result, report: [...lines, ...log.slice(-20)].join('\n') };
 }
 
-test('60 messages, a third of them voice, under faults and kills: each has one whole record', async (t) => {
+test('60 messages, 40 % of them voice, under faults and kills: each has one whole record', async (t) => {
   const { ok, report, kills, tally } = await run({ messages: 60, minKills: 8, limitS: 200 });
   t.diagnostic(report.split('\n').find((line) => line.startsWith('seed 6: 60 messages')) ?? '');
   assert.ok(ok, report);
@@ -29,17 +29,13 @@ test('60 messages, a third of them voice, under faults and kills: each has one w
 });
 
 // Without faults or kills, so that it is the bug that is found.
+const calm = { messages: 24, voices: voices.slice(0, 2), voiceShare: 0.1, minKills: 0, minFaults: 0, rules: [], limitS: 60, timeoutS: 3 };
 for (const bug of ['skip-write', 'random-id']) {
   test(`the bug ${bug} is found`, async () => {
-    const { ok, report, verdict } = await run({ messages: 40, voiceShare: 0.1, minKills: 0, minFaults: 0, rules: [], limitS: 60, timeoutS: 3, bug });
+    const { ok, report, verdict } = await run({ ...calm, bug });
     assert.ok(!ok, report);
-    assert.ok(verdict.complete < 40, report);
+    assert.ok(verdict.complete < calm.messages, report);
     if (bug === 'skip-write') assert.ok(verdict.lost > 0, report);
     else assert.ok(verdict.wrong + verdict.duplicated > 0 && verdict.lost === 0, report);
   });
 }
-
-test('the bugs are what is found: without one, all is well', async () => {
-  const { ok, report } = await run({ messages: 40, voiceShare: 0.1, minKills: 0, minFaults: 0, rules: [], limitS: 60, timeoutS: 3 });
-  assert.ok(ok, report);
-});
