@@ -52,6 +52,9 @@ static void set_time(cara_record *record, json_t *object, const char *key, doubl
 void cara_record_init(cara_record *record, const cara_inbox_message *m) {
     static const char *const ours[] = {"audio_file", "transcription", "caracola"};
     *record = (cara_record){.root = json_copy((json_t *)(uintptr_t)m->message)};
+    /* jansson's copy leaves out what it has no memory for, without a word. */
+    if (json_object_size(record->root) != json_object_size(m->message))
+        record->failed = 1;
     json_t *received = NULL;
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
         json_t *theirs = json_object_get(record->root, ours[i]);
