@@ -2,8 +2,9 @@
 BUILD ?= build
 JOBS ?= $(shell nproc)
 SEED ?= 1
+SHAPES ?= tiny base small medium large-v3-turbo
 
-.PHONY: help deps build demo cloud-demo test check lint fuzz fault-test format \
+.PHONY: help deps build demo cloud-demo test check lint fuzz fault-test bench format \
 	install clean
 
 help:
@@ -15,6 +16,7 @@ help:
 	@echo 'make lint      includes, source rules, format, scripts'
 	@echo 'make fuzz      each fuzz target for FUZZ_SECONDS (20)'
 	@echo 'make fault-test  1,000 messages under faults and kills; SEED=n, FAULT_ARGS=...'
+	@echo 'make bench     how fast this machine runs each model, beside how fast it could (SHAPES=...)'
 	@echo 'make format    clang-format over our C'
 	@echo 'make install   into PREFIX (/usr/local), DESTDIR honoured'
 	@echo 'make deps      only install the packages that are missing'
@@ -54,6 +56,9 @@ fuzz:
 fault-test: build
 	@scripts/deps test
 	@CARACOLA_BUILD_DIR='$(abspath $(BUILD))' tests/cloud/run.sh fault-test.mjs --seed $(SEED) $(FAULT_ARGS)
+
+bench: build
+	@python3 bench/table.py $(BENCH_ARGS) $(BUILD)/caracola $(SHAPES)
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

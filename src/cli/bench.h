@@ -28,8 +28,10 @@ typedef struct cara_bench_ceilings {
     double read_gbs; /* 10^9 bytes a second, read from memory */
 } cara_bench_ceilings;
 
-/* About `seconds` for each loop, best of ten: a limit is what was reached once. MEMORY. */
-int cara_bench_measure_ceilings(cara_cpu_level level, cara_pool *pool, double seconds,
+/* About `seconds` for each loop, best of forty: a limit is what was reached once,
+ * and short loops are left alone by other programs now and then. MEMORY.
+ * `level` is the name of the one in use. */
+int cara_bench_measure_ceilings(const char *level, cara_pool *pool, double seconds,
                                 cara_bench_ceilings *out, cara_error *err);
 
 /* ---- costs: what a model takes, counted from its dims and types ---- */

@@ -12,7 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define REPEATS 10
+#define REPEATS 40
+#define READS 10
 
 typedef void (*loop_fn)(uint64_t rounds);
 
@@ -36,8 +37,9 @@ typedef struct loop {
     M("0")                                                                                         \
     M("1")                                                                                         \
     M("2")                                                                                         \
-    M("3") M("4") M("5") M("6") M("7") M("8") M("9") M("10") M("11") M("12") M("13") M("14")       \
-        M("15")
+    M("3")                                                                                         \
+    M("4") M("5") M("6") M("7") M("8") M("9") M("10") M("11") M("12") M("13") M("14") M("1"        \
+                                                                                        "5")
 #define TWELVE(M)                                                                                  \
     M("0") M("1") M("2") M("3") M("4") M("5") M("6") M("7") M("8") M("9") M("10") M("11")
 /* Twelve sums hide the latency; `zero` first, `end` last. */
@@ -181,8 +183,8 @@ static void read_all(const char *p, size_t n) {
     M("0")                                                                                         \
     M("1")                                                                                         \
     M("2")                                                                                         \
-    M("3") M("4") M("5") M("6") M("7") M("16") M("17") M("18") M("19") M("20") M("21") M("22")     \
-        M("23")
+    M("3")                                                                                         \
+    M("4") M("5") M("6") M("7") M("16") M("17") M("18") M("19") M("20") M("21") M("22") M("23")
 #define ZERO(r) "movi v" r ".16b,#0\n\t"
 #define LOOP(function, body)                                                                       \
     static void function(uint64_t n) {                                                             \
@@ -295,7 +297,7 @@ static int measure_reading(cara_pool *pool, double *gbs, cara_error *err) {
     memset(memory, 1, n);
     j.memory = memory;
     double best = run_once(&j, pool);
-    for (int i = 1; i < REPEATS; i++) {
+    for (int i = 1; i < READS; i++) {
         double took = run_once(&j, pool);
         best = took < best ? took : best;
     }
@@ -305,9 +307,8 @@ static int measure_reading(cara_pool *pool, double *gbs, cara_error *err) {
 }
 
 /* Whether a level may use what another one brings. */
-static int level_allows(cara_cpu_level level, const char *needs) {
+static int level_allows(const char *is, const char *needs) {
     static const char *const order[] = {"scalar", "avx2", "avxvnni", "avx512", "avx512vnni", "amx"};
-    const char *is = cara_cpu_level_name(level);
     int at = -1, wants = -1;
     for (int i = 0; i < 6; i++) {
         if (strcmp(order[i], is) == 0)
@@ -323,7 +324,7 @@ static int level_allows(cara_cpu_level level, const char *needs) {
     return wants >= 0 && at >= wants;
 }
 
-static const cara_bench_peak *best_of(const cara_bench_ceilings *c, cara_cpu_level level,
+static const cara_bench_peak *best_of(const cara_bench_ceilings *c, const char *level,
                                       cara_bench_kind kind) {
     const cara_bench_peak *best = NULL;
     for (size_t i = 0; i < c->n_peaks; i++) {
@@ -335,7 +336,7 @@ static const cara_bench_peak *best_of(const cara_bench_ceilings *c, cara_cpu_lev
     return best;
 }
 
-int cara_bench_measure_ceilings(cara_cpu_level level, cara_pool *pool, double seconds,
+int cara_bench_measure_ceilings(const char *level, cara_pool *pool, double seconds,
                                 cara_bench_ceilings *out, cara_error *err) {
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < N_LOOPS; i++)

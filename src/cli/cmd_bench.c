@@ -184,7 +184,7 @@ static int measure(bench *b, cara_pool *pool, cara_error *err) {
     cara_bench_count(model, &b->cost);
     b->type = type_of(model);
     snprintf(b->name, sizeof b->name, "%s", cara_model_name(model));
-    rc = cara_bench_measure_ceilings(b->level, pool, 0.03, &b->ceilings, err);
+    rc = cara_bench_measure_ceilings(cara_cpu_level_name(b->level), pool, 0.005, &b->ceilings, err);
     cara_model_close(model);
     if (rc)
         return rc;
