@@ -1,6 +1,6 @@
 /* The reference: plain C that says what each kernel means. It stays simple; eight partial sums let
  * a compiler use whatever vectors the baseline has. */
-#include "kernels/half.h"
+#include "base/half.h"
 #include "kernels/tables.h"
 
 #include <math.h>

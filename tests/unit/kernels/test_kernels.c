@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "kernels/half.h"
+#include "base/half.h"
 #include "kernels/tables.h"
 
 #include <math.h>
