@@ -153,8 +153,8 @@ int main(int argc, char **argv) {
                   {"avx512vnni", dnnl_cpu_isa_avx512_core_bf16, &cara_i8_avx512vnni},
                   {"amx", dnnl_cpu_isa_avx512_core_amx, NULL}};
     const char *name = argc > 1 ? argv[1] : "avx2";
-    int threads = argc > 2 ? atoi(argv[2]) : cara_threads_available();
-    int runs = argc > 3 ? atoi(argv[3]) : 21;
+    int threads = argc > 2 ? (int)strtol(argv[2], NULL, 10) : cara_threads_available();
+    int runs = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 21;
     size_t at = 0;
     while (at < 4 && strcmp(levels[at].name, name) != 0)
         at++;
