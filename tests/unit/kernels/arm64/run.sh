@@ -1,0 +1,36 @@
+#!/bin/sh
+# Builds the kernel tests for arm64 and runs them under qemu, so that the NEON level is tested on
+# any machine. Usage: run.sh SOURCE_ROOT. Exit status 77: the tools are not there.
+set -eu
+root=$1
+cc=aarch64-linux-gnu-gcc
+for tool in $cc qemu-aarch64; do
+    command -v $tool > /dev/null || {
+        echo "skipped: $tool is not installed (gcc-aarch64-linux-gnu, qemu-user)"
+        exit 77
+    }
+done
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+flags="-std=c11 -D_POSIX_C_SOURCE=200809L -O3 -fno-math-errno -ffp-contract=off -DCARA_ARM64
+    -I$root/src -I$root/include -I$root/tests/unit/kernels/arm64"
+build() { # object source flags
+    object=$1 source=$2
+    shift 2
+    # shellcheck disable=SC2086 # flags are words
+    $cc $flags "$@" -c "$root/$source" -o "$out/$object.o"
+}
+build cpu src/kernels/cpu.c
+build scalar src/kernels/scalar.c
+build i8_scalar src/kernels/i8/scalar.c -fno-trapping-math -Wno-psabi
+build i8_neon src/kernels/i8/neon.c -fno-trapping-math -Wno-psabi -march=armv8.2-a+dotprod
+build pack src/model/i8_pack.c
+build buf src/base/buf.c
+build error src/base/error.c
+kernels="$out/cpu.o $out/scalar.o $out/i8_scalar.o $out/i8_neon.o $out/pack.o $out/buf.o $out/error.o"
+for test in test_i8 test_kernels; do
+    build $test tests/unit/kernels/$test.c
+    # shellcheck disable=SC2086
+    $cc -static "$out/$test.o" $kernels -lm -o "$out/$test"
+    qemu-aarch64 -cpu max "$out/$test"
+done
