@@ -19,8 +19,9 @@ typedef enum cara_task { CARA_TRANSCRIBE = 0, CARA_TRANSLATE = 1 } cara_task;
 
 #define CARA_MAX_TEMPERATURES 16
 
-/* Called per encoder layer, per token and per finished segment. `done` and `total` are mel frames
- * (10 ms). Non-zero stops the work: the result then holds the finished segments and `cut_short`. */
+/* Called per block of audio read, encoder layer, token and finished segment. `done` and `total` are
+ * mel frames (10 ms); `total` is 0 until the audio was read once. Non-zero stops the work: the
+ * result then holds the finished segments and `cut_short`. */
 typedef int (*cara_progress_fn)(void *cookie, int64_t done, int64_t total);
 /* Called as each segment is final, in order. The segment is borrowed for the call. */
 typedef void (*cara_segment_fn)(void *cookie, const cara_segment *segment);

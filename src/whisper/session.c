@@ -57,8 +57,11 @@ static int poll(void *cookie) {
     return s->job ? stop_asked(s->job) : 0;
 }
 
+/* Hours of audio are read before the first window: that can be stopped, too. */
 static int64_t timed_read(void *ctx, float *dst, size_t n, cara_error *err) {
     job *j = ctx;
+    if (stop_asked(j))
+        return cara_fail(err, CARA_ERR_CANCELLED, -1, "Stopped by the progress callback");
     double start = cara_clock_monotonic();
     int64_t got = j->source.read(j->source.ctx, dst, n, err);
     j->timings.audio_s += cara_clock_monotonic() - start;
@@ -211,10 +214,14 @@ static int open_stream(job *j, cara_error *err) {
 }
 
 static int run(job *j, cara_result_owner *owner, cara_error *err) {
+    cara_result *result = &owner->result;
     int rc = open_stream(j, err);
+    if (rc == CARA_ERR_CANCELLED) {
+        result->cut_short = result->no_speech = 1;
+        return CARA_OK;
+    }
     if (rc)
         return rc;
-    cara_result *result = &owner->result;
     result->duration_s = (double)cara_mel_stream_samples(j->stream) / CARA_SAMPLE_RATE;
     if (j->settings.language < 0) {
         rc = detect(j, &result->language_probability, err);
