@@ -4,8 +4,8 @@ JOBS ?= $(shell nproc)
 SEED ?= 1
 SHAPES ?= tiny base small medium large-v3-turbo
 
-.PHONY: help deps build demo cloud-demo test check lint fuzz fault-test bench format \
-	install clean
+.PHONY: help deps build demo cloud-demo test check lint fuzz fault-test bench \
+	bench-invocation format install clean
 
 help:
 	@echo 'make demo      handle a WhatsApp event with a voice note and show the record'
@@ -17,6 +17,7 @@ help:
 	@echo 'make fuzz      each fuzz target for FUZZ_SECONDS (20)'
 	@echo 'make fault-test  1,000 messages under faults and kills; SEED=n, FAULT_ARGS=...'
 	@echo 'make bench     how fast this machine runs each model, beside how fast it could (SHAPES=...)'
+	@echo 'make bench-invocation  a cold and a warm invocation, and where the time goes; BENCH_ARGS=...'
 	@echo 'make format    clang-format over our C'
 	@echo 'make install   into PREFIX (/usr/local), DESTDIR honoured'
 	@echo 'make deps      only install the packages that are missing'
@@ -59,6 +60,10 @@ fault-test: build
 
 bench: build
 	@python3 bench/table.py $(BENCH_ARGS) $(BUILD)/caracola $(SHAPES)
+
+bench-invocation: build
+	@scripts/deps test
+	@CARACOLA_BUILD_DIR='$(abspath $(BUILD))' tests/cloud/run.sh ../../bench/invocation.mjs $(BENCH_ARGS)
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
