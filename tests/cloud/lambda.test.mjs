@@ -156,30 +156,19 @@ test('what was cut short by the deadline goes on where it stopped, as one run wo
   const notes = loadVoices(join(SOURCE, 'tests/data/nano/voices'), 16);
   const bytes = Buffer.concat(notes.map((note) => note.bytes));
   const voice = { name: 'long', bytes, sha256: createHash('sha256').update(bytes).digest('base64'), text: '' };
-  const send = () => {
-    const entry = makeMessage(random, ++n, voice);
-    cloud.social.addMedia(entry.mediaId, bytes, 'audio/ogg');
-    return entry;
-  };
-  const whole = send();
+  const [whole, cut] = [1, 2].map(() => makeMessage(random, ++n, voice));
+  for (const { mediaId } of [whole, cut]) cloud.social.addMedia(mediaId, bytes, 'audio/ogg');
   let ms;
   await asLambda(cloud, { env: STORE }, async (fn) => {
     assert.ok((await fn.invoke(sns(whole))).ok);
     ms = fn.outcomes[0].ms;
   });
+  // On a busy machine it may also be too late; then the claim ends by itself after some seconds.
+  await asLambda(cloud, { env: STORE, retries: 100, retryDelayMs: () => 500, timeoutMs: 1500 + ms * 0.5 }, async (fn) => {
+    assert.ok((await fn.invoke(sns(cut))).ok);
+    assert.ok(fn.outcomes.some(({ error }) => error?.errorType === 'Runtime.OutOfTime'), 'it was not cut');
+  });
   assert.equal(recordOf(whole).transcription.ok, true);
   assert.ok(recordOf(whole).transcription.segments.length > 10);
-  // How fast the machine is changes with what else it does, so the time shrinks until it is too short.
-  // It may also be far too short; then the claim ends by itself after some seconds.
-  let wasCut = false;
-  for (const timeoutMs of [1500 + ms * 0.5, 1000 + ms * 0.3, 700 + ms * 0.2]) {
-    const cut = send();
-    await asLambda(cloud, { env: STORE, retries: 100, retryDelayMs: () => 500, timeoutMs }, async (fn) => {
-      assert.ok((await fn.invoke(sns(cut))).ok);
-      wasCut = fn.outcomes.some(({ error }) => error?.errorType === 'Runtime.OutOfTime');
-    });
-    assert.deepEqual(recordOf(cut).transcription, recordOf(whole).transcription);
-    if (wasCut) break;
-  }
-  assert.ok(wasCut, 'it was not cut');
+  assert.deepEqual(recordOf(cut).transcription, recordOf(whole).transcription);
 });
