@@ -63,7 +63,7 @@ int cara_checksum_verify(const cara_http_response *response, int *checked, cara_
         unsigned n =
             digest(kind, response->body.data ? response->body.data : "", response->body.len, bytes);
         if (!n)
-            return cara_fail(err, CARA_ERR_INTERNAL, -1, "libcrypto offers no digest for %s",
+            return cara_fail(err, CARA_ERR_MEMORY, -1, "libcrypto has no memory for %s",
                              names[kind]);
         cara_base64_short(bytes, n, text);
         if (strcmp(text, want) != 0)

@@ -364,7 +364,7 @@ int cara_aws_do(cara_aws *aws, const cara_aws_call *call, cara_http_response *re
     cara_buf_init(&url, URL_LIMIT);
     int rc = build_url(aws, call, &url, err);
     if (!rc && cara_sha256_hex(call->body, call->body ? call->body_len : 0, payload_hash))
-        rc = cara_fail(err, CARA_ERR_INTERNAL, -1, "libcrypto offers no SHA-256");
+        rc = cara_fail(err, CARA_ERR_MEMORY, -1, "libcrypto has no memory for a SHA-256");
     int mended_clock = 0, mended_token = 0, took = 0;
     for (int attempt = 1; !rc; attempt++) {
         if (!call->unsigned_call) {

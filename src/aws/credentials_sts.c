@@ -107,7 +107,7 @@ static int post(const cara_credentials_search *search, const cara_assume_role *r
         cara_buf_printf(&target, "%s/", endpoint))
         rc = no_memory(err);
     else if (cara_sigv4_date(now, date) || cara_sha256_hex(form->data, form->len, hash))
-        rc = cara_fail(err, CARA_ERR_INTERNAL, -1, "no date or no SHA-256 to sign with");
+        rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a SHA-256 to sign with");
     cara_http_header headers[5] = {
         {"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}};
     size_t n = 1;

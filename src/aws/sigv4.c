@@ -251,7 +251,7 @@ int cara_sigv4_string_to_sign(const cara_sigv4_key *key, const void *canonical, 
     if (cara_sigv4_date(key->time_ms, date))
         return cara_fail(err, CARA_ERR_USAGE, -1, "this machine's clock is out of all range");
     if (cara_sha256_hex(canonical, n, hash))
-        return cara_fail(err, CARA_ERR_INTERNAL, -1, "libcrypto offers no SHA-256");
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "libcrypto has no memory for a SHA-256");
     if (cara_buf_printf(out, "AWS4-HMAC-SHA256\n%s\n%.8s/%s/%s/aws4_request\n%s", date, date,
                         key->region, key->service, hash))
         return no_memory(err);
@@ -284,7 +284,7 @@ int cara_sigv4_signature(const cara_sigv4_key *key, const void *string_to_sign, 
     OPENSSL_cleanse(seed.data, seed.len);
     cara_buf_free(&seed);
     if (bad)
-        return cara_fail(err, CARA_ERR_INTERNAL, -1, "libcrypto offers no HMAC with SHA-256");
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "libcrypto has no memory for an HMAC");
     to_hex(digest, 32, out);
     return CARA_OK;
 }

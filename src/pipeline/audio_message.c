@@ -106,21 +106,20 @@ static int is_settled(job *j) {
     return 0;
 }
 
-static int is_passing(int code) {
-    return code == CARA_ERR_NETWORK || code == CARA_ERR_STORE || code == CARA_ERR_MEMORY ||
-           code == CARA_ERR_CANCELLED || code == CARA_ERR_CONFLICT;
-}
-
-/* The audio as an earlier try kept it, for when its source has forgotten it meanwhile. */
-static int fetch_kept(job *j) {
+/* The audio as an earlier try kept it, for when its source has forgotten it meanwhile.
+ * NOT_FOUND where there is none; other codes leave that open. */
+static int fetch_kept(job *j, cara_error *err) {
     char ext[CARA_MEDIA_EXT], key[CARA_KEY_SIZE];
     cara_media_ext_of_mime(j->mime_type, ext);
-    if (cara_key_media(j->key, j->media_id, ext, key) ||
-        cara_store_get(j->p->store, key, CARA_LIMIT_MEDIA_BYTES, &j->file.bytes, &j->file.n, NULL))
-        return -1;
+    if (cara_key_media(j->key, j->media_id, ext, key))
+        return CARA_ERR_NOT_FOUND;
+    int rc =
+        cara_store_get(j->p->store, key, CARA_LIMIT_MEDIA_BYTES, &j->file.bytes, &j->file.n, err);
+    if (rc)
+        return rc;
     memcpy(j->file.ext, ext, sizeof ext);
     memcpy(j->file.stored, key, sizeof key);
-    return 0;
+    return CARA_OK;
 }
 
 /* Gets the audio's bytes. 0, or -1 where the message is settled. */
@@ -142,11 +141,18 @@ static int fetch(job *j) {
     double started = cara_clock_monotonic();
     int rc = j->p->media->fetch(j->p->media->ctx, &request, &j->file, j->err);
     j->times.media = cara_clock_monotonic() - started;
-    if (rc == CARA_ERR_NOT_FOUND && fetch_kept(j) == 0)
-        rc = CARA_OK;
+    if (rc == CARA_ERR_NOT_FOUND) {
+        cara_error err = {.code = CARA_OK, .position = -1};
+        int kept = fetch_kept(j, &err);
+        /* STORE says too little: S3 denies a missing key to a role that may not list. */
+        if (kept == CARA_ERR_MEMORY || kept == CARA_ERR_CANCELLED)
+            *j->err = err;
+        if (!kept || kept == CARA_ERR_MEMORY || kept == CARA_ERR_CANCELLED)
+            rc = kept;
+    }
     if (rc == CARA_OK)
         return 0;
-    if (is_passing(rc))
+    if (cara_media_may_come(rc))
         wait_for_retry(j, CARA_STAGE_MEDIA);
     else
         fail(j, CARA_STAGE_MEDIA, cara_code_name(j->err->code));
@@ -154,12 +160,14 @@ static int fetch(job *j) {
 }
 
 /* The bytes are those that the sender's phone hashed: 1; they are not: 0; nobody can say (the
- * message has no SHA-256 that we can read): -1. */
+ * message has no SHA-256 that we can read): -1; there is no memory to hash them: -2. */
 static int verify(const job *j) {
     uint8_t expected[32], found[32];
     const char *text = cara_json_text(json_object_get(j->m->message, "audio"), "sha256");
-    if (!text || cara_sha256_read(text, expected) || cara_sha256(j->file.bytes, j->file.n, found))
+    if (!text || cara_sha256_read(text, expected))
         return -1;
+    if (cara_sha256(j->file.bytes, j->file.n, found))
+        return -2;
     return memcmp(expected, found, sizeof found) == 0;
 }
 
@@ -301,7 +309,10 @@ void cara_audio_message(const cara_pipeline *pipeline, const cara_inbox_message 
         return;
     if (!is_settled(&j) && fetch(&j) == 0) {
         int verified = verify(&j);
-        if (keep_audio(&j, verified) == 0) {
+        if (verified == -2) {
+            (void)cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to hash the audio");
+            wait_for_retry(&j, CARA_STAGE_MEDIA);
+        } else if (keep_audio(&j, verified) == 0) {
             if (verified == 0) {
                 (void)cara_fail(err, CARA_ERR_AUDIO_CORRUPT, -1,
                                 "the audio's SHA-256 is not the one in the message: it was changed "

@@ -108,7 +108,15 @@ static int social_fetch(void *ctx, const cara_media_request *request, cara_media
     if (rc == CARA_ERR_NOT_FOUND) {
         /* Forgotten after some days. An earlier try may have had it copied. */
         (void)subtype_of(request->mime_type, subtype);
-        return look(&f, subtype, NULL) == CARA_OK ? CARA_OK : rc;
+        cara_error trouble = {.code = CARA_OK, .position = -1};
+        int found = look(&f, subtype, &trouble);
+        if (found == CARA_OK)
+            return CARA_OK;
+        if (!cara_media_may_come(found) && found != CARA_ERR_AUDIO_LIMIT)
+            return rc;
+        if (err) /* it is there, and too large; or nobody knows yet whether it is there */
+            *err = trouble;
+        return found;
     }
     if (rc)
         return rc;

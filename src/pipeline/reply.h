@@ -15,7 +15,7 @@ struct cara_aws;
  * nobody is answered twice, and where the process dies or WhatsApp does not take the message, not
  * at all. Nothing is sent to groups, which have no sender to answer.
  * CARA_OK: sent. CONFLICT: claimed before. NOT_FOUND: nobody to answer, or no number of ours to
- * answer from. USAGE, MEMORY, STORE: not sent; any other code: it may have been. */
+ * answer from. USAGE, STORE: not sent; any other code: it may have been, or a part of it. */
 int cara_reply_send(struct cara_aws *aws, cara_store *store, const cara_inbox_message *message,
                     const char *record_key, const char *text, cara_error *err);
 

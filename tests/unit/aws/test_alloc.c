@@ -1,10 +1,8 @@
 /* No memory, at every single allocation: each call must say so, and leave nothing behind.
  *
- * Our own allocations, jansson's and expat's fail one after the other, and the code must be MEMORY.
- * Only inside json_loadb() none fails: jansson 2.14 ignores there what its buffer says (lex_save),
- * and goes on to an assertion or past the end of a string.
- * Then libcurl's and libcrypto's do: what those make of it is theirs, but nothing may crash or leak
- * (the balance is kept here; the sanitizer's build checks theirs too). */
+ * Of our own allocations, jansson's and expat's the code must be MEMORY. What libcurl and libcrypto
+ * make of theirs is their affair, but nothing may crash or leak (the balance is kept here; the
+ * sanitizer's build checks theirs too). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,116 +15,16 @@
 #include "aws/sns.h"
 #include "aws/social.h"
 #include "aws/sqs.h"
+#include "failing_memory.h"
 #include "fake_outside.h"
 #include "fake_s3.h"
 #include "store/store.h"
 #include "test_server.h"
 
-#include <curl/curl.h>
-#include <jansson.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t count, size_t n);
-void *__real_realloc(void *p, size_t n);
-void *__real_aligned_alloc(size_t align, size_t n);
-void __real_free(void *p);
-json_t *__real_json_loadb(const char *text, size_t n, size_t flags, json_error_t *error);
-json_t *__wrap_json_loadb(const char *text, size_t n, size_t flags, json_error_t *error);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t count, size_t n);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_aligned_alloc(size_t align, size_t n);
-char *__wrap_strdup(const char *s);
-void __wrap_free(void *p);
-
-/* Of the thread that runs the scenario; the server's threads have memory. */
-static _Thread_local struct {
-    int armed;  /* 1: ours count; 2: the libraries' count */
-    long until; /* the allocation that fails */
-    long seen;
-    long live; /* ours */
-    int spared;
-} memory;
-
-static int fails(int kind) {
-    return memory.armed == kind && !memory.spared && ++memory.seen == memory.until;
-}
-
-static void *counted(void *p) {
-    memory.live += p && memory.armed;
-    return p;
-}
-
-void *__wrap_malloc(size_t n) {
-    return fails(1) ? NULL : counted(__real_malloc(n));
-}
-
-void *__wrap_calloc(size_t count, size_t n) {
-    return fails(1) ? NULL : counted(__real_calloc(count, n));
-}
-
-void *__wrap_realloc(void *p, size_t n) {
-    if (fails(1))
-        return NULL;
-    return p ? __real_realloc(p, n) : counted(__real_realloc(NULL, n));
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t n) {
-    return fails(1) ? NULL : counted(__real_aligned_alloc(align, n));
-}
-
-char *__wrap_strdup(const char *s) {
-    size_t n = strlen(s) + 1;
-    char *copy = __wrap_malloc(n);
-    return copy ? memcpy(copy, s, n) : NULL;
-}
-
-void __wrap_free(void *p) {
-    memory.live -= p && memory.armed;
-    __real_free(p);
-}
-
-json_t *__wrap_json_loadb(const char *text, size_t n, size_t flags, json_error_t *error) {
-    memory.spared = 1;
-    json_t *root = __real_json_loadb(text, n, flags, error);
-    memory.spared = 0;
-    return root;
-}
-
-static void *lib_malloc(size_t n) {
-    return fails(2) ? NULL : __real_malloc(n);
-}
-
-static void *lib_realloc(void *p, size_t n) {
-    return fails(2) ? NULL : __real_realloc(p, n);
-}
-
-static void *lib_calloc(size_t count, size_t n) {
-    return fails(2) ? NULL : __real_calloc(count, n);
-}
-
-static char *lib_strdup(const char *s) {
-    size_t n = strlen(s) + 1;
-    char *copy = lib_malloc(n);
-    return copy ? memcpy(copy, s, n) : NULL;
-}
-
-static void *ssl_malloc(size_t n, const char *file, int line) {
-    return lib_malloc(n);
-}
-
-static void *ssl_realloc(void *p, size_t n, const char *file, int line) {
-    return lib_realloc(p, n);
-}
-
-static void ssl_free(void *p, const char *file, int line) {
-    __real_free(p);
-}
 
 /* The services, told apart by path. */
 static fake_s3 s3;
@@ -308,15 +206,13 @@ static int run(const scenario *s, cara_error *err) {
 static void every_allocation_of(const scenario *s, int kind) {
     cara_error err = {0};
     for (long n = 1;; n++) {
-        memory.armed = kind;
-        memory.until = n;
-        memory.seen = memory.live = 0;
+        failing_memory_arm(kind, n);
         int rc = run(s, &err);
-        memory.armed = 0;
+        int reached = failing_memory_disarm();
         if (memory.live)
             fail_msg("%s: allocation %ld of kind %d: %ld pieces are left over (code %d)", s->name,
                      n, kind, memory.live, rc);
-        if (memory.seen < n) { /* that many there are not: nothing failed */
+        if (!reached) { /* that many there are not: nothing failed */
             if (rc)
                 fail_msg("%s: %d %s", s->name, rc, err.text);
             printf("%s: %ld allocations of kind %d\n", s->name, n - 1, kind);
@@ -388,12 +284,8 @@ static int tear_down(void **state) {
 }
 
 int main(void) {
-    if (CRYPTO_set_mem_functions(ssl_malloc, ssl_realloc, ssl_free) != 1)
+    if (failing_memory_init())
         return 1;
-    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, lib_malloc, __real_free, lib_realloc, lib_strdup,
-                             lib_calloc) != CURLE_OK)
-        return 1;
-    json_set_alloc_funcs(__wrap_malloc, __wrap_free);
     const struct CMUnitTest tests[] = {cmocka_unit_test(without_memory)};
     int rc = cmocka_run_group_tests(tests, set_up, tear_down);
     curl_global_cleanup();
