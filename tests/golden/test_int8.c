@@ -107,8 +107,8 @@ static int errors_of(cara_session *session, const char *note, int *n_words) {
     text[n] = 0;
     split(text, &want);
     snprintf(name, sizeof name, "nano/voices/%s.ogg", note);
-    cara_audio *audio;
-    cara_result *result;
+    cara_audio *audio = NULL;
+    cara_result *result = NULL;
     cara_options options;
     cara_options_default(&options);
     options.n_temperatures = 1;
