@@ -5,6 +5,7 @@
 #include "kernels/tables.h"
 
 #include <immintrin.h>
+#include <math.h>
 #include <string.h>
 
 /* The register tile: 6 rows by 16 columns leaves 4 of 16 registers for operands. */
@@ -150,6 +151,33 @@ static inline __m256 cara_exp_8(__m256 x) {
     __m256i power = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
     y = _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(y), power));
     return _mm256_and_ps(y, live);
+}
+
+/* One query's scores [n] to e^(score - top), the running top and sum brought up to date. Returns by
+ * what the sums so far must shrink. The array holds a multiple of 8; what is beyond n becomes 0. */
+static inline float cara_soften(float *score, size_t n, float *top, float *sum) {
+    __m256 most = _mm256_set1_ps(-INFINITY), total = _mm256_setzero_ps();
+    size_t j = 0;
+    for (; j + 8 <= n; j += 8)
+        most = _mm256_max_ps(most, _mm256_load_ps(score + j));
+    if (j < n) {
+        __m256 tail = _mm256_blendv_ps(_mm256_set1_ps(-INFINITY), _mm256_load_ps(score + j),
+                                       _mm256_castsi256_ps(cara_mask_8(n - j)));
+        _mm256_store_ps(score + j, tail);
+        most = _mm256_max_ps(most, tail);
+    }
+    float old = *top, next = cara_max_8(most);
+    next = next > old ? next : old;
+    __m256 base = _mm256_set1_ps(next);
+    for (j = 0; j < n; j += 8) {
+        __m256 e = cara_exp_8(_mm256_sub_ps(_mm256_load_ps(score + j), base));
+        _mm256_store_ps(score + j, e);
+        total = _mm256_add_ps(total, e);
+    }
+    float shrink = old == -INFINITY ? 0 : _mm256_cvtss_f32(cara_exp_8(_mm256_set1_ps(old - next)));
+    *top = next;
+    *sum = *sum * shrink + cara_sum_8(total);
+    return shrink;
 }
 
 /* x Φ(x), with erfc by formula 7.1.26 of Abramowitz and Stegun (error 1.5e-7). Half of |x| erfc is

@@ -41,33 +41,6 @@ static void pack_values(const cara_attend *a, size_t k0, size_t n, float *dst) {
         }
 }
 
-/* One query's scores [n] to e^(score - top), the running top and sum brought up to date. Returns by
- * what the sums so far must shrink. The array holds a multiple of 8; what is beyond n becomes 0. */
-static float soften(float *score, size_t n, float *top, float *sum) {
-    __m256 most = _mm256_set1_ps(-INFINITY), total = _mm256_setzero_ps();
-    size_t j = 0;
-    for (; j + 8 <= n; j += 8)
-        most = _mm256_max_ps(most, _mm256_load_ps(score + j));
-    if (j < n) {
-        __m256 tail = _mm256_blendv_ps(_mm256_set1_ps(-INFINITY), _mm256_load_ps(score + j),
-                                       _mm256_castsi256_ps(cara_mask_8(n - j)));
-        _mm256_store_ps(score + j, tail);
-        most = _mm256_max_ps(most, tail);
-    }
-    float old = *top, next = cara_max_8(most);
-    next = next > old ? next : old;
-    __m256 base = _mm256_set1_ps(next);
-    for (j = 0; j < n; j += 8) {
-        __m256 e = cara_exp_8(_mm256_sub_ps(_mm256_load_ps(score + j), base));
-        _mm256_store_ps(score + j, e);
-        total = _mm256_add_ps(total, e);
-    }
-    float shrink = old == -INFINITY ? 0 : _mm256_cvtss_f32(cara_exp_8(_mm256_set1_ps(old - next)));
-    *top = next;
-    *sum = *sum * shrink + cara_sum_8(total);
-    return shrink;
-}
-
 /* Six queries (or fewer) against one packed block of keys and values. score: [6][KV]. */
 static void one_block(const cara_attend *a, const float *q /* [d][6], scaled */, size_t i,
                       size_t rows, size_t k0, size_t n, const float *keys, const float *values,
@@ -84,7 +57,7 @@ static void one_block(const cara_attend *a, const float *q /* [d][6], scaled */,
     }
     for (size_t l = 0; l < rows; l++) {
         size_t sees = cara_attend_sees(a, i + l), here = sees > k0 ? least(sees - k0, n) : 0;
-        shrink[l] = here ? soften(score + l * KV, here, &top[l], &sum[l]) : 1;
+        shrink[l] = here ? cara_soften(score + l * KV, here, &top[l], &sum[l]) : 1;
         size_t filled = (here + 7) / 8 * 8;
         if (filled < n)
             memset(score + l * KV + filled, 0, (n - filled) * sizeof *score);
@@ -199,7 +172,7 @@ void cara_avx2_attend_few(const cara_attend *a) {
             size_t sees = cara_attend_sees(a, i), here = sees > k0 ? least(sees - k0, n) : 0;
             if (!here)
                 continue;
-            float shrink = soften(score[i], here, &top[i], &sum[i]);
+            float shrink = cara_soften(score[i], here, &top[i], &sum[i]);
             size_t c = 0;
             for (; c + 32 <= a->d; c += 32)
                 gather_values(a, i, k0, here, c, 4, shrink, score[i], acc[i]);

@@ -86,32 +86,6 @@ static void scores(const cara_attend_f16 *a, size_t k0, size_t n, float (*score)
     }
 }
 
-/* e^(score - top) of one query's n scores; returns by what earlier sums must shrink. */
-static float soften(float *score, size_t n, float *top, float *sum) {
-    __m256 most = _mm256_set1_ps(-INFINITY), total = _mm256_setzero_ps();
-    size_t j = 0;
-    for (; j + 8 <= n; j += 8)
-        most = _mm256_max_ps(most, _mm256_load_ps(score + j));
-    if (j < n) {
-        __m256 tail = _mm256_blendv_ps(_mm256_set1_ps(-INFINITY), _mm256_load_ps(score + j),
-                                       _mm256_castsi256_ps(cara_mask_8(n - j)));
-        _mm256_store_ps(score + j, tail);
-        most = _mm256_max_ps(most, tail);
-    }
-    float old = *top, next = cara_max_8(most);
-    next = next > old ? next : old;
-    __m256 base = _mm256_set1_ps(next);
-    for (j = 0; j < n; j += 8) {
-        __m256 e = cara_exp_8(_mm256_sub_ps(_mm256_load_ps(score + j), base));
-        _mm256_store_ps(score + j, e);
-        total = _mm256_add_ps(total, e);
-    }
-    float shrink = old == -INFINITY ? 0 : _mm256_cvtss_f32(cara_exp_8(_mm256_set1_ps(old - next)));
-    *top = next;
-    *sum = *sum * shrink + cara_sum_8(total);
-    return shrink;
-}
-
 /* acc = shrink * acc + score . v for `rows` queries (at most 2) and `width` registers of columns.
  */
 static inline __attribute__((always_inline)) void weigh(const uint16_t *v, size_t d, size_t n,
@@ -152,7 +126,7 @@ void cara_avx2_attend_f16(const cara_attend_f16 *a) {
         const uint16_t *v = a->v + k0 * a->d;
         scores(a, k0, n, score);
         for (size_t i = 0; i < a->n_q; i++)
-            shrink[i] = soften(score[i], n, &top[i], &sum[i]);
+            shrink[i] = cara_soften(score[i], n, &top[i], &sum[i]);
         for (size_t c = 0; c < a->d; c += 32)
             for (size_t i = 0; i < a->n_q; i += 2) {
                 if (a->d - c >= 32 && a->n_q - i >= 2)
