@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "failing_memory.h"
 #include "pipeline/record.h"
 #include "pipeline/service.h"
 #include "store/backend.h"
@@ -22,82 +23,6 @@
 #include <unistd.h>
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t count, size_t n);
-void *__real_realloc(void *p, size_t n);
-void *__real_aligned_alloc(size_t align, size_t n);
-void __real_free(void *p);
-json_t *__real_json_loadb(const char *text, size_t n, size_t flags, json_error_t *error);
-json_t *__wrap_json_loadb(const char *text, size_t n, size_t flags, json_error_t *error);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t count, size_t n);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_aligned_alloc(size_t align, size_t n);
-char *__wrap_strdup(const char *s);
-void __wrap_free(void *p);
-
-static struct {
-    int armed, spared;
-    long until; /* the allocation that fails */
-    long seen, live;
-} memory;
-
-static int fails(void) {
-    return memory.armed && !memory.spared && ++memory.seen == memory.until;
-}
-
-static void *counted(void *p) {
-    memory.live += p && memory.armed;
-    return p;
-}
-
-void *__wrap_malloc(size_t n) {
-    return fails() ? NULL : counted(__real_malloc(n));
-}
-
-void *__wrap_calloc(size_t count, size_t n) {
-    return fails() ? NULL : counted(__real_calloc(count, n));
-}
-
-void *__wrap_realloc(void *p, size_t n) {
-    if (fails())
-        return NULL;
-    return p ? __real_realloc(p, n) : counted(__real_realloc(NULL, n));
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t n) {
-    return fails() ? NULL : counted(__real_aligned_alloc(align, n));
-}
-
-char *__wrap_strdup(const char *s) {
-    size_t n = strlen(s) + 1;
-    char *copy = __wrap_malloc(n);
-    return copy ? memcpy(copy, s, n) : NULL;
-}
-
-void __wrap_free(void *p) {
-    memory.live -= p && memory.armed;
-    __real_free(p);
-}
-
-json_t *__wrap_json_loadb(const char *text, size_t n, size_t flags, json_error_t *error) {
-    memory.spared++;
-    json_t *root = __real_json_loadb(text, n, flags, error);
-    memory.spared--;
-    return root;
-}
-
-static void arm(long until) {
-    memory.armed = 1;
-    memory.until = until;
-    memory.seen = memory.live = 0;
-}
-
-static int disarm(void) {
-    memory.armed = 0;
-    return memory.seen >= memory.until; /* it was reached */
-}
 
 /* ---- a store in memory, which always has some ---- */
 
@@ -249,11 +174,11 @@ static void the_inbox_says_so(void **state) {
     while (reached) {
         cara_inbox inbox;
         cara_error err = {.code = CARA_OK};
-        arm(++n);
+        failing_memory_arm(1, ++n);
         int rc = cara_inbox_parse(event, sizeof event - 1, &inbox, &err);
         size_t messages = inbox.n_messages;
         cara_inbox_free(&inbox);
-        reached = disarm();
+        reached = failing_memory_disarm();
         assert_int_equal(memory.live, 0);
         if (reached && rc == CARA_OK)
             assert_int_equal(messages, 2); /* it could do without */
@@ -321,14 +246,14 @@ static void the_pipeline_asks_for_another_delivery(void **state) {
                     cara_service_handle(&service, event, sizeof event - 1, 0, &handled, &err), 0);
                 cara_handled_free(&handled);
             }
-            arm(++n);
+            failing_memory_arm(1, ++n);
             int rc = cara_service_handle(&service, event, sizeof event - 1, 0, &handled, &err);
             if (!rc)
                 failed_for_good += (int)handled.summary.by_outcome[CARA_OUTCOME_FAILED];
             int again = rc || handled.n_retry;
             if (!rc)
                 cara_handled_free(&handled);
-            reached = disarm();
+            reached = failing_memory_disarm();
             assert_int_equal(memory.live, 0);
             assert_int_equal(failed_for_good, 0);
             if (rc)
@@ -352,7 +277,8 @@ static void the_pipeline_asks_for_another_delivery(void **state) {
 }
 
 int main(void) {
-    json_set_alloc_funcs(__wrap_malloc, __wrap_free);
+    if (failing_memory_init())
+        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_inbox_says_so),
         cmocka_unit_test(the_pipeline_asks_for_another_delivery),
