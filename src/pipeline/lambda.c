@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define MB_PER_CPU 1769
+#define COMMAND_BYTES 4096 /* of an event that may be one */
 
 int cara_lambda_threads(const char *memory_mb) {
     size_t n = memory_mb ? strlen(memory_mb) : 0;
@@ -85,6 +86,50 @@ static int answer(cara_lambda *lambda, cara_service *service, const char *id,
     return may_go_on(service, rc, err) ? CARA_OK : rc;
 }
 
+/* Copies NAME of {"caracola":"NAME"} to `name`; "" where the event is something else. MEMORY. */
+static int read_command(const cara_invocation *invocation, char *name, size_t size,
+                        cara_error *err) {
+    name[0] = 0;
+    if (invocation->body_len > COMMAND_BYTES || !strstr(invocation->body, "\"caracola\""))
+        return CARA_OK;
+    json_error_t error;
+    json_t *root =
+        json_loadb(invocation->body, invocation->body_len, JSON_REJECT_DUPLICATES, &error);
+    if (!root && json_error_code(&error) == json_error_out_of_memory)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for an event");
+    const char *text = json_string_value(json_object_get(root, "caracola"));
+    if (text)
+        snprintf(name, size, "%s", text);
+    json_decref(root);
+    return CARA_OK;
+}
+
+/* Does what the event asks for and answers it. CARA_OK, or why the sandbox is lost. */
+static int obey(cara_lambda *lambda, cara_service *service, const char *id, const char *name,
+                double left_s, cara_error *err) {
+    cara_error trouble = {.code = CARA_OK, .position = -1};
+    json_t *root = NULL;
+    char *body = NULL;
+    int rc = service->command
+                 ? service->command(service->command_ctx, name, left_s, &root, &trouble)
+                 : cara_fail(&trouble, CARA_ERR_USAGE, -1, "no command \"%s\" is known here", name);
+    if (!rc && !(body = json_dumps(root, JSON_COMPACT)))
+        rc = cara_fail(&trouble, CARA_ERR_MEMORY, -1, "no memory for the answer");
+    json_decref(root);
+    if (rc) {
+        const char *type = rc == CARA_ERR_USAGE     ? "Command.Invalid"
+                           : rc == CARA_ERR_NETWORK ? "Command.Unavailable"
+                           : rc == CARA_ERR_MEMORY  ? "Runtime.OutOfMemory"
+                                                    : "Command.Failed";
+        cara_log_line(&service->log->log, CARA_LOG_ERROR, "%s: %s: %s", name, type, trouble.text);
+        rc = cara_lambda_fail(lambda, id, type, trouble.text, err);
+    } else {
+        rc = cara_lambda_respond(lambda, id, body, strlen(body), err);
+    }
+    free(body);
+    return may_go_on(service, rc, err) ? CARA_OK : rc;
+}
+
 int cara_lambda_serve(cara_lambda *lambda, cara_service *service, cara_error *err) {
     for (;;) {
         cara_invocation invocation;
@@ -102,15 +147,23 @@ int cara_lambda_serve(cara_lambda *lambda, cara_service *service, cara_error *er
             (void)setenv("_X_AMZN_TRACE_ID", invocation.trace_id, 1);
         else
             (void)unsetenv("_X_AMZN_TRACE_ID");
+        double left = 0;
+        if (!rc && invocation.deadline_ms > 0) {
+            left = (double)(invocation.deadline_ms - cara_clock_wall_ms()) / 1000;
+            left = left > 0.001 ? left : 0.001; /* late already, and no "no limit" */
+        }
         cara_handled handled = {.n_retry = 0};
+        char command[64];
         if (rc) {
             trouble = *err;
-        } else {
-            double left = 0;
-            if (invocation.deadline_ms > 0) {
-                left = (double)(invocation.deadline_ms - cara_clock_wall_ms()) / 1000;
-                left = left > 0.001 ? left : 0.001; /* late already, and no "no limit" */
-            }
+        } else if ((rc = read_command(&invocation, command, sizeof command, &trouble)) == CARA_OK &&
+                   command[0]) {
+            rc = obey(lambda, service, invocation.request_id, command, left, err);
+            cara_invocation_free(&invocation);
+            if (rc)
+                return rc;
+            continue;
+        } else if (!rc) {
             rc = cara_service_handle(service, invocation.body, invocation.body_len, left, &handled,
                                      &trouble);
         }

@@ -7,8 +7,9 @@
 #include "pipeline/service.h"
 
 /* Answers every event: SNS and others with a small summary, or an error where something is to be
- * delivered again; SQS with a partial batch response that names what is. Returns only when the
- * sandbox is lost, with why: NETWORK, DENIED, MEMORY. */
+ * delivered again; SQS with a partial batch response that names what is; {"caracola":"NAME"}, which
+ * only someone who may invoke the function can send, with what service->command answers. Returns
+ * only when the sandbox is lost, with why: NETWORK, DENIED, MEMORY. */
 int cara_lambda_serve(cara_lambda *lambda, cara_service *service, cara_error *err);
 
 /* Threads that are worth starting with so much memory: Lambda gives one CPU for each 1,769 MB, and

@@ -73,6 +73,7 @@ typedef struct run {
     api api;
     cara_service_log log;
     cara_service service;
+    int (*command)(void *ctx, const char *name, double left_s, json_t **answer, cara_error *err);
     cara_error err;
     int rc;
     char *printed;
@@ -89,6 +90,8 @@ static void go(fixture *f, run *r, const turn *turns, size_t n, const char *leve
     assert_true(fd >= 0);
     assert_int_equal(cara_service_log_init(&r->log, fd, "JSON", level), 0);
     r->service = (cara_service){.pipeline = f->pipeline, .log = &r->log, .function = "f"};
+    r->service.command = r->command;
+    r->service.command_ctx = (void *)(uintptr_t)r->command;
     test_server *server = test_server_start_handler(serve, &r->api);
     cara_lambda *lambda;
     assert_int_equal(
@@ -212,6 +215,53 @@ static void what_the_api_says_decides(void **state) {
     free(r.printed);
 }
 
+static int obey(void *ctx, const char *name, double left_s, json_t **answer, cara_error *err) {
+    assert_ptr_equal(ctx, (void *)(uintptr_t)obey);
+    assert_true(left_s > 4 && left_s <= 5);
+    if (strcmp(name, "look") == 0) {
+        *answer = json_pack("{s:s, s:b}", "caracola", name, "done", 1);
+        return CARA_OK;
+    }
+    return strcmp(name, "reach") == 0  ? cara_fail(err, CARA_ERR_NETWORK, -1, "nobody there")
+           : strcmp(name, "move") == 0 ? cara_fail(err, CARA_ERR_IO, -1, "no place")
+                                       : cara_fail(err, CARA_ERR_USAGE, -1, "what is %s?", name);
+}
+
+static void commands_are_obeyed(void **state) {
+    fixture *f = *state;
+    run r = {.rc = 0};
+    const turn turns[] = {
+        {"{\"caracola\":\"look\"}", 5, 0},
+        {" { \"a\" : 1, \"caracola\" : \"reach\" }", 5, 0},
+        {"{\"caracola\":\"move\"}", 5, 0},
+        {"{\"caracola\":\"dance\"}", 5, 0},
+        /* Events, understood or not: */
+        {"{\"caracola\":1}", 5, 0},
+        {"{\"caracola\":\"look\"", 5, 0},
+        {"[{\"caracola\":\"look\"}]", 5, 0},
+    };
+    static const char *const answers[][2] = {
+        {"response {\"caracola\":\"look\",\"done\":true}", ""},
+        {"\"errorMessage\":\"nobody there\"", "Command.Unavailable"},
+        {"\"errorMessage\":\"no place\"", "Command.Failed"},
+        {"\"errorMessage\":\"what is dance?\"", "Command.Invalid"},
+        {"response {\"messages\":0,", ""},
+        {"response {\"messages\":0,", ""},
+        {"response {\"messages\":0,", ""},
+    };
+    r.command = obey;
+    go(f, &r, turns, COUNT(turns), NULL);
+    assert_int_equal(r.api.n_answers, COUNT(turns));
+    for (size_t i = 0; i < COUNT(turns); i++) {
+        assert_non_null(strstr(r.api.answers[i], answers[i][0]));
+        assert_string_equal(r.api.types[i], answers[i][1]);
+    }
+    r.command = NULL;
+    go(f, &r, turns, 1, NULL);
+    assert_string_equal(r.api.types[0], "Command.Invalid");
+    free(r.printed);
+}
+
 static void logs_are_json_and_keep_secrets(void **state) {
     fixture *f = *state;
     run r = {.rc = 0};
@@ -285,6 +335,7 @@ int main(void) {
         WITH_STORE(of_a_batch_only_the_failed_come_again),
         WITH_STORE(without_time_nothing_is_begun),
         WITH_STORE(what_the_api_says_decides),
+        WITH_STORE(commands_are_obeyed),
         WITH_STORE(logs_are_json_and_keep_secrets),
         cmocka_unit_test(threads_follow_memory),
         cmocka_unit_test(senders_are_hidden),
