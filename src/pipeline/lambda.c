@@ -86,10 +86,9 @@ static int answer(cara_lambda *lambda, cara_service *service, const char *id,
     return may_go_on(service, rc, err) ? CARA_OK : rc;
 }
 
-/* Copies NAME of {"caracola":"NAME"} to `name`; "" where the event is something else. MEMORY. */
-static int read_command(const cara_invocation *invocation, char *name, size_t size,
-                        cara_error *err) {
-    name[0] = 0;
+/* *command becomes the event where it is {"caracola":"NAME", ...}, else NULL. MEMORY. */
+static int read_command(const cara_invocation *invocation, json_t **command, cara_error *err) {
+    *command = NULL;
     if (invocation->body_len > COMMAND_BYTES || !strstr(invocation->body, "\"caracola\""))
         return CARA_OK;
     json_error_t error;
@@ -97,21 +96,23 @@ static int read_command(const cara_invocation *invocation, char *name, size_t si
         json_loadb(invocation->body, invocation->body_len, JSON_REJECT_DUPLICATES, &error);
     if (!root && json_error_code(&error) == json_error_out_of_memory)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for an event");
-    const char *text = json_string_value(json_object_get(root, "caracola"));
-    if (text)
-        snprintf(name, size, "%s", text);
-    json_decref(root);
+    const char *name = json_string_value(json_object_get(root, "caracola"));
+    if (name && *name)
+        *command = root;
+    else
+        json_decref(root);
     return CARA_OK;
 }
 
 /* Does what the event asks for and answers it. CARA_OK, or why the sandbox is lost. */
-static int obey(cara_lambda *lambda, cara_service *service, const char *id, const char *name,
+static int obey(cara_lambda *lambda, cara_service *service, const char *id, const json_t *event,
                 double left_s, cara_error *err) {
+    const char *name = json_string_value(json_object_get(event, "caracola"));
     cara_error trouble = {.code = CARA_OK, .position = -1};
     json_t *root = NULL;
     char *body = NULL;
     int rc = service->command
-                 ? service->command(service->command_ctx, name, left_s, &root, &trouble)
+                 ? service->command(service->command_ctx, name, event, left_s, &root, &trouble)
                  : cara_fail(&trouble, CARA_ERR_USAGE, -1, "no command \"%s\" is known here", name);
     if (!rc && !(body = json_dumps(root, JSON_COMPACT)))
         rc = cara_fail(&trouble, CARA_ERR_MEMORY, -1, "no memory for the answer");
@@ -153,12 +154,12 @@ int cara_lambda_serve(cara_lambda *lambda, cara_service *service, cara_error *er
             left = left > 0.001 ? left : 0.001; /* late already, and no "no limit" */
         }
         cara_handled handled = {.n_retry = 0};
-        char command[64];
+        json_t *command = NULL;
         if (rc) {
             trouble = *err;
-        } else if ((rc = read_command(&invocation, command, sizeof command, &trouble)) == CARA_OK &&
-                   command[0]) {
+        } else if ((rc = read_command(&invocation, &command, &trouble)) == CARA_OK && command) {
             rc = obey(lambda, service, invocation.request_id, command, left, err);
+            json_decref(command);
             cara_invocation_free(&invocation);
             if (rc)
                 return rc;

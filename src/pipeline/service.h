@@ -16,9 +16,10 @@ typedef struct cara_service { /* everything is borrowed */
     const char *function;          /* names the metrics; NULL: no metrics */
     int (*interrupted)(void *ctx); /* the process is to end; may be NULL */
     void *interrupted_ctx;
-    /* Does what an event {"caracola":"NAME"} asks for within `left_s` seconds (<= 0: no limit).
-     * *answer becomes the caller's. USAGE: no such name. NULL: there are none. */
-    int (*command)(void *ctx, const char *name, double left_s, json_t **answer, cara_error *err);
+    /* Does what an event {"caracola":"NAME", ...} asks for within `left_s` seconds (<= 0: no
+     * limit). *answer becomes the caller's. USAGE: no such name. NULL: there are none. */
+    int (*command)(void *ctx, const char *name, const json_t *event, double left_s, json_t **answer,
+                   cara_error *err);
     void *command_ctx;
     double interrupted_at; /* when that was first seen; 0: not yet */
     int warm;              /* set once an event was handled */

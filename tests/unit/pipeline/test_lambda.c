@@ -73,7 +73,8 @@ typedef struct run {
     api api;
     cara_service_log log;
     cara_service service;
-    int (*command)(void *ctx, const char *name, double left_s, json_t **answer, cara_error *err);
+    int (*command)(void *ctx, const char *name, const json_t *event, double left_s, json_t **answer,
+                   cara_error *err);
     cara_error err;
     int rc;
     char *printed;
@@ -215,11 +216,13 @@ static void what_the_api_says_decides(void **state) {
     free(r.printed);
 }
 
-static int obey(void *ctx, const char *name, double left_s, json_t **answer, cara_error *err) {
+static int obey(void *ctx, const char *name, const json_t *event, double left_s, json_t **answer,
+                cara_error *err) {
     assert_ptr_equal(ctx, (void *)(uintptr_t)obey);
     assert_true(left_s > 4 && left_s <= 5);
     if (strcmp(name, "look") == 0) {
-        *answer = json_pack("{s:s, s:b}", "caracola", name, "done", 1);
+        *answer = json_pack("{s:s, s:b, s:O}", "caracola", name, "done", 1, "at",
+                            json_object_get(event, "at"));
         return CARA_OK;
     }
     return strcmp(name, "reach") == 0  ? cara_fail(err, CARA_ERR_NETWORK, -1, "nobody there")
@@ -231,7 +234,7 @@ static void commands_are_obeyed(void **state) {
     fixture *f = *state;
     run r = {.rc = 0};
     const turn turns[] = {
-        {"{\"caracola\":\"look\"}", 5, 0},
+        {"{\"caracola\":\"look\",\"at\":2}", 5, 0},
         {" { \"a\" : 1, \"caracola\" : \"reach\" }", 5, 0},
         {"{\"caracola\":\"move\"}", 5, 0},
         {"{\"caracola\":\"dance\"}", 5, 0},
@@ -241,7 +244,7 @@ static void commands_are_obeyed(void **state) {
         {"[{\"caracola\":\"look\"}]", 5, 0},
     };
     static const char *const answers[][2] = {
-        {"response {\"caracola\":\"look\",\"done\":true}", ""},
+        {"response {\"caracola\":\"look\",\"done\":true,\"at\":2}", ""},
         {"\"errorMessage\":\"nobody there\"", "Command.Unavailable"},
         {"\"errorMessage\":\"no place\"", "Command.Failed"},
         {"\"errorMessage\":\"what is dance?\"", "Command.Invalid"},
