@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "model/dims.h"
 #include "model/weights.h"
 
@@ -29,6 +30,17 @@ typedef struct cara_slot {
     uint32_t crc;      /* CRC-32 as the file says it */
 } cara_slot;
 
+/* Told by whoever fills a model's memory while it is in use already, as in streaming it. */
+typedef struct cara_arrival {
+    /* Returns once bytes [offset, offset + n) of the file are there for good, or a negative code:
+     * the weights will not come (NETWORK, ...), or nobody wants them any more (CANCELLED). Called
+     * before each layer by the threads that own sessions, so it must be safe for several, and cheap
+     * where the bytes have long been there. A failure ends that call of cara_transcribe() alone:
+     * the next one asks again. */
+    int (*wait)(void *cookie, uint64_t offset, uint64_t n, cara_error *err);
+    void *cookie;
+} cara_arrival;
+
 typedef enum cara_model_format { CARA_FORMAT_PT = 1, CARA_FORMAT_CARA = 2 } cara_model_format;
 
 struct cara_model {
@@ -46,6 +58,7 @@ struct cara_model {
     cara_slice vocab;       /* the vocabulary inside the file; empty where it has none */
     const char *vocab_path; /* the file that the vocabulary came from, or NULL */
     cara_tokenizer *tokenizer;
+    cara_arrival arrival; /* wait is NULL where all is there, or is fetched by being read */
 };
 
 /* ---- slots ---- */
@@ -75,6 +88,22 @@ int cara_cara_is(cara_slice file);
 /* As cara_model_open_without_vocab(), of bytes that stay the caller's and outlive the model. `path`
  * is for names only and may be NULL. */
 int cara_model_open_bytes(cara_slice bytes, const char *path, cara_model **out, cara_error *err);
+
+/* Bytes of a `.cara` before its weights, from its first 256: with so many a model can be opened,
+ * which looks at no weight. -1 where the bytes are too few or no such file's. */
+int64_t cara_cara_head_size(cara_slice start);
+#define CARA_HEAD_MAX (64 * CARA_MIB) /* vocabulary and directory at their largest, and more */
+
+/* A model whose weights are still on their way:
+ *
+ *     the file's size and its first 256 bytes are known; memory for all of it is there
+ *     the first cara_cara_head_size() bytes are read into it
+ *     cara_model_open_bytes(whole memory, ...), cara_model_find_vocab(...)
+ *     cara_model_set_arrival(model, (cara_arrival){wait, cookie})
+ *     sessions, while other threads fill the memory in the file's order, which is that of use
+ *
+ * To be set before there are sessions; the memory, and what `wait` needs, outlive the model. */
+void cara_model_set_arrival(cara_model *model, cara_arrival arrival);
 
 /* Finds and reads the vocabulary: `vocab_path`, else the one inside, else beside `model_path`. */
 int cara_model_find_vocab(cara_model *model, const char *model_path, const char *vocab_path,

@@ -69,6 +69,12 @@ const cara_tokenizer *cara_model_tokenizer(const cara_model *model);
 
 const cara_alignment_head *cara_model_alignment_heads(const cara_model *model, size_t *n);
 
+/* Returns once all tensors within `part` of cara_model_weights() (size bytes: a layer, a linear,
+ * the struct itself without its layers) can be read; NULL is all there are. Nothing else may read
+ * the weights before. At once, but where the model is still being streamed (cara_arrival in
+ * model/model.h, which says the errors). */
+int cara_model_await(const cara_model *model, const void *part, size_t size, cara_error *err);
+
 /* Opens the weights only, for `model info` and tests of numerics; else as cara_model_open(). */
 int cara_model_open_without_vocab(const char *path, cara_model **out, cara_error *err);
 

@@ -64,18 +64,32 @@ int cara_check_heads(const char *side, int32_t n_state, int32_t n_head, cara_err
                      side, (int)n_state, side, (int)n_head, CARA_HEAD_DIM_STEP, CARA_HEAD_DIM_MAX);
 }
 
-const float *cara_widen_tensor(const cara_tensor *t, const cara_compute *compute,
-                               cara_arena *arena) {
+const float *cara_vector_init(const cara_tensor *t, cara_arena *arena, const cara_tensor **narrow) {
     cara_weight_type type;
+    *narrow = NULL;
     if (!t->data || cara_weight_type_of(t, &type) != 0)
         return NULL;
     if (type == CARA_WEIGHT_F32)
         return t->data;
-    size_t n = (size_t)cara_tensor_count(t);
-    float *wide = cara_arena_alloc(arena, n, sizeof *wide);
-    if (wide)
-        compute->kernels->widen(type, t->data, wide, n);
-    return wide;
+    *narrow = t;
+    return cara_arena_alloc(arena, (size_t)cara_tensor_count(t), sizeof(float));
+}
+
+void cara_vector_load(const float *to, const cara_tensor **narrow, const cara_compute *compute) {
+    cara_weight_type type;
+    if (*narrow && cara_weight_type_of(*narrow, &type) == 0)
+        compute->kernels->widen(type, (*narrow)->data, (float *)(uintptr_t)to,
+                                (size_t)cara_tensor_count(*narrow));
+    *narrow = NULL;
+}
+
+void cara_dense_load(cara_dense *dense, const cara_compute *compute) {
+    cara_vector_load(dense->bias, &dense->narrow_bias, compute);
+}
+
+void cara_norm_load(cara_norm *norm, const cara_compute *compute) {
+    cara_vector_load(norm->weight, &norm->narrow_weight, compute);
+    cara_vector_load(norm->bias, &norm->narrow_bias, compute);
 }
 
 static int no_memory(cara_error *err) {
@@ -96,7 +110,7 @@ int cara_check_type(const cara_tensor *t, const char *name, cara_weight_type *ty
 }
 
 int cara_dense_init(cara_dense *dense, const cara_linear *linear, const char *name,
-                    const cara_compute *compute, cara_arena *arena, cara_error *err) {
+                    cara_arena *arena, cara_error *err) {
     const cara_tensor *w = &linear->weight;
     cara_weight_type type = CARA_WEIGHT_F32, bias_type;
     int code;
@@ -115,12 +129,12 @@ int cara_dense_init(cara_dense *dense, const cara_linear *linear, const char *na
         return CARA_OK;
     if ((code = cara_check_type(&linear->bias, name, &bias_type, err)) != CARA_OK)
         return code;
-    dense->bias = cara_widen_tensor(&linear->bias, compute, arena);
+    dense->bias = cara_vector_init(&linear->bias, arena, &dense->narrow_bias);
     return dense->bias ? CARA_OK : no_memory(err);
 }
 
-int cara_norm_init(cara_norm *norm, const cara_layer_norm *ln, const char *name,
-                   const cara_compute *compute, cara_arena *arena, cara_error *err) {
+int cara_norm_init(cara_norm *norm, const cara_layer_norm *ln, const char *name, cara_arena *arena,
+                   cara_error *err) {
     cara_weight_type type;
     int code = cara_check_type(&ln->weight, name, &type, err);
     if (!code)
@@ -128,8 +142,8 @@ int cara_norm_init(cara_norm *norm, const cara_layer_norm *ln, const char *name,
     if (code)
         return code;
     norm->n = (size_t)cara_tensor_count(&ln->weight);
-    norm->weight = cara_widen_tensor(&ln->weight, compute, arena);
-    norm->bias = cara_widen_tensor(&ln->bias, compute, arena);
+    norm->weight = cara_vector_init(&ln->weight, arena, &norm->narrow_weight);
+    norm->bias = cara_vector_init(&ln->bias, arena, &norm->narrow_bias);
     return norm->weight && norm->bias ? CARA_OK : no_memory(err);
 }
 

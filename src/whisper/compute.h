@@ -49,8 +49,9 @@ typedef struct cara_dense {
     const void *w; /* [n, k]; NULL where the weights are int8 */
     cara_weight_type type;
     size_t n, k;
-    const float *bias;  /* [n], or NULL */
-    cara_i8_weights i8; /* packed is NULL where the weights are not int8 */
+    const float *bias;              /* [n], or NULL */
+    const cara_tensor *narrow_bias; /* what cara_dense_load() has yet to widen into it, or NULL */
+    cara_i8_weights i8;             /* packed is NULL where the weights are not int8 */
 } cara_dense;
 
 static inline int cara_dense_is_i8(const cara_dense *dense) {
@@ -59,7 +60,8 @@ static inline int cara_dense_is_i8(const cara_dense *dense) {
 
 /* nn.LayerNorm, widened. */
 typedef struct cara_norm {
-    const float *weight, *bias; /* [n] */
+    const float *weight, *bias;                     /* [n] */
+    const cara_tensor *narrow_weight, *narrow_bias; /* as narrow_bias of cara_dense */
     size_t n;
 } cara_norm;
 
@@ -74,17 +76,23 @@ int cara_weight_type_of(const cara_tensor *t, cara_weight_type *out);
 int cara_check_type(const cara_tensor *t, const char *name, cara_weight_type *type,
                     cara_error *err);
 
-/* A tensor's elements as f32, in the arena, or the tensor's own where it is f32. NULL on no memory,
- * or where the kernels do not read the tensor's type or layout. */
-const float *cara_widen_tensor(const cara_tensor *t, const cara_compute *compute,
-                               cara_arena *arena);
+/* A tensor as f32: its own elements where it is f32, else room in the arena, and *narrow is the
+ * tensor, for cara_vector_load(). NULL on no memory, or where the kernels do not read its type. */
+const float *cara_vector_init(const cara_tensor *t, cara_arena *arena, const cara_tensor **narrow);
 
-/* MODEL_SHAPE where a weight's type or layout is not one that the kernels read, MEMORY. `name` is
- * for the error's text. A convolution's weight [out, in, 3] counts as [out, in * 3]. */
+/* Makes one ready from the types and shapes alone: no weight is read, for they may be on their way
+ * (cara_model_await()). MODEL_SHAPE where a weight's type or layout is not one that the kernels
+ * read, MEMORY. `name` is for the error's text. A convolution's weight [out, in, 3] counts as
+ * [out, in * 3]. */
 int cara_dense_init(cara_dense *dense, const cara_linear *linear, const char *name,
-                    const cara_compute *compute, cara_arena *arena, cara_error *err);
-int cara_norm_init(cara_norm *norm, const cara_layer_norm *ln, const char *name,
-                   const cara_compute *compute, cara_arena *arena, cara_error *err);
+                    cara_arena *arena, cara_error *err);
+int cara_norm_init(cara_norm *norm, const cara_layer_norm *ln, const char *name, cara_arena *arena,
+                   cara_error *err);
+
+/* Widens what is yet to be widened; the weights are there. To be called before they are used. */
+void cara_vector_load(const float *to, const cara_tensor **narrow, const cara_compute *compute);
+void cara_dense_load(cara_dense *dense, const cara_compute *compute);
+void cara_norm_load(cara_norm *norm, const cara_compute *compute);
 
 /* One product of a group that runs as one job: groups save waking the pool once for each. */
 typedef struct cara_product {

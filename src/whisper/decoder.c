@@ -33,14 +33,12 @@ static int init_block(cara_decoder_block *b, const cara_decoder_layer *l, size_t
     int code;
     for (size_t i = 0; i < sizeof dense / sizeof *dense; i++) {
         snprintf(name, sizeof name, "decoder.blocks.%zu.%s", index, dense[i].name);
-        if ((code = cara_dense_init(dense[i].to, dense[i].from, name, &dec->compute, &dec->arena,
-                                    err)))
+        if ((code = cara_dense_init(dense[i].to, dense[i].from, name, &dec->arena, err)))
             return code;
     }
     for (size_t i = 0; i < sizeof norms / sizeof *norms; i++) {
         snprintf(name, sizeof name, "decoder.blocks.%zu.%s", index, norms[i].name);
-        if ((code =
-                 cara_norm_init(norms[i].to, norms[i].from, name, &dec->compute, &dec->arena, err)))
+        if ((code = cara_norm_init(norms[i].to, norms[i].from, name, &dec->arena, err)))
             return code;
     }
     return CARA_OK;
@@ -133,12 +131,12 @@ int cara_decoder_new(const cara_compute *compute, int max_rows, cara_decoder **o
     }
     cara_linear embedding = {.weight = w->token_embedding};
     cara_weight_type type;
-    if ((code = cara_dense_init(&d->logits, &embedding, "decoder.token_embedding", compute,
-                                &d->arena, err)) ||
+    if ((code =
+             cara_dense_init(&d->logits, &embedding, "decoder.token_embedding", &d->arena, err)) ||
         (code = cara_check_type(&w->dec_positions, "decoder.positional_embedding", &type, err)) ||
-        (code = cara_norm_init(&d->ln, &w->ln, "decoder.ln", compute, &d->arena, err)))
+        (code = cara_norm_init(&d->ln, &w->ln, "decoder.ln", &d->arena, err)))
         goto fail;
-    d->positions = cara_widen_tensor(&w->dec_positions, compute, &d->arena);
+    d->positions = cara_vector_init(&w->dec_positions, &d->arena, &d->narrow_positions);
     if (!d->positions) {
         code = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the decoder");
         goto fail;
@@ -159,6 +157,36 @@ int cara_decoder_new(const cara_compute *compute, int max_rows, cara_decoder **o
 fail:
     cara_decoder_free(d);
     return code;
+}
+
+int cara_decoder_load(cara_decoder *d, size_t stage, cara_error *err) {
+    const cara_model *model = d->compute.model;
+    const cara_weights *w = cara_model_weights(model);
+    if (stage < d->loaded)
+        return CARA_OK;
+    int code = CARA_OK;
+    if (stage < d->n_layer) {
+        cara_decoder_block *b = &d->blocks[stage];
+        code = cara_model_await(model, &w->decoder[stage], sizeof w->decoder[stage], err);
+        if (code)
+            return code;
+        cara_dense *const dense[] = {&b->query,       &b->key,       &b->value,       &b->out,
+                                     &b->cross_query, &b->cross_key, &b->cross_value, &b->cross_out,
+                                     &b->mlp_0,       &b->mlp_2};
+        for (size_t i = 0; i < sizeof dense / sizeof *dense; i++)
+            cara_dense_load(dense[i], &d->compute);
+        cara_norm_load(&b->attn_ln, &d->compute);
+        cara_norm_load(&b->cross_ln, &d->compute);
+        cara_norm_load(&b->mlp_ln, &d->compute);
+    } else {
+        code = cara_model_await(model, w, sizeof *w, err);
+        if (code)
+            return code;
+        cara_norm_load(&d->ln, &d->compute);
+        cara_vector_load(d->positions, &d->narrow_positions, &d->compute);
+    }
+    d->loaded = stage + 1;
+    return CARA_OK;
 }
 
 void cara_decoder_free(cara_decoder *d) {

@@ -124,6 +124,8 @@ int cara_decoder_set_audio(cara_decoder *d, const float *states, cara_error *err
     d->has_audio = 0;
     for (size_t i = 0; i < d->n_layer; i++) {
         int code = cara_compute_poll(&d->compute, err);
+        if (!code)
+            code = cara_decoder_load(d, i, err);
         if (code)
             return code;
         if (d->halves)
@@ -132,8 +134,9 @@ int cara_decoder_set_audio(cara_decoder *d, const float *states, cara_error *err
         else
             set_floats(d, i, states);
     }
-    d->has_audio = 1;
-    return CARA_OK;
+    int code = cara_decoder_load(d, d->n_layer, err);
+    d->has_audio = !code;
+    return code;
 }
 
 void cara_decoder_attend_audio(cara_decoder *d, size_t layer, size_t rows) {

@@ -19,14 +19,16 @@ struct cara_decoder {
     size_t n_vocab, n_ctx, n_audio_ctx, n_state, n_head, d, n_layer, max_rows;
     cara_decoder_block *blocks; /* [n_layer] */
     cara_norm ln;
-    cara_dense logits;      /* the token embedding, which is also the output layer */
-    const float *positions; /* [n_ctx, n_state] */
-    int halves;             /* the audio's keys and values are kept in f16 */
-    float *cross;           /* [n_layer, 2, n_head, n_audio_ctx, d] keys, values; or NULL */
-    uint16_t *cross_f16;    /* a layer: n_head keys, n_head values as cara_attend_f16; or NULL */
-    char *lanes;            /* with halves: what each thread needs to make them */
-    size_t lane;            /* bytes of one */
-    float *cache;           /* [max_rows slots, n_layer, 2, n_head, n_ctx, d] */
+    cara_dense logits;                   /* the token embedding, which is also the output layer */
+    const float *positions;              /* [n_ctx, n_state] */
+    const cara_tensor *narrow_positions; /* as narrow_bias of cara_dense */
+    size_t loaded;       /* layers that are there and widened; n_layer + 1: all else, too */
+    int halves;          /* the audio's keys and values are kept in f16 */
+    float *cross;        /* [n_layer, 2, n_head, n_audio_ctx, d] keys, values; or NULL */
+    uint16_t *cross_f16; /* a layer: n_head keys, n_head values as cara_attend_f16; or NULL */
+    char *lanes;         /* with halves: what each thread needs to make them */
+    size_t lane;         /* bytes of one */
+    float *cache;        /* [max_rows slots, n_layer, 2, n_head, n_ctx, d] */
     size_t slot_floats, kv_floats; /* of one slot; of its keys or values in one layer */
     int *slot, *next, *taken;      /* [max_rows] row's slot; scratch of reorder */
     size_t offset;                 /* positions that the caches hold */
@@ -37,6 +39,10 @@ struct cara_decoder {
     float *audio_kv;             /* [2, n_audio_ctx, n_state] on the way to `cross`; or NULL */
     cara_heads *heads;           /* [max_rows] */
 };
+
+/* Waits for the weights of stage `stage`, where that was not done yet: 0 .. n_layer - 1 the layers,
+ * n_layer what is in none. As cara_model_await(). */
+int cara_decoder_load(cara_decoder *d, size_t stage, cara_error *err);
 
 /* ---- decoder_audio.c: the window's keys and values ---- */
 

@@ -18,16 +18,16 @@ static int init_block(cara_encoder_block *b, const cara_encoder_layer *l, size_t
                  {&b->mlp_0, &l->mlp_0, "mlp.0"},           {&b->mlp_2, &l->mlp_2, "mlp.2"}};
     for (size_t i = 0; i < sizeof dense / sizeof *dense; i++) {
         snprintf(name, sizeof name, "encoder.blocks.%zu.%s", index, dense[i].name);
-        int code = cara_dense_init(dense[i].to, dense[i].from, name, &e->compute, &e->arena, err);
+        int code = cara_dense_init(dense[i].to, dense[i].from, name, &e->arena, err);
         if (code)
             return code;
     }
     snprintf(name, sizeof name, "encoder.blocks.%zu.attn_ln", index);
-    int code = cara_norm_init(&b->attn_ln, &l->attn_ln, name, &e->compute, &e->arena, err);
+    int code = cara_norm_init(&b->attn_ln, &l->attn_ln, name, &e->arena, err);
     if (code)
         return code;
     snprintf(name, sizeof name, "encoder.blocks.%zu.mlp_ln", index);
-    return cara_norm_init(&b->mlp_ln, &l->mlp_ln, name, &e->compute, &e->arena, err);
+    return cara_norm_init(&b->mlp_ln, &l->mlp_ln, name, &e->arena, err);
 }
 
 static float *floats(cara_encoder *e, size_t rows, size_t columns) {
@@ -87,10 +87,9 @@ int cara_encoder_new(const cara_compute *compute, cara_encoder **out, cara_error
         code = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the encoder");
         goto fail;
     }
-    if ((code = cara_dense_init(&e->conv1, &w->conv1, "encoder.conv1", compute, &e->arena, err)) ||
-        (code = cara_dense_init(&e->conv2, &w->conv2, "encoder.conv2", compute, &e->arena, err)) ||
-        (code =
-             cara_norm_init(&e->ln_post, &w->ln_post, "encoder.ln_post", compute, &e->arena, err)))
+    if ((code = cara_dense_init(&e->conv1, &w->conv1, "encoder.conv1", &e->arena, err)) ||
+        (code = cara_dense_init(&e->conv2, &w->conv2, "encoder.conv2", &e->arena, err)) ||
+        (code = cara_norm_init(&e->ln_post, &w->ln_post, "encoder.ln_post", &e->arena, err)))
         goto fail;
     for (size_t i = 0; i < e->n_layer; i++)
         if ((code = init_block(&e->blocks[i], &w->encoder[i], i, e, err)))
@@ -106,6 +105,52 @@ int cara_encoder_new(const cara_compute *compute, cara_encoder **out, cara_error
     return CARA_OK;
 fail:
     cara_encoder_free(e);
+    return code;
+}
+
+/* ---- weights that may be on their way ---- */
+
+static int load_front(cara_encoder *e, cara_error *err) {
+    const cara_model *model = e->compute.model;
+    const cara_weights *w = cara_model_weights(model);
+    int code = cara_model_await(model, &w->conv1, sizeof w->conv1, err);
+    if (!code)
+        code = cara_model_await(model, &w->conv2, sizeof w->conv2, err);
+    if (!code)
+        code = cara_model_await(model, &w->enc_positions, sizeof w->enc_positions, err);
+    if (code)
+        return code;
+    cara_dense_load(&e->conv1, &e->compute);
+    cara_dense_load(&e->conv2, &e->compute);
+    return CARA_OK;
+}
+
+static int load_block(cara_encoder *e, size_t index, cara_error *err) {
+    const cara_model *model = e->compute.model;
+    const cara_weights *w = cara_model_weights(model);
+    cara_encoder_block *b = &e->blocks[index];
+    int is_last = index + 1 == e->n_layer;
+    int code = cara_model_await(model, &w->encoder[index], sizeof w->encoder[index], err);
+    if (!code && is_last)
+        code = cara_model_await(model, &w->ln_post, sizeof w->ln_post, err);
+    if (code)
+        return code;
+    cara_dense *const dense[] = {&b->query, &b->key, &b->value, &b->out, &b->mlp_0, &b->mlp_2};
+    for (size_t i = 0; i < sizeof dense / sizeof *dense; i++)
+        cara_dense_load(dense[i], &e->compute);
+    cara_norm_load(&b->attn_ln, &e->compute);
+    cara_norm_load(&b->mlp_ln, &e->compute);
+    if (is_last)
+        cara_norm_load(&e->ln_post, &e->compute);
+    return CARA_OK;
+}
+
+int cara_encoder_load(cara_encoder *e, size_t stage, cara_error *err) {
+    if (stage < e->loaded)
+        return CARA_OK;
+    int code = stage ? load_block(e, stage - 1, err) : load_front(e, err);
+    if (!code)
+        e->loaded = stage + 1;
     return code;
 }
 
@@ -224,13 +269,16 @@ static void run_block(const cara_encoder *e, const cara_encoder_block *b) {
 
 int cara_encoder_run(cara_encoder *e, const float *mel, float *states, cara_error *err) {
     int code = cara_compute_poll(&e->compute, err);
+    if (!code)
+        code = cara_encoder_load(e, 0, err);
     if (code)
         return code;
     if (e->by_rows)
         return cara_encoder_rows_run(e, mel, states, err);
     convolve(e, mel);
     for (size_t i = 0; i < e->n_layer; i++) {
-        if ((code = cara_compute_poll(&e->compute, err)))
+        if ((code = cara_compute_poll(&e->compute, err)) ||
+            (code = cara_encoder_load(e, i + 1, err)))
             return code;
         run_block(e, &e->blocks[i]);
     }

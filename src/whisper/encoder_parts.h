@@ -17,6 +17,7 @@ struct cara_encoder {
     cara_arena arena;
     cara_scratch scratch;
     size_t n_ctx, n_state, n_head, n_mels, n_layer;
+    size_t loaded; /* 1 the convolutions and positions, and 1 each block, are there and widened */
     cara_dense conv1, conv2;
     cara_encoder_block *blocks; /* [n_layer] */
     cara_norm ln_post;
@@ -42,6 +43,10 @@ typedef struct cara_gather {
 void cara_gather_rows(const cara_gather *g, size_t t0, size_t t1, float *dst);
 cara_gather cara_gather_mel(const cara_encoder *e, const float *mel);
 cara_gather cara_gather_conv1(const cara_encoder *e, const float *conv1);
+
+/* Waits for the weights of stage `stage`, where that was not done yet: 0 the convolutions and
+ * positions, 1 .. n_layer the blocks, with ln_post in the last. As cara_model_await(). */
+int cara_encoder_load(cara_encoder *e, size_t stage, cara_error *err);
 
 /* The attention of a block: queries, keys and values in e->qkv, to e->norm. */
 void cara_encoder_attend(const cara_encoder *e, int coarse);

@@ -143,12 +143,17 @@ int cara_encoder_rows_run(cara_encoder *e, const float *mel, float *states, cara
     size_t n = e->n_ctx;
     run((job){.e = e, .mel = mel}, conv1_task, 2 * n);
     run((job){.e = e}, conv2_task, n);
+    int loaded = cara_encoder_load(e, 1, err);
+    if (loaded)
+        return loaded;
     run((job){.e = e, .next = e->blocks, .states = states}, block_task, n);
     for (size_t i = 0; i < e->n_layer; i++) {
         int code = cara_compute_poll(&e->compute, err);
         if (code)
             return code;
         cara_encoder_attend(e, 1);
+        if (i + 1 < e->n_layer && (code = cara_encoder_load(e, i + 2, err)))
+            return code;
         run((job){.e = e,
                   .b = &e->blocks[i],
                   .next = i + 1 < e->n_layer ? &e->blocks[i + 1] : NULL,

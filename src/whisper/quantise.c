@@ -133,6 +133,9 @@ int cara_quantise(const cara_compute *compute, cara_quantised **out, cara_error 
     size_t threads = (size_t)cara_pool_threads(compute->pool);
     work w = {.compute = compute};
     *out = NULL;
+    int rc = cara_model_await(compute->model, NULL, 0, err);
+    if (rc)
+        return rc;
     cara_quantised *q = calloc(1, sizeof *q);
     if (!q)
         goto no_memory;
