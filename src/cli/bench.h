@@ -77,6 +77,16 @@ typedef struct cara_bench_run {
 int cara_bench_measure(const cara_bench_run *run, cara_model **model, cara_bench_times *out,
                        cara_error *err);
 
+/* The mel [n_mels, CARA_N_FRAMES] of 30 s of sound, malloc'd, and the times of making it in *out,
+ * which may be NULL. NULL on failure. */
+float *cara_bench_mel(int n_mels, cara_pool *pool, cara_bench_times *out, cara_error *err);
+
+/* ---- bench_accuracy.c: what int8 costs ---- */
+
+/* Measures the encoder of the float model in the file over that mel and prints a table, or one
+ * JSON object. USAGE where its weights are int8, and what opening it can fail with. */
+int cara_bench_accuracy(const cara_bench_run *run, int json, cara_error *err);
+
 /* 30 s of a WhatsApp-like note as Ogg/Opus; malloc'd, *n bytes. NULL on no memory. */
 unsigned char *cara_bench_note(size_t *n);
 

@@ -64,7 +64,7 @@ static int measure_open(const cara_bench_run *run, double *out, cara_error *err)
 }
 
 /* 30 s of sound as a note; decoding, resampling, and the mel of the window. */
-static int measure_sound(const cara_bench_run *run, int n_mels, float *mel, cara_bench_times *out,
+static int measure_sound(int n_mels, cara_pool *pool, float *mel, cara_bench_times *out,
                          cara_error *err) {
     double audio_ms[OPENS], mel_ms[OPENS];
     size_t bytes = 0, room = SECONDS * CARA_SAMPLE_RATE + CARA_SAMPLE_RATE, n = 0;
@@ -92,14 +92,14 @@ static int measure_sound(const cara_bench_run *run, int n_mels, float *mel, cara
         cara_pcm_memory cursor = {pcm, n, 0};
         cara_mel_stream *stream;
         double start = cara_clock_monotonic();
-        rc = cara_mel_stream_open(tables, cara_pcm_memory_source(&cursor), run->pool, &stream, err);
+        rc = cara_mel_stream_open(tables, cara_pcm_memory_source(&cursor), pool, &stream, err);
         if (rc)
             break;
         rc = cara_mel_stream_window(stream, 0, CARA_N_FRAMES, mel, err);
         mel_ms[i] = 1e3 * (cara_clock_monotonic() - start);
         cara_mel_stream_close(stream);
     }
-    if (!rc) {
+    if (!rc && out) {
         out->audio = median(audio_ms, OPENS);
         out->mel = median(mel_ms, OPENS);
     }
@@ -107,6 +107,19 @@ static int measure_sound(const cara_bench_run *run, int n_mels, float *mel, cara
     free(pcm);
     free(note);
     return rc;
+}
+
+float *cara_bench_mel(int n_mels, cara_pool *pool, cara_bench_times *out, cara_error *err) {
+    float *mel = malloc(sizeof *mel * (size_t)n_mels * CARA_N_FRAMES);
+    if (!mel) {
+        cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a window");
+        return NULL;
+    }
+    if (measure_sound(n_mels, pool, mel, out, err)) {
+        free(mel);
+        return NULL;
+    }
+    return mel;
 }
 
 /* One window: *out gets its times. */
@@ -201,12 +214,11 @@ int cara_bench_measure(const cara_bench_run *run, cara_model **model, cara_bench
     rc = cara_model_open(run->path, NULL, model, err);
     if (rc)
         return rc;
-    int n_mels = cara_model_dims(*model)->n_mels;
-    float *mel = malloc(sizeof *mel * (size_t)n_mels * CARA_N_FRAMES);
-    rc = mel ? measure_sound(run, n_mels, mel, out, err)
-             : cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a window");
-    if (!rc)
-        rc = measure_windows(run, *model, mel, out, err);
+    cara_error failure = {.code = CARA_OK, .position = -1};
+    float *mel = cara_bench_mel(cara_model_dims(*model)->n_mels, run->pool, out, &failure);
+    rc = mel ? measure_windows(run, *model, mel, out, &failure) : (int)failure.code;
+    if (rc && err)
+        *err = failure;
     out->peak_rss_mb = status_mb("VmHWM:");
     free(mel);
     if (rc) {

@@ -170,13 +170,22 @@ static int fail(const cara_error *err, const bench *b) {
     return (int)cara_cli_exit_for(err->code);
 }
 
+static cara_bench_run run_of(const bench *b, cara_pool *pool) {
+    return (cara_bench_run){.path = b->path,
+                            .level = b->level,
+                            .pool = pool,
+                            .threads = b->threads,
+                            .runs = b->runs,
+                            .interrupted = cara_cli_interrupted};
+}
+
+static int show_accuracy(const bench *b, cara_pool *pool, int json, cara_error *err) {
+    cara_bench_run run = run_of(b, pool);
+    return cara_bench_accuracy(&run, json, err);
+}
+
 static int measure(bench *b, cara_pool *pool, cara_error *err) {
-    cara_bench_run run = {.path = b->path,
-                          .level = b->level,
-                          .pool = pool,
-                          .threads = b->threads,
-                          .runs = b->runs,
-                          .interrupted = cara_cli_interrupted};
+    cara_bench_run run = run_of(b, pool);
     cara_model *model = NULL;
     int rc = cara_bench_measure(&run, &model, &b->times, err);
     if (rc)
@@ -204,6 +213,9 @@ int cara_cmd_bench(int argc, char **argv) {
         {"threads", 0, "N", "how many; without it, as many as this process may run on"},
         {"runs", 0, "N", "windows to measure, of which medians are shown; default 5"},
         {"seed", 0, "N", "of the random weights; default 1"},
+        {"accuracy", 0, NULL,
+         "instead, show how far int8 takes each layer of the encoder from float\nand how far "
+         "rounding alone would; a random model is float32 then"},
         {"json", 0, NULL, "print one JSON object"},
         {NULL, 0, NULL, NULL}};
     static const cara_cli_command command = {
@@ -216,7 +228,7 @@ int cara_cmd_bench(int argc, char **argv) {
     bench b = {.threads = cara_threads_available(), .runs = 5};
     cara_storage storage = CARA_STORE_AS_IS;
     int64_t seed = 1, runs = 5;
-    int json = 0;
+    int json = 0, accuracy = 0;
     cara_cli_args args;
     cara_cli_args_init(&args, &command, argc, argv);
     for (int flag; (flag = cara_cli_args_next(&args)) != CARA_CLI_END;) {
@@ -231,7 +243,8 @@ int cara_cmd_bench(int argc, char **argv) {
             b.shape = args.value;
         if (flag == 1)
             b.path = args.value;
-        json |= flag == 6;
+        accuracy |= flag == 6;
+        json |= flag == 7;
     }
     b.runs = (int)runs;
     if (args.argc > args.operands)
@@ -247,7 +260,7 @@ int cara_cmd_bench(int argc, char **argv) {
     int status = CARA_EXIT_OK, rc = CARA_OK;
     cara_cli_catch_signals();
     if (b.shape && !storage)
-        storage = CARA_STORE_INT8;
+        storage = accuracy ? CARA_STORE_FLOAT32 : CARA_STORE_INT8;
     if (!b.shape)
         rc = cara_cli_model_path(b.path, json, &found, &err);
     if (!b.shape)
@@ -259,11 +272,13 @@ int cara_cmd_bench(int argc, char **argv) {
     if (!rc && !(pool = cara_pool_new(b.threads)))
         rc = cara_fail(&err, CARA_ERR_MEMORY, -1, "no memory for %d threads", b.threads);
     if (!rc)
-        rc = measure(&b, pool, &err);
+        rc = accuracy ? show_accuracy(&b, pool, json, &err) : measure(&b, pool, &err);
     if (*made)
         unlink(made);
     if (rc)
         status = fail(&err, &b);
+    else if (accuracy)
+        ;
     else if (json)
         status = print_json(&b);
     else

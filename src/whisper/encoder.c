@@ -197,6 +197,16 @@ static void gather(const cara_encoder *e, gather_job job) {
     cara_pool_run(e->compute.pool, gather_task, &job, (job.rows + GATHER_ROWS - 1) / GATHER_ROWS);
 }
 
+void cara_encoder_show_layer(const cara_encoder *e, size_t layer) {
+    if (e->probe && e->probe->layer)
+        e->probe->layer(e->probe->ctx, layer, e->x);
+}
+
+static void show_inputs(const cara_encoder *e, float *a, size_t k) {
+    if (e->probe && e->probe->inputs)
+        e->probe->inputs(e->probe->ctx, a, e->n_ctx, k);
+}
+
 static void product(const cara_encoder *e, size_t m, cara_product p) {
     cara_products_run(&e->compute, &e->scratch, m, &p, 1);
 }
@@ -209,6 +219,7 @@ static void convolve(const cara_encoder *e, const float *mel) {
         (cara_product){
             .dense = &e->conv1, .a = e->wide, .lda = e->conv1.k, .gelu = 1, .c = e->qkv, .ldc = s});
     gather(e, (gather_job){cara_gather_conv1(e, e->qkv), n, e->wide});
+    show_inputs(e, e->wide, e->conv2.k);
     e->compute.kernels->widen(e->positions_type, e->positions->data, e->norm, n * s);
     product(e, n,
             (cara_product){.dense = &e->conv2,
@@ -242,15 +253,18 @@ static void run_block(const cara_encoder *e, const cara_encoder_block *b) {
     size_t n = e->n_ctx, s = e->n_state;
     float *q = e->qkv, *k = q + n * s, *v = k + n * s;
     cara_norm_run(&e->compute, &b->attn_ln, n, e->x, e->norm);
+    show_inputs(e, e->norm, s);
     cara_product qkv[] = {{.dense = &b->query, .a = e->norm, .lda = s, .c = q, .ldc = s},
                           {.dense = &b->key, .a = e->norm, .lda = s, .c = k, .ldc = s},
                           {.dense = &b->value, .a = e->norm, .lda = s, .c = v, .ldc = s}};
     cara_products_run(&e->compute, &e->scratch, n, qkv, 3);
     cara_encoder_attend(e, 0);
+    show_inputs(e, e->norm, s);
     product(e, n,
             (cara_product){
                 .dense = &b->out, .a = e->norm, .lda = s, .residual = e->x, .c = e->x, .ldc = s});
     cara_norm_run(&e->compute, &b->mlp_ln, n, e->x, e->norm);
+    show_inputs(e, e->norm, s);
     product(e, n,
             (cara_product){.dense = &b->mlp_0,
                            .a = e->norm,
@@ -258,6 +272,7 @@ static void run_block(const cara_encoder *e, const cara_encoder_block *b) {
                            .gelu = 1,
                            .c = e->wide,
                            .ldc = b->mlp_0.n});
+    show_inputs(e, e->wide, b->mlp_2.k);
     product(e, n,
             (cara_product){.dense = &b->mlp_2,
                            .a = e->wide,
@@ -281,9 +296,14 @@ int cara_encoder_run(cara_encoder *e, const float *mel, float *states, cara_erro
             (code = cara_encoder_load(e, i + 1, err)))
             return code;
         run_block(e, &e->blocks[i]);
+        cara_encoder_show_layer(e, i);
     }
     cara_norm_run(&e->compute, &e->ln_post, e->n_ctx, e->x, states);
     return CARA_OK;
+}
+
+void cara_encoder_set_probe(cara_encoder *e, const cara_encoder_probe *probe) {
+    e->probe = probe;
 }
 
 void cara_encoder_free(cara_encoder *e) {

@@ -12,6 +12,19 @@ int cara_encoder_new(const cara_compute *compute, cara_encoder **out, cara_error
  */
 int cara_encoder_run(cara_encoder *encoder, const float *mel, float *states, cara_error *err);
 
+/* For measuring: functions that see what passes. Either may be NULL. */
+typedef struct cara_encoder_probe {
+    /* The inputs [rows, k] of every product but the first convolution's, which it may change. Not
+     * called where the blocks are int8. */
+    void (*inputs)(void *ctx, float *a, size_t rows, size_t k);
+    /* The residual stream [n_audio_ctx, n_audio_state] behind a block. */
+    void (*layer)(void *ctx, size_t layer, const float *x);
+    void *ctx;
+} cara_encoder_probe;
+
+/* Borrowed until the encoder is freed or given NULL. */
+void cara_encoder_set_probe(cara_encoder *encoder, const cara_encoder_probe *probe);
+
 void cara_encoder_free(cara_encoder *encoder);
 
 #endif

@@ -31,6 +31,7 @@ struct cara_encoder {
                     [2 * n_ctx, n_mels * 3], then [n_ctx, n_state * 3]; NULL by rows */
     char *lanes; /* by rows: what each thread needs for its rows */
     size_t lane; /* bytes of one */
+    const cara_encoder_probe *probe; /* or NULL */
 };
 
 /* Row t of dst holds, for each channel, the frames stride * t - 1, + 0, + 1 (zero outside), which
@@ -50,6 +51,9 @@ int cara_encoder_load(cara_encoder *e, size_t stage, cara_error *err);
 
 /* The attention of a block: queries, keys and values in e->qkv, to e->norm. */
 void cara_encoder_attend(const cara_encoder *e, int coarse);
+
+/* Shows the probe what stands behind block `layer`. */
+void cara_encoder_show_layer(const cara_encoder *e, size_t layer);
 
 /* ---- by rows ---- */
 

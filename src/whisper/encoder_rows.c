@@ -159,6 +159,7 @@ int cara_encoder_rows_run(cara_encoder *e, const float *mel, float *states, cara
                   .next = i + 1 < e->n_layer ? &e->blocks[i + 1] : NULL,
                   .states = states},
             block_task, n);
+        cara_encoder_show_layer(e, i);
     }
     return CARA_OK;
 }

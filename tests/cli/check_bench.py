@@ -69,6 +69,18 @@ def main():
         checks.append(("the table names model, type and level",
                        status == 0 and out.startswith("demo, float32, 1 thread, CPU level scalar, medians of 1\n")))
         checks.append(("the table shows operations and bytes", "A window: " in out and "A token: " in out))
+        for what in (["--model", demo], ["--random", "tiny"]):
+            status, out, errors = bench(caracola, folder, *what, "--accuracy", "--json")
+            result = json.loads(out) if status == 0 else {"layers": [], "encoder": {}}
+            checks.append((f"--accuracy {what[1]} ends well: {errors}", status == 0 and errors == ""))
+            checks.append(("it shows each of four layers", [x["layer"] for x in result["layers"]] == [0, 1, 2, 3]))
+            for layer in result["layers"] + [result["encoder"]]:
+                checks.append((f"int8 costs as little as rounding: {layer}",
+                               0 < layer.get("int8_error", 0) <= 1.1 * layer["rounding_error"] < 0.1 and
+                               close(layer["ratio"], layer["int8_error"] / layer["rounding_error"])))
+        status, out, errors = bench(caracola, folder, "--random", "tiny", "--compute_type", "int8", "--accuracy")
+        checks.append(("what is int8 already has no float to compare with",
+                       status == 2 and out == "" and "the model's weights are int8 already" in errors))
         checks.append(("nothing is left behind", os.listdir(folder) == []))
     print(f"1..{len(checks)}")
     for number, (name, ok) in enumerate(checks, 1):
