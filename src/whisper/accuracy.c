@@ -119,8 +119,7 @@ int cara_accuracy_measure(const cara_compute *compute, const float *mel,
                           cara_layer_accuracy *layers, cara_error *err) {
     const cara_dims *dims = cara_model_dims(compute->model);
     size_t n_layer = (size_t)dims->n_audio_layer;
-    watch w = {.compute = compute,
-               .n = (size_t)dims->n_audio_ctx * (size_t)dims->n_audio_state};
+    watch w = {.compute = compute, .n = (size_t)dims->n_audio_ctx * (size_t)dims->n_audio_state};
     if (cara_weights_have_i8(compute->model))
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "the model's weights are int8 already; what that cost can only be "
