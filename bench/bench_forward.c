@@ -115,7 +115,7 @@ int main(int argc, char **argv) {
     cara_encoder *encoder;
     cara_decoder *decoder;
     must(cara_encoder_new(&compute, &encoder, &err), &err);
-    must(cara_decoder_new(&compute, 5, &decoder, &err), &err);
+    must(cara_decoder_new(&compute, 1, 5, &decoder, &err), &err);
     float *mel = malloc(sizeof(float) * 80 * CARA_N_FRAMES);
     float *states = malloc(sizeof(float) * 1500 * (size_t)shapes[at].state);
     float *logits = malloc(sizeof(float) * 5 * 51865);
@@ -129,25 +129,30 @@ int main(int argc, char **argv) {
     for (int r = 0; r < runs; r++) {
         static const int32_t start[4] = {50258, 50259, 50359, 50363};
         int32_t tokens[5] = {11, 12, 13, 14, 15};
+        static const size_t wanted[5] = {0, 1, 2, 3, 4};
+        cara_run candidates[5];
         size_t last = 3;
+        for (int i = 0; i < 5; i++)
+            candidates[i] = (cara_run){i, tokens + i, 1};
         double t0 = cara_clock_monotonic();
         clock_t c0 = clock();
         must(cara_encoder_run(encoder, mel, states, &err), &err);
         double t1 = cara_clock_monotonic();
-        must(cara_decoder_set_audio(decoder, states, &err), &err);
+        must(cara_decoder_set_audio(decoder, 0, states, &err), &err);
         double t2 = cara_clock_monotonic();
         cpu[r] = (double)(clock() - c0) / CLOCKS_PER_SEC;
-        must(cara_decoder_prompt(decoder, start, 4, &last, 1, logits, &err), &err);
+        must(cara_decoder_forward(decoder, &(cara_run){0, start, 4}, 1, &last, 1, logits, &err),
+             &err);
         double t3 = cara_clock_monotonic();
         clock_t c3 = clock();
         for (int i = 0; i < TOKENS; i++)
-            must(cara_decoder_step(decoder, tokens, 1, logits, &err), &err);
+            must(cara_decoder_forward(decoder, candidates, 1, wanted, 1, logits, &err), &err);
         double t4 = cara_clock_monotonic();
         cpu_one[r] = (double)(clock() - c3) / CLOCKS_PER_SEC / TOKENS;
-        cara_decoder_fork(decoder, 5);
+        cara_decoder_fork(decoder, 0, 0, 5);
         double t5 = cara_clock_monotonic();
         for (int i = 0; i < TOKENS; i++)
-            must(cara_decoder_step(decoder, tokens, 5, logits, &err), &err);
+            must(cara_decoder_forward(decoder, candidates, 5, wanted, 5, logits, &err), &err);
         double t6 = cara_clock_monotonic();
         encode[r] = t2 - t0;
         cross[r] = t2 - t1;

@@ -130,25 +130,29 @@ static int measure_window(cara_encoder *encoder, cara_decoder *decoder, const ca
     const int32_t start[4] = {s->sot, s->sot + 1, s->transcribe, s->no_timestamps};
     const int32_t tokens[BEAMS] = {11, 12, 13, 14, 15};
     static const int source[BEAMS] = {0, 0, 1, 2, 4}; /* as beams do */
+    static const size_t wanted[BEAMS] = {0, 1, 2, 3, 4};
+    cara_run runs[BEAMS];
     size_t last = 3;
+    for (int i = 0; i < BEAMS; i++)
+        runs[i] = (cara_run){i, tokens + i, 1};
     double t0 = cara_clock_monotonic();
     int rc = cara_encoder_run(encoder, mel, states, err);
     if (!rc)
-        rc = cara_decoder_set_audio(decoder, states, err);
+        rc = cara_decoder_set_audio(decoder, 0, states, err);
     double t1 = cara_clock_monotonic();
     if (!rc)
-        rc = cara_decoder_prompt(decoder, start, 4, &last, 1, logits, err);
+        rc = cara_decoder_forward(decoder, &(cara_run){0, start, 4}, 1, &last, 1, logits, err);
     double t2 = cara_clock_monotonic();
     for (int i = 0; i < TOKENS && !rc; i++)
-        rc = cara_decoder_step(decoder, tokens, 1, logits, err);
+        rc = cara_decoder_forward(decoder, runs, 1, wanted, 1, logits, err);
     double t3 = cara_clock_monotonic();
     if (!rc)
-        cara_decoder_fork(decoder, BEAMS);
+        cara_decoder_fork(decoder, 0, 0, BEAMS);
     double t4 = cara_clock_monotonic();
     for (int i = 0; i < TOKENS && !rc; i++) {
-        rc = cara_decoder_step(decoder, tokens, BEAMS, logits, err);
+        rc = cara_decoder_forward(decoder, runs, BEAMS, wanted, BEAMS, logits, err);
         if (!rc)
-            cara_decoder_reorder(decoder, source, BEAMS);
+            cara_decoder_reorder(decoder, 0, source, BEAMS);
     }
     double t5 = cara_clock_monotonic();
     out->encode = 1e3 * (t1 - t0);
@@ -175,7 +179,7 @@ static int measure_windows(const cara_bench_run *run, const cara_model *model, c
     if (!rc)
         rc = cara_encoder_new(&compute, &encoder, err);
     if (!rc)
-        rc = cara_decoder_new(&compute, BEAMS, &decoder, err);
+        rc = cara_decoder_new(&compute, 1, BEAMS, &decoder, err);
     /* The first window warms caches and clocks, and is not counted. */
     for (int i = -1; i < run->runs && !rc; i++) {
         cara_bench_times t = {0};

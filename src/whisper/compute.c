@@ -153,6 +153,7 @@ typedef struct product_job {
     const cara_kernels *kernels;
     const cara_scratch *scratch;
     size_t count;
+    int few; /* gemv */
     cara_gemm gemm[CARA_PRODUCTS_MAX];
     size_t tile_m, tile_n;                /* gemm: rows and columns of a task */
     size_t first_task[CARA_PRODUCTS_MAX]; /* of each product */
@@ -186,7 +187,7 @@ static void product_task(void *ctx, size_t task, int thread) {
     size_t down = tiles(g->m, job->tile_m);
     size_t m0 = task % down * job->tile_m, n0 = task / down * job->tile_n;
     size_t m1 = least(m0 + job->tile_m, g->m), n1 = least(n0 + job->tile_n, g->n);
-    if (g->m <= CARA_FEW_ROWS)
+    if (job->few)
         job->kernels->gemv(g, n0, n1);
     else
         job->kernels->gemm(g, m0, m1, n0, n1, cara_scratch_of(job->scratch, thread));
@@ -295,26 +296,29 @@ void cara_rows_run(const cara_rows *rows, size_t m, const cara_product *product)
         kernels->gemm(&g, 0, m, n, least(n + kernels->gemm_tile_n, g.n), rows->kernels);
 }
 
-void cara_products_run(const cara_compute *compute, const cara_scratch *scratch, size_t m,
-                       const cara_product *products, size_t n_products) {
+static void products_run(const cara_compute *compute, const cara_scratch *scratch, size_t m,
+                         const cara_product *products, size_t n_products, int few) {
     size_t same = 1;
     while (same < n_products &&
            cara_dense_is_i8(products[same].dense) == cara_dense_is_i8(products[0].dense))
         same++;
     if (same < n_products) {
-        cara_products_run(compute, scratch, m, products + same, n_products - same);
+        products_run(compute, scratch, m, products + same, n_products - same, few);
         n_products = same;
     }
     if (cara_dense_is_i8(products[0].dense)) {
         i8_products_run(compute, scratch, m, products, n_products);
         return;
     }
-    product_job job = {
-        .kernels = compute->kernels, .scratch = scratch, .count = n_products, .tile_m = m};
+    product_job job = {.kernels = compute->kernels,
+                       .scratch = scratch,
+                       .count = n_products,
+                       .few = few,
+                       .tile_m = m};
     for (size_t i = 0; i < n_products; i++)
         job.gemm[i] = gemm_of(&products[i], m);
     size_t tasks;
-    if (m <= CARA_FEW_ROWS) {
+    if (few) {
         job.tile_n = GEMV_COLUMNS;
         tasks = lay_out_tasks(&job);
     } else {
@@ -332,6 +336,16 @@ void cara_products_run(const cara_compute *compute, const cara_scratch *scratch,
         }
     }
     cara_pool_run(compute->pool, product_task, &job, tasks);
+}
+
+void cara_products_run(const cara_compute *compute, const cara_scratch *scratch, size_t m,
+                       const cara_product *products, size_t n_products) {
+    products_run(compute, scratch, m, products, n_products, m <= CARA_FEW_ROWS);
+}
+
+void cara_products_run_few(const cara_compute *compute, const cara_scratch *scratch, size_t m,
+                           const cara_product *products, size_t n_products) {
+    products_run(compute, scratch, m, products, n_products, 1);
 }
 
 /* ---- layer norm ---- */
@@ -407,28 +421,26 @@ void cara_heads_run(const cara_compute *compute, const cara_scratch *scratch,
 typedef struct heads_f16_job {
     const cara_kernels *kernels;
     const cara_heads_f16 *heads;
-    size_t blocks; /* of queries */
 } heads_f16_job;
 
 static void heads_f16_task(void *ctx, size_t task, int thread) {
     const heads_f16_job *job = ctx;
-    const cara_heads_f16 *h = job->heads;
     (void)thread;
-    size_t head = task / job->blocks, q0 = task % job->blocks * CARA_FEW_ROWS;
-    job->kernels->attend_f16(
-        &(cara_attend_f16){.n_q = least(CARA_FEW_ROWS, h->n_q - q0),
-                           .n_kv = h->n_kv,
-                           .d = h->d,
-                           .q = h->q + q0 * h->ld_q + head * h->d,
-                           .ldq = h->ld_q,
-                           .k = h->k + head * cara_f16_keys_count(h->n_kv, h->d),
-                           .v = h->v + head * h->n_kv * h->d,
-                           .out = h->out + q0 * h->ld_o + head * h->d,
-                           .ldo = h->ld_o,
-                           .scale = 1.0f / sqrtf((float)h->d)});
+    const cara_heads_f16 *h = &job->heads[task / job->heads->n_head];
+    size_t head = task % job->heads->n_head;
+    job->kernels->attend_f16(&(cara_attend_f16){.n_q = h->n_q,
+                                                .n_kv = h->n_kv,
+                                                .d = h->d,
+                                                .q = h->q + head * h->d,
+                                                .ldq = h->ld_q,
+                                                .k = h->k + head * h->head_k,
+                                                .v = h->v + head * h->head_v,
+                                                .out = h->out + head * h->d,
+                                                .ldo = h->ld_o,
+                                                .scale = 1.0f / sqrtf((float)h->d)});
 }
 
-void cara_heads_f16_run(const cara_compute *compute, const cara_heads_f16 *heads) {
-    heads_f16_job job = {compute->kernels, heads, tiles(heads->n_q, CARA_FEW_ROWS)};
-    cara_pool_run(compute->pool, heads_f16_task, &job, heads->n_head * job.blocks);
+void cara_heads_f16_run(const cara_compute *compute, const cara_heads_f16 *heads, size_t n_groups) {
+    cara_pool_run(compute->pool, heads_f16_task, &(heads_f16_job){compute->kernels, heads},
+                  n_groups * heads->n_head);
 }

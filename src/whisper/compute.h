@@ -111,6 +111,11 @@ typedef struct cara_product {
 void cara_products_run(const cara_compute *compute, const cara_scratch *scratch, size_t m,
                        const cara_product *products, size_t n_products);
 
+/* The same, save that float weights always go through gemv, so that a row's result is the same in
+ * any company. */
+void cara_products_run_few(const cara_compute *compute, const cara_scratch *scratch, size_t m,
+                           const cara_product *products, size_t n_products);
+
 /* One product of few enough rows for one thread, which need not share its work: inside a task.
  * quantise() comes first where the weights are int8; several products may use what it left. */
 typedef struct cara_rows {
@@ -144,16 +149,19 @@ typedef struct cara_heads {
 void cara_heads_run(const cara_compute *compute, const cara_scratch *scratch,
                     const cara_heads *heads, size_t n_groups);
 
-/* The same over keys and values in f16 (cara_attend_f16), each head's behind the last one's. */
+/* The same over keys and values in f16 (cara_attend_f16); a head's begin head_k and head_v behind
+ * the last one's. At most CARA_FEW_ROWS queries. */
 typedef struct cara_heads_f16 {
     size_t n_head, d, n_q, n_kv;
     const float *q;
     size_t ld_q;
     const uint16_t *k, *v;
+    size_t head_k, head_v;
     float *out;
     size_t ld_o;
 } cara_heads_f16;
 
-void cara_heads_f16_run(const cara_compute *compute, const cara_heads_f16 *heads);
+/* n_groups of the same n_head, as one job. */
+void cara_heads_f16_run(const cara_compute *compute, const cara_heads_f16 *heads, size_t n_groups);
 
 #endif

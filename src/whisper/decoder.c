@@ -44,13 +44,10 @@ static int init_block(cara_decoder_block *b, const cara_decoder_layer *l, size_t
     return CARA_OK;
 }
 
-/* count * size floats that are not touched yet: a cache costs memory only as far as it is filled.
- */
-static float *untouched(size_t count, size_t size) {
+void *cara_decoder_untouched(size_t count, size_t size) {
     if (size && count > SIZE_MAX / 8 / size)
         return NULL;
-    size_t bytes = (count * size * sizeof(float) + 63) / 64 * 64;
-    return aligned_alloc(64, bytes ? bytes : 64);
+    return aligned_alloc(64, (count * size + 63) / 64 * 64 + 64);
 }
 
 static size_t most(size_t a, size_t b) {
@@ -79,32 +76,34 @@ static size_t i8_rows(const cara_decoder *d) {
 static int allocate(cara_decoder *d) {
     cara_arena *arena = &d->arena;
     size_t rows = d->rows_room, s = d->n_state;
-    d->slot = cara_arena_alloc(arena, d->max_rows, sizeof *d->slot);
-    d->next = cara_arena_alloc(arena, d->max_rows, sizeof *d->next);
-    d->taken = cara_arena_alloc(arena, d->max_rows, sizeof *d->taken);
-    d->heads = cara_arena_alloc(arena, d->max_rows, sizeof *d->heads);
-    d->x = cara_arena_alloc(arena, rows * s, sizeof(float));
-    d->norm = cara_arena_alloc(arena, rows * s, sizeof(float));
-    d->q = cara_arena_alloc(arena, rows * s, sizeof(float));
-    d->k = cara_arena_alloc(arena, rows * s, sizeof(float));
-    d->v = cara_arena_alloc(arena, rows * s, sizeof(float));
-    d->wide = cara_arena_alloc(arena, rows * s, 4 * sizeof(float));
-    d->cache = untouched(d->slot_floats, d->max_rows);
-    return d->slot && d->next && d->taken && d->heads && d->x && d->norm && d->q && d->k && d->v &&
-                   d->wide && d->cache && cara_decoder_audio_init(d) == 0 &&
+    d->planned = cara_arena_alloc(arena, d->n_slots, sizeof *d->planned);
+    if (d->halves)
+        d->heads_f16 = cara_arena_alloc(arena, rows, sizeof *d->heads_f16);
+    else
+        d->heads = cara_arena_alloc(arena, rows, sizeof *d->heads);
+    d->memory = cara_decoder_untouched(rows * s, 9 * sizeof(float));
+    if (!d->planned || (!d->heads && !d->heads_f16) || !d->memory)
+        return -1;
+    float *at = (float *)(void *)d->memory;
+    float **const to[] = {&d->x, &d->norm, &d->q, &d->k, &d->v};
+    for (size_t i = 0; i < sizeof to / sizeof *to; i++, at += rows * s)
+        *to[i] = at;
+    d->wide = at;
+    return cara_decoder_audio_init(d) == 0 && cara_decoder_cache_init(d) == 0 &&
                    cara_scratch_init(&d->scratch, &d->compute, i8_rows(d), 4 * s, arena) == 0
                ? 0
                : -1;
 }
 
-int cara_decoder_new(const cara_compute *compute, int max_rows, cara_decoder **out,
+int cara_decoder_new(const cara_compute *compute, int n_audios, int n_slots, cara_decoder **out,
                      cara_error *err) {
     const cara_dims *dims = cara_model_dims(compute->model);
     const cara_weights *w = cara_compute_weights(compute);
     *out = NULL;
-    if (max_rows < 1)
-        return cara_fail(err, CARA_ERR_USAGE, -1, "%d candidates asked for; expected 1 or more",
-                         max_rows);
+    if (n_audios < 1 || n_slots < 1)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "%d audios and %d candidates asked for; expected 1 or more of each",
+                         n_audios, n_slots);
     int code = cara_check_heads("text", dims->n_text_state, dims->n_text_head, err);
     if (code)
         return code;
@@ -120,10 +119,9 @@ int cara_decoder_new(const cara_compute *compute, int max_rows, cara_decoder **o
     d->n_head = (size_t)dims->n_text_head;
     d->d = d->n_state / d->n_head;
     d->n_layer = (size_t)dims->n_text_layer;
-    d->max_rows = (size_t)max_rows;
-    d->rows_room = most(d->n_ctx, d->max_rows);
-    d->kv_floats = d->n_ctx * d->n_state;
-    d->slot_floats = d->n_layer * 2 * d->kv_floats;
+    d->n_audios = (size_t)n_audios;
+    d->n_slots = (size_t)n_slots;
+    d->rows_room = d->n_ctx;
     d->blocks = cara_arena_alloc(&d->arena, d->n_layer, sizeof *d->blocks);
     if (!d->blocks) {
         code = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the decoder");
@@ -144,14 +142,15 @@ int cara_decoder_new(const cara_compute *compute, int max_rows, cara_decoder **o
     for (size_t i = 0; i < d->n_layer; i++)
         if ((code = init_block(&d->blocks[i], &w->decoder[i], i, d, err)))
             goto fail;
+    d->halves = d->n_layer > 0;
+    for (size_t i = 0; i < d->n_layer; i++)
+        d->halves &= cara_dense_is_i8(&d->blocks[i].cross_key) &&
+                     cara_dense_is_i8(&d->blocks[i].cross_value);
     if (allocate(d) != 0) {
         code = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the decoder's %d candidates",
-                         max_rows);
+                         n_slots);
         goto fail;
     }
-    for (size_t i = 0; i < d->max_rows; i++)
-        d->slot[i] = (int)i;
-
     *out = d;
     return CARA_OK;
 fail:
@@ -193,144 +192,84 @@ void cara_decoder_free(cara_decoder *d) {
     if (!d)
         return;
     cara_decoder_audio_free(d);
-    free(d->cache);
+    cara_decoder_cache_free(d);
+    free(d->memory);
     cara_arena_free(&d->arena);
     free(d);
 }
 
-void cara_decoder_reset(cara_decoder *d) {
-    d->offset = 0;
-}
-
-/* ---- the self-attention cache ---- */
-
-static float *cache_of(const cara_decoder *d, int slot, size_t layer, int values) {
-    return d->cache + (size_t)slot * d->slot_floats + (layer * 2 + (size_t)values) * d->kv_floats;
-}
-
-/* Row `src` [n_head, d] to position `at` of keys or values [n_head, n_ctx, d]. */
-static void keep(const cara_decoder *d, float *cache, size_t at, const float *src) {
-    for (size_t h = 0; h < d->n_head; h++)
-        memcpy(cache + (h * d->n_ctx + at) * d->d, src + h * d->d, d->d * sizeof *src);
-}
-
-static void copy_slot(const cara_decoder *d, int from, int to) {
-    size_t n = d->offset * d->d * sizeof(float);
-    if (!n)
-        return;
-    for (size_t i = 0; i < d->n_layer; i++)
-        for (int values = 0; values < 2; values++)
-            for (size_t h = 0; h < d->n_head; h++)
-                memcpy(cache_of(d, to, i, values) + h * d->n_ctx * d->d,
-                       cache_of(d, from, i, values) + h * d->n_ctx * d->d, n);
-}
-
-void cara_decoder_reorder(cara_decoder *d, const int *source, int n_rows) {
-    /* The first row to ask for a source takes its slot; the next ones get copies in slots that
-     * nobody goes on from. */
-    memset(d->taken, 0, d->max_rows * sizeof *d->taken);
-    for (int i = 0; i < n_rows; i++) {
-        int slot = d->slot[source[i]];
-        d->next[i] = d->taken[slot] ? -1 : slot;
-        d->taken[slot] = 1;
-    }
-    int spare = 0;
-    for (int i = 0; i < n_rows; i++) {
-        if (d->next[i] >= 0)
-            continue;
-        while (d->taken[spare])
-            spare++;
-        d->taken[spare] = 1;
-        copy_slot(d, d->slot[source[i]], spare);
-        d->next[i] = spare;
-    }
-    /* Rows beyond n_rows keep whatever slots are left. */
-    spare = 0;
-    for (int i = n_rows; i < (int)d->max_rows; i++) {
-        while (d->taken[spare])
-            spare++;
-        d->taken[spare] = 1;
-        d->next[i] = spare;
-    }
-    memcpy(d->slot, d->next, d->max_rows * sizeof *d->slot);
-}
-
-void cara_decoder_fork(cara_decoder *d, int n_rows) {
-    for (int i = 1; i < n_rows; i++)
-        copy_slot(d, d->slot[0], d->slot[i]);
-}
-
 /* ---- the forward pass ---- */
 
-static void product(const cara_decoder *d, size_t m, cara_product p) {
-    cara_products_run(&d->compute, &d->scratch, m, &p, 1);
+static cara_product moved(cara_product p, size_t rows) {
+    p.a += rows * p.lda;
+    p.c += rows * p.ldc;
+    if (p.residual)
+        p.residual += rows * p.ldc;
+    return p;
 }
 
-/* `rows` tokens: consecutive ones of row 0 (prompt), or one of each row. */
-static void self_attention(cara_decoder *d, const cara_decoder_block *b, size_t layer, size_t rows,
-                           int is_prompt) {
-    size_t s = d->n_state, groups = is_prompt ? 1 : rows;
-    cara_norm_run(&d->compute, &b->attn_ln, rows, d->x, d->norm);
+/* Products of all rows of the pass. Float weights: those of longer runs by gemm, the others by
+ * gemv, lest company decide. */
+static void products(const cara_decoder *d, const cara_product *p, size_t n) {
+    int all_i8 = 1;
+    for (size_t i = 0; i < n; i++)
+        all_i8 &= cara_dense_is_i8(p[i].dense);
+    if (all_i8 || d->many == d->rows) {
+        cara_products_run(&d->compute, &d->scratch, d->rows, p, n);
+        return;
+    }
+    if (d->many)
+        cara_products_run(&d->compute, &d->scratch, d->many, p, n);
+    cara_product rest[CARA_PRODUCTS_MAX];
+    for (size_t i = 0; i < n; i++)
+        rest[i] = moved(p[i], d->many);
+    cara_products_run_few(&d->compute, &d->scratch, d->rows - d->many, rest, n);
+}
+
+static void self_attention(cara_decoder *d, const cara_decoder_block *b, size_t layer) {
+    size_t s = d->n_state;
+    cara_norm_run(&d->compute, &b->attn_ln, d->rows, d->x, d->norm);
     cara_product qkv[] = {{.dense = &b->query, .a = d->norm, .lda = s, .c = d->q, .ldc = s},
                           {.dense = &b->key, .a = d->norm, .lda = s, .c = d->k, .ldc = s},
                           {.dense = &b->value, .a = d->norm, .lda = s, .c = d->v, .ldc = s}};
-    cara_products_run(&d->compute, &d->scratch, rows, qkv, 3);
-    for (size_t i = 0; i < rows; i++) {
-        int slot = d->slot[is_prompt ? 0 : i];
-        size_t at = d->offset + (is_prompt ? i : 0);
-        keep(d, cache_of(d, slot, layer, 0), at, d->k + i * s);
-        keep(d, cache_of(d, slot, layer, 1), at, d->v + i * s);
-    }
-    for (size_t i = 0; i < groups; i++)
-        d->heads[i] = (cara_heads){.n_head = d->n_head,
-                                   .d = d->d,
-                                   .n_q = is_prompt ? rows : 1,
-                                   .n_kv = d->offset + (is_prompt ? rows : 1),
-                                   .q = d->q + i * s,
-                                   .ld_q = s,
-                                   .k = cache_of(d, d->slot[i], layer, 0),
-                                   .v = cache_of(d, d->slot[i], layer, 1),
-                                   .ld_kv = d->d,
-                                   .head_kv = d->n_ctx * d->d,
-                                   .out = d->norm + i * s,
-                                   .ld_o = s,
-                                   .causal = is_prompt};
-    cara_heads_run(&d->compute, &d->scratch, d->heads, groups);
-    product(d, rows,
-            (cara_product){
-                .dense = &b->out, .a = d->norm, .lda = s, .residual = d->x, .c = d->x, .ldc = s});
+    products(d, qkv, 3);
+    cara_decoder_attend_cache(d, layer);
+    products(d,
+             &(cara_product){
+                 .dense = &b->out, .a = d->norm, .lda = s, .residual = d->x, .c = d->x, .ldc = s},
+             1);
 }
 
-static void cross_attention(cara_decoder *d, const cara_decoder_block *b, size_t layer,
-                            size_t rows) {
+static void cross_attention(cara_decoder *d, const cara_decoder_block *b, size_t layer) {
     size_t s = d->n_state;
-    cara_norm_run(&d->compute, &b->cross_ln, rows, d->x, d->norm);
-    product(d, rows,
-            (cara_product){.dense = &b->cross_query, .a = d->norm, .lda = s, .c = d->q, .ldc = s});
-    cara_decoder_attend_audio(d, layer, rows);
-    product(
-        d, rows,
-        (cara_product){
-            .dense = &b->cross_out, .a = d->norm, .lda = s, .residual = d->x, .c = d->x, .ldc = s});
+    cara_norm_run(&d->compute, &b->cross_ln, d->rows, d->x, d->norm);
+    products(d,
+             &(cara_product){.dense = &b->cross_query, .a = d->norm, .lda = s, .c = d->q, .ldc = s},
+             1);
+    cara_decoder_attend_audio(d, layer);
+    products(
+        d,
+        &(cara_product){
+            .dense = &b->cross_out, .a = d->norm, .lda = s, .residual = d->x, .c = d->x, .ldc = s},
+        1);
 }
 
-static void mlp(cara_decoder *d, const cara_decoder_block *b, size_t rows) {
+static void mlp(cara_decoder *d, const cara_decoder_block *b) {
     size_t s = d->n_state;
-    cara_norm_run(&d->compute, &b->mlp_ln, rows, d->x, d->norm);
-    product(d, rows,
-            (cara_product){.dense = &b->mlp_0,
-                           .a = d->norm,
-                           .lda = s,
-                           .gelu = 1,
-                           .c = d->wide,
-                           .ldc = b->mlp_0.n});
-    product(d, rows,
-            (cara_product){.dense = &b->mlp_2,
-                           .a = d->wide,
-                           .lda = b->mlp_2.k,
-                           .residual = d->x,
-                           .c = d->x,
-                           .ldc = s});
+    cara_norm_run(&d->compute, &b->mlp_ln, d->rows, d->x, d->norm);
+    products(
+        d,
+        &(cara_product){
+            .dense = &b->mlp_0, .a = d->norm, .lda = s, .gelu = 1, .c = d->wide, .ldc = b->mlp_0.n},
+        1);
+    products(d,
+             &(cara_product){.dense = &b->mlp_2,
+                             .a = d->wide,
+                             .lda = b->mlp_2.k,
+                             .residual = d->x,
+                             .c = d->x,
+                             .ldc = s},
+             1);
 }
 
 /* A token at a position: x [n_state]. */
@@ -350,68 +289,127 @@ static void embed(const cara_decoder *d, size_t token, size_t at, float *x) {
         x[c] += position[c];
 }
 
-/* Leaves the residual stream of the `rows` tokens in d->x. */
-static int forward(cara_decoder *d, const int32_t *tokens, size_t rows, int is_prompt,
-                   cara_error *err) {
-    size_t s = d->n_state;
-    if (!d->has_audio)
+static int check_run(const cara_decoder *d, const cara_run *run, cara_error *err) {
+    if (run->slot < 0 || (size_t)run->slot >= d->n_slots)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "candidate %d does not exist; expected one of 0 to %zu", run->slot,
+                         d->n_slots - 1);
+    const cara_decoder_slot *slot = &d->slots[run->slot];
+    if (!d->has_audio[slot->audio])
         return cara_fail(err, CARA_ERR_USAGE, -1, "the decoder was given no audio yet");
-    for (size_t i = 0; i < rows; i++)
-        if (tokens[i] < 0 || (size_t)tokens[i] >= d->n_vocab)
+    if (!run->n || run->n > d->n_ctx - slot->length)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "%zu tokens behind %zu do not fit; expected 1 or more, and at most %zu in "
+                         "all",
+                         run->n, slot->length, d->n_ctx);
+    for (size_t i = 0; i < run->n; i++)
+        if (run->tokens[i] < 0 || (size_t)run->tokens[i] >= d->n_vocab)
             return cara_fail(err, CARA_ERR_USAGE, -1, "token %ld is outside the vocabulary of %zu",
-                             (long)tokens[i], d->n_vocab);
+                             (long)run->tokens[i], d->n_vocab);
+    return CARA_OK;
+}
+
+/* 1 where b comes later in a pass than a: longer runs first, those of an audio together. */
+static int is_later(const cara_planned *a, const cara_planned *b) {
+    return a->few != b->few ? b->few : a->audio < b->audio;
+}
+
+/* Lays out as many of the runs from `first` on as fit a pass; returns how many. */
+static size_t plan(cara_decoder *d, const cara_run *runs, size_t n_runs, size_t first) {
+    d->n_planned = d->rows = d->many = 0;
+    size_t i = first;
+    for (; i < n_runs && d->rows + runs[i].n <= d->rows_room; i++) {
+        const cara_decoder_slot *slot = &d->slots[runs[i].slot];
+        cara_planned p = {.run = i,
+                          .n = runs[i].n,
+                          .few = runs[i].n <= CARA_FEW_ROWS,
+                          .buffer = slot->buffer,
+                          .audio = slot->audio,
+                          .at = slot->length};
+        size_t to = d->n_planned++;
+        for (; to && is_later(&p, &d->planned[to - 1]); to--)
+            d->planned[to] = d->planned[to - 1];
+        d->planned[to] = p;
+        d->rows += p.n;
+        d->many += p.few ? 0 : p.n;
+    }
+    size_t at = 0;
+    for (size_t j = 0; j < d->n_planned; j++) {
+        d->planned[j].first = at;
+        at += d->planned[j].n;
+    }
+    return i - first;
+}
+
+/* Leaves the residual stream of the pass's rows in d->x. */
+static int run_pass(cara_decoder *d, const cara_run *runs, cara_error *err) {
     int code = cara_compute_poll(&d->compute, err);
     if (code)
         return code;
-    for (size_t i = 0; i < rows; i++)
-        embed(d, (size_t)tokens[i], d->offset + (is_prompt ? i : 0), d->x + i * s);
+    for (size_t i = 0; i < d->n_planned; i++) {
+        const cara_planned *p = &d->planned[i];
+        for (size_t j = 0; j < p->n; j++)
+            embed(d, (size_t)runs[p->run].tokens[j], p->at + j, d->x + (p->first + j) * d->n_state);
+    }
     for (size_t i = 0; i < d->n_layer; i++) {
-        if (is_prompt && (code = cara_compute_poll(&d->compute, err)))
+        if (d->rows > d->n_planned && (code = cara_compute_poll(&d->compute, err)))
             return code;
         const cara_decoder_block *b = &d->blocks[i];
-        self_attention(d, b, i, rows, is_prompt);
-        cross_attention(d, b, i, rows);
-        mlp(d, b, rows);
+        self_attention(d, b, i);
+        cross_attention(d, b, i);
+        mlp(d, b);
     }
-    d->offset += is_prompt ? rows : 1;
     return CARA_OK;
 }
 
-int cara_decoder_prompt(cara_decoder *d, const int32_t *tokens, size_t n, const size_t *wanted,
-                        size_t n_wanted, float *logits, cara_error *err) {
-    size_t s = d->n_state;
-    if (n == 0 || n > d->n_ctx)
-        return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "a prompt of %zu tokens does not fit; expected 1 to %zu", n, d->n_ctx);
-    d->offset = 0;
-    int code = forward(d, tokens, n, 1, err);
-    if (code)
-        return code;
-    for (size_t i = 0; i < n_wanted; i++)
-        d->compute.kernels->layer_norm(d->x + wanted[i] * s, d->ln.weight, d->ln.bias, s,
-                                       d->norm + i * s);
-    if (n_wanted)
-        product(d, n_wanted,
-                (cara_product){
-                    .dense = &d->logits, .a = d->norm, .lda = s, .c = logits, .ldc = d->n_vocab});
-    return CARA_OK;
+/* Row of the pass of a run's token. */
+static size_t row_of(const cara_decoder *d, size_t run, size_t token) {
+    size_t i = 0;
+    while (d->planned[i].run != run)
+        i++;
+    return d->planned[i].first + token;
 }
 
-int cara_decoder_step(cara_decoder *d, const int32_t *tokens, int n_rows, float *logits,
-                      cara_error *err) {
-    size_t s = d->n_state, rows = (size_t)n_rows;
-    if (n_rows < 1 || rows > d->max_rows)
-        return cara_fail(err, CARA_ERR_USAGE, -1, "%d candidates do not fit; expected 1 to %zu",
-                         n_rows, d->max_rows);
-    if (d->offset >= d->n_ctx)
-        return cara_fail(err, CARA_ERR_USAGE, -1, "the model's context of %zu tokens is full",
-                         d->n_ctx);
-    int code = forward(d, tokens, rows, 0, err);
+int cara_decoder_forward(cara_decoder *d, const cara_run *runs, size_t n_runs, const size_t *wanted,
+                         size_t n_wanted, float *logits, cara_error *err) {
+    size_t s = d->n_state, base = 0, done = 0; /* tokens, wanted ones of passes before */
+    int code = CARA_OK;
+    memset(d->taken, 0, d->n_slots * sizeof *d->taken);
+    for (size_t i = 0; i < n_runs && !code; i++) {
+        code = check_run(d, &runs[i], err);
+        if (!code && d->taken[runs[i].slot]++)
+            code = cara_fail(err, CARA_ERR_USAGE, -1, "candidate %d is fed twice at once",
+                             runs[i].slot);
+    }
     if (code)
         return code;
-    cara_norm_run(&d->compute, &d->ln, rows, d->x, d->norm);
-    product(d, rows,
-            (cara_product){
-                .dense = &d->logits, .a = d->norm, .lda = s, .c = logits, .ldc = d->n_vocab});
+    size_t total = 0;
+    for (size_t i = 0; i < n_runs; i++)
+        total += runs[i].n;
+    if (n_wanted && wanted[n_wanted - 1] >= total)
+        return cara_fail(err, CARA_ERR_USAGE, -1, "logits of token %zu wanted; %zu are fed",
+                         wanted[n_wanted - 1], total);
+    for (size_t first = 0, n; first < n_runs; first += n) {
+        n = plan(d, runs, n_runs, first);
+        if ((code = run_pass(d, runs, err)))
+            return code;
+        size_t here = 0;
+        for (size_t run = first; run < first + n; base += runs[run++].n)
+            for (; done + here < n_wanted && wanted[done + here] < base + runs[run].n; here++)
+                d->compute.kernels->layer_norm(d->x +
+                                                   row_of(d, run, wanted[done + here] - base) * s,
+                                               d->ln.weight, d->ln.bias, s, d->norm + here * s);
+        if (here)
+            cara_products_run_few(&d->compute, &d->scratch, here,
+                                  &(cara_product){.dense = &d->logits,
+                                                  .a = d->norm,
+                                                  .lda = s,
+                                                  .c = logits + done * d->n_vocab,
+                                                  .ldc = d->n_vocab},
+                                  1);
+        done += here;
+    }
+    for (size_t i = 0; i < n_runs; i++)
+        d->slots[runs[i].slot].length += runs[i].n;
     return CARA_OK;
 }

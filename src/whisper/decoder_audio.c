@@ -1,4 +1,4 @@
-/* The audio's keys and values: made once a window for every layer, read for each token. With int8
+/* An audio's keys and values: made once a window for every layer, read for each token. With int8
  * weights they are kept in f16, which halves what each token reads of them. */
 #include "whisper/decoder_parts.h"
 
@@ -12,29 +12,22 @@ static size_t whole(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
-/* Memory that is not touched yet. */
-static void *untouched(size_t count, size_t size) {
-    if (size && count > SIZE_MAX / 8 / size)
-        return NULL;
-    return aligned_alloc(64, whole(count * size) + 64);
-}
-
 int cara_decoder_audio_init(cara_decoder *d) {
     const size_t n = d->n_audio_ctx, s = d->n_state;
-    d->halves = d->n_layer > 0;
-    for (size_t i = 0; i < d->n_layer; i++)
-        d->halves &= cara_dense_is_i8(&d->blocks[i].cross_key) &&
-                     cara_dense_is_i8(&d->blocks[i].cross_value);
+    d->has_audio = cara_arena_alloc(&d->arena, d->n_audios, sizeof *d->has_audio);
+    if (!d->has_audio || d->n_layer > SIZE_MAX / 8 / d->n_audios)
+        return -1;
     if (!d->halves) {
-        d->audio_kv = untouched(n * s, 2 * sizeof(float));
-        d->cross = untouched(n * s, 2 * d->n_layer * sizeof(float));
+        d->audio_kv = cara_decoder_untouched(n * s, 2 * sizeof(float));
+        d->cross = cara_decoder_untouched(n * s, 2 * d->n_audios * d->n_layer * sizeof(float));
         return d->audio_kv && d->cross ? 0 : -1;
     }
     /* A lane: keys or values of ROWS states, then the quantised states. */
     d->lane = whole(ROWS * s * sizeof(float)) +
               whole(cara_quantised_size(&d->compute, ROWS, d->blocks[0].cross_key.k));
     d->lanes = cara_arena_alloc(&d->arena, (size_t)cara_pool_threads(d->compute.pool), d->lane);
-    d->cross_f16 = untouched((cara_f16_keys_count(n, d->d) + n * d->d) * d->n_head, 2 * d->n_layer);
+    d->cross_f16 = cara_decoder_untouched((cara_f16_keys_count(n, d->d) + n * d->d) * d->n_head,
+                                          d->n_audios * d->n_layer * sizeof *d->cross_f16);
     return d->lanes && d->cross_f16 ? 0 : -1;
 }
 
@@ -44,12 +37,14 @@ void cara_decoder_audio_free(cara_decoder *d) {
     free(d->cross_f16);
 }
 
-static float *cross_of(const cara_decoder *d, size_t layer, int values) {
-    return d->cross + (layer * 2 + (size_t)values) * d->n_audio_ctx * d->n_state;
+static float *cross_of(const cara_decoder *d, int audio, size_t layer, int values) {
+    size_t at = ((size_t)audio * d->n_layer + layer) * 2 + (size_t)values;
+    return d->cross + at * d->n_audio_ctx * d->n_state;
 }
 
 typedef struct split_job {
     const cara_decoder *d;
+    int audio;
     size_t layer;
 } split_job;
 
@@ -62,12 +57,12 @@ static void split_heads(void *ctx, size_t task, int thread) {
     int values = task >= d->n_head;
     size_t head = task % d->n_head, n = d->n_audio_ctx;
     const float *src = d->audio_kv + (values ? n * d->n_state : 0) + head * d->d;
-    float *dst = cross_of(d, job->layer, values) + head * n * d->d;
+    float *dst = cross_of(d, job->audio, job->layer, values) + head * n * d->d;
     for (size_t t = 0; t < n; t++)
         memcpy(dst + t * d->d, src + t * d->n_state, d->d * sizeof *dst);
 }
 
-static void set_floats(cara_decoder *d, size_t layer, const float *states) {
+static void set_floats(cara_decoder *d, int audio, size_t layer, const float *states) {
     const cara_decoder_block *b = &d->blocks[layer];
     size_t n = d->n_audio_ctx, s = d->n_state;
     cara_product kv[] = {
@@ -79,21 +74,22 @@ static void set_floats(cara_decoder *d, size_t layer, const float *states) {
          .ldc = s}};
     for (size_t i = 0; i < 2; i++) /* one may be int8, the other not */
         cara_products_run(&d->compute, &d->scratch, n, &kv[i], 1);
-    split_job job = {d, layer};
+    split_job job = {d, audio, layer};
     cara_pool_run(d->compute.pool, split_heads, &job, 2 * d->n_head);
 }
 
-static uint16_t *keys_of(const cara_decoder *d, size_t layer) {
+static uint16_t *keys_of(const cara_decoder *d, int audio, size_t layer) {
     size_t keys = cara_f16_keys_count(d->n_audio_ctx, d->d), values = d->n_audio_ctx * d->d;
-    return d->cross_f16 + layer * d->n_head * (keys + values);
+    return d->cross_f16 + ((size_t)audio * d->n_layer + layer) * d->n_head * (keys + values);
 }
 
-static uint16_t *values_of(const cara_decoder *d, size_t layer) {
-    return keys_of(d, layer) + d->n_head * cara_f16_keys_count(d->n_audio_ctx, d->d);
+static uint16_t *values_of(const cara_decoder *d, int audio, size_t layer) {
+    return keys_of(d, audio, layer) + d->n_head * cara_f16_keys_count(d->n_audio_ctx, d->d);
 }
 
 typedef struct halves_job {
     const cara_decoder *d;
+    int audio;
     size_t layer;
     const float *states;
 } halves_job;
@@ -112,16 +108,19 @@ static void halves_task(void *ctx, size_t task, int thread) {
     cara_rows_run(&rows, m, &(cara_product){.dense = &b->cross_key, .c = wide, .ldc = s});
     for (size_t h = 0; h < d->n_head; h++)
         kernels->narrow_keys(wide + h * d->d, s, m, d->d,
-                             keys_of(d, job->layer) + h * cara_f16_keys_count(n, d->d) + r0 * d->d);
+                             keys_of(d, job->audio, job->layer) + h * cara_f16_keys_count(n, d->d) +
+                                 r0 * d->d);
     cara_rows_run(&rows, m, &(cara_product){.dense = &b->cross_value, .c = wide, .ldc = s});
     for (size_t h = 0; h < d->n_head; h++)
         kernels->narrow_values(wide + h * d->d, s, m, d->d,
-                               values_of(d, job->layer) + (h * n + r0) * d->d);
+                               values_of(d, job->audio, job->layer) + (h * n + r0) * d->d);
 }
 
-int cara_decoder_set_audio(cara_decoder *d, const float *states, cara_error *err) {
-    d->offset = 0;
-    d->has_audio = 0;
+int cara_decoder_set_audio(cara_decoder *d, int audio, const float *states, cara_error *err) {
+    d->has_audio[audio] = 0;
+    for (int i = 0; i < (int)d->n_slots; i++)
+        if (d->slots[i].audio == audio)
+            cara_decoder_truncate(d, i, 0);
     for (size_t i = 0; i < d->n_layer; i++) {
         int code = cara_compute_poll(&d->compute, err);
         if (!code)
@@ -129,43 +128,79 @@ int cara_decoder_set_audio(cara_decoder *d, const float *states, cara_error *err
         if (code)
             return code;
         if (d->halves)
-            cara_pool_run(d->compute.pool, halves_task, &(halves_job){d, i, states},
+            cara_pool_run(d->compute.pool, halves_task, &(halves_job){d, audio, i, states},
                           (d->n_audio_ctx + ROWS - 1) / ROWS);
         else
-            set_floats(d, i, states);
+            set_floats(d, audio, i, states);
     }
     int code = cara_decoder_load(d, d->n_layer, err);
-    d->has_audio = !code;
+    d->has_audio[audio] = !code;
     return code;
 }
 
-void cara_decoder_attend_audio(cara_decoder *d, size_t layer, size_t rows) {
-    size_t s = d->n_state;
-    if (d->halves) {
-        cara_heads_f16 heads = {.n_head = d->n_head,
-                                .d = d->d,
-                                .n_q = rows,
-                                .n_kv = d->n_audio_ctx,
-                                .q = d->q,
-                                .ld_q = s,
-                                .k = keys_of(d, layer),
-                                .v = values_of(d, layer),
-                                .out = d->norm,
-                                .ld_o = s};
-        cara_heads_f16_run(&d->compute, &heads);
-        return;
+/* n queries from `row` on that listen to the same audio, which few are all or none of. */
+static void attend_floats(cara_decoder *d, size_t layer, int audio, size_t row, size_t n, int few) {
+    size_t s = d->n_state, groups = 0, each = few && n > CARA_FEW_ROWS ? CARA_FEW_ROWS : n;
+    for (; n; groups++) {
+        size_t here = n < each ? n : each;
+        d->heads[groups] = (cara_heads){.n_head = d->n_head,
+                                        .d = d->d,
+                                        .n_q = here,
+                                        .n_kv = d->n_audio_ctx,
+                                        .q = d->q + row * s,
+                                        .ld_q = s,
+                                        .k = cross_of(d, audio, layer, 0),
+                                        .v = cross_of(d, audio, layer, 1),
+                                        .ld_kv = d->d,
+                                        .head_kv = d->n_audio_ctx * d->d,
+                                        .out = d->norm + row * s,
+                                        .ld_o = s};
+        row += here;
+        n -= here;
     }
-    cara_heads heads = {.n_head = d->n_head,
-                        .d = d->d,
-                        .n_q = rows,
-                        .n_kv = d->n_audio_ctx,
-                        .q = d->q,
-                        .ld_q = s,
-                        .k = cross_of(d, layer, 0),
-                        .v = cross_of(d, layer, 1),
-                        .ld_kv = d->d,
-                        .head_kv = d->n_audio_ctx * d->d,
-                        .out = d->norm,
-                        .ld_o = s};
-    cara_heads_run(&d->compute, &d->scratch, &heads, 1);
+    size_t even = d->heads[groups - 1].n_q == each ? groups : groups - 1; /* of the same n_q */
+    if (even)
+        cara_heads_run(&d->compute, &d->scratch, d->heads, even);
+    if (even < groups)
+        cara_heads_run(&d->compute, &d->scratch, d->heads + even, 1);
+}
+
+static size_t add_halves(cara_decoder *d, size_t layer, int audio, size_t row, size_t n,
+                         size_t groups) {
+    size_t s = d->n_state;
+    for (; n; groups++) {
+        size_t here = n < CARA_FEW_ROWS ? n : CARA_FEW_ROWS;
+        d->heads_f16[groups] = (cara_heads_f16){.n_head = d->n_head,
+                                                .d = d->d,
+                                                .n_q = here,
+                                                .n_kv = d->n_audio_ctx,
+                                                .q = d->q + row * s,
+                                                .ld_q = s,
+                                                .k = keys_of(d, audio, layer),
+                                                .v = values_of(d, audio, layer),
+                                                .head_k = cara_f16_keys_count(d->n_audio_ctx, d->d),
+                                                .head_v = d->n_audio_ctx * d->d,
+                                                .out = d->norm + row * s,
+                                                .ld_o = s};
+        row += here;
+        n -= here;
+    }
+    return groups;
+}
+
+void cara_decoder_attend_audio(cara_decoder *d, size_t layer) {
+    size_t groups = 0;
+    for (size_t i = 0; i < d->n_planned;) { /* runs of an audio lie together */
+        const cara_planned *p = &d->planned[i];
+        size_t n = 0;
+        for (; i < d->n_planned && d->planned[i].audio == p->audio && d->planned[i].few == p->few;
+             i++)
+            n += d->planned[i].n;
+        if (d->halves)
+            groups = add_halves(d, layer, p->audio, p->first, n, groups);
+        else
+            attend_floats(d, layer, p->audio, p->first, n, p->few);
+    }
+    if (groups)
+        cara_heads_f16_run(&d->compute, d->heads_f16, groups);
 }

@@ -3,7 +3,6 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "whisper/probability.h"
-#include "whisper/strategy.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -80,85 +79,165 @@ static size_t best_candidate(const cara_candidate *candidates, size_t n, double 
     return best;
 }
 
-/* DecodingTask._main_loop(). Fills the rows, and the probability of no speech at sot. */
-static int main_loop(const cara_decode_task *task, const cara_inference *inference,
-                     cara_strategy *strategy, cara_rows *rows, size_t sot_index, float *logits,
-                     double *no_speech_prob, cara_error *err) {
-    size_t n_vocab = (size_t)task->rules.n_vocab;
-    size_t wanted[2] = {sot_index, rows->begin - 1};
-    size_t n_wanted = wanted[0] == wanted[1] ? 1 : 2;
-    int rc =
-        inference->prompt(inference->ctx, rows->tokens, rows->begin, wanted, n_wanted, logits, err);
-    if (rc)
-        return rc;
-
-    int32_t no_speech = cara_tokenizer_special(task->tokenizer)->no_speech;
-    if (no_speech >= 0)
-        *no_speech_prob = expf(logits[no_speech] - cara_log_sum_exp(logits, n_vocab));
-
-    const float *last = logits + (n_wanted - 1) * n_vocab;
-    memmove(logits, last, n_vocab * sizeof *logits);
-    inference->fork(inference->ctx, rows->n);
-    for (int i = 1; i < rows->n; i++) {
-        memcpy(logits + (size_t)i * n_vocab, logits, n_vocab * sizeof *logits);
-        memcpy(rows->tokens + (size_t)i * rows->cap, rows->tokens,
-               rows->begin * sizeof *rows->tokens);
-    }
-
-    for (int step = 1;; step++) {
-        for (int i = 0; i < rows->n; i++)
-            cara_rules_apply(&task->rules, rows->tokens + (size_t)i * rows->cap + rows->begin,
-                             rows->len - rows->begin, logits + (size_t)i * n_vocab);
-        int completed = strategy->update(strategy, rows, logits);
-        if (completed || rows->len > (size_t)task->n_text_ctx || step >= task->sample_len)
-            return CARA_OK;
-
-        int moved = 0;
-        for (int i = 0; i < rows->n; i++)
-            moved |= rows->source[i] != i;
-        if (moved)
-            inference->reorder(inference->ctx, rows->source, rows->n);
-        int32_t next[CARA_MAX_CANDIDATES];
-        for (int i = 0; i < rows->n; i++)
-            next[i] = rows->tokens[(size_t)i * rows->cap + rows->len - 1];
-        rc = inference->step(inference->ctx, next, rows->n, logits, err);
-        if (rc)
-            return rc;
-    }
+size_t cara_decode_logit_rows(const cara_attempt *attempt) {
+    size_t n = attempt->guesser ? CARA_MAX_GUESSES + 1 : 2; /* the prompt wants two */
+    return (size_t)attempt->candidates > n ? (size_t)attempt->candidates : n;
 }
 
-int cara_decode_logit_rows(int candidates) {
-    return candidates > 2 ? candidates : 2; /* the prompt wants two: at sot and at its end */
-}
-
-int cara_decode(const cara_decode_task *task, const cara_attempt *attempt,
-                const cara_inference *inference, cara_random *random, float *logits,
-                cara_arena *arena, cara_decoding *out, cara_error *err) {
+int cara_window_open(cara_window *w, const cara_decode_task *task, const cara_attempt *attempt,
+                     const cara_inference *inference, cara_random *random, cara_arena *arena,
+                     cara_error *err) {
     if (attempt->candidates < 1 || attempt->candidates > CARA_MAX_CANDIDATES)
         return cara_fail(err, CARA_ERR_INTERNAL, -1, "A window cannot have %d candidates",
                          attempt->candidates);
-    *out = (cara_decoding){.temperature = attempt->temperature, .no_speech_prob = NAN};
-
-    size_t sot_index = 0;
-    cara_rows rows = {.n = attempt->candidates};
-    int cap = initial_tokens(task, attempt, arena, &rows.tokens, &rows.begin, &sot_index);
-    size_t n = (size_t)rows.n;
-    rows.sum_logprobs = cara_arena_alloc(arena, n, sizeof *rows.sum_logprobs);
-    rows.source = cara_arena_alloc(arena, n, sizeof *rows.source);
-    cara_candidate *candidates = cara_arena_alloc(arena, n, sizeof *candidates);
-    if (cap < 0 || !rows.sum_logprobs || !rows.source || !candidates)
+    *w = (cara_window){.task = task,
+                       .inference = inference,
+                       .attempt = *attempt,
+                       .rows = {.n = attempt->candidates},
+                       .no_speech_prob = NAN};
+    cara_sequences *rows = &w->rows;
+    if (attempt->temperature > 0 || rows->n > 1)
+        w->attempt.guesser = NULL;
+    int cap = initial_tokens(task, attempt, arena, &rows->tokens, &rows->begin, &w->sot_index);
+    size_t n = (size_t)rows->n;
+    rows->sum_logprobs = cara_arena_alloc(arena, n, sizeof *rows->sum_logprobs);
+    rows->source = cara_arena_alloc(arena, n, sizeof *rows->source);
+    rows->logits = cara_arena_alloc(arena, n, sizeof *rows->logits);
+    if (cap < 0 || !rows->sum_logprobs || !rows->source || !rows->logits)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory to decode a window");
-    rows.cap = (size_t)cap;
-    rows.len = rows.begin;
-
-    cara_strategy strategy =
+    rows->cap = (size_t)cap;
+    rows->len = rows->begin;
+    w->strategy =
         cara_strategy_greedy(task->rules.n_vocab, task->rules.eot, attempt->temperature, random);
-    int rc =
-        main_loop(task, inference, &strategy, &rows, sot_index, logits, &out->no_speech_prob, err);
+    inference->start(inference->ctx, attempt->slot);
+    w->runs[w->n_runs++] = (cara_run){attempt->slot, rows->tokens, rows->begin};
+    w->wanted[w->n_wanted++] = w->sot_index;
+    if (w->sot_index != rows->begin - 1)
+        w->wanted[w->n_wanted++] = rows->begin - 1;
+    return CARA_OK;
+}
+
+static const int32_t *row_tokens(const cara_sequences *rows, int i) {
+    return rows->tokens + (size_t)i * rows->cap;
+}
+
+static void filter(const cara_window *w, int row, float *logits) {
+    const cara_sequences *rows = &w->rows;
+    cara_rules_apply(&w->task->rules, row_tokens(rows, row) + rows->begin, rows->len - rows->begin,
+                     logits);
+}
+
+/* All candidates begin alike, so that their first logits are one and the same. */
+static void take_prompt(cara_window *w, float *logits) {
+    const cara_decode_task *task = w->task;
+    cara_sequences *rows = &w->rows;
+    size_t n_vocab = (size_t)task->rules.n_vocab;
+    int32_t no_speech = cara_tokenizer_special(task->tokenizer)->no_speech;
+    if (no_speech >= 0)
+        w->no_speech_prob = expf(logits[no_speech] - cara_log_sum_exp(logits, n_vocab));
+    float *last = logits + (w->n_wanted - 1) * n_vocab;
+    filter(w, 0, last);
+    int slot = w->attempt.slot;
+    if (rows->n > 1)
+        w->inference->fork(w->inference->ctx, slot, slot, rows->n);
+    for (int i = 0; i < rows->n; i++) {
+        if (i)
+            memcpy(rows->tokens + (size_t)i * rows->cap, rows->tokens,
+                   rows->begin * sizeof *rows->tokens);
+        rows->logits[i] = last;
+    }
+}
+
+/* A row of logits for each run. */
+static void take_step(cara_window *w, float *logits) {
+    cara_sequences *rows = &w->rows;
+    for (int i = 0; i < rows->n; i++)
+        rows->logits[i] = NULL;
+    for (size_t i = 0; i < w->n_runs; i++) {
+        int row = w->runs[i].slot - w->attempt.slot;
+        rows->logits[row] = logits + i * (size_t)w->task->rules.n_vocab;
+        filter(w, row, rows->logits[row]);
+    }
+}
+
+/* The runs of the next step: of those that have not ended. */
+static int feed(cara_window *w, cara_error *err) {
+    const cara_decode_task *task = w->task;
+    cara_sequences *rows = &w->rows;
+    w->n_runs = w->n_wanted = w->n_guess = 0;
+    for (int i = 0; i < rows->n; i++) {
+        const int32_t *last = row_tokens(rows, i) + rows->len - 1;
+        if (*last == task->rules.eot)
+            continue;
+        w->runs[w->n_runs] = (cara_run){w->attempt.slot + i, last, 1};
+        w->wanted[w->n_wanted++] = w->n_runs++;
+    }
+    const cara_guesser *guesser = w->attempt.guesser;
+    int64_t room = (int64_t)task->n_text_ctx - (int64_t)rows->len;
+    int64_t left = (int64_t)task->sample_len - w->sampled - 1;
+    int64_t most = room < left ? room : left;
+    if (!guesser || most < 1)
+        return CARA_OK;
+    most = most < CARA_MAX_GUESSES ? most : CARA_MAX_GUESSES;
+    int rc = guesser->guess(guesser->ctx, rows->tokens, rows->len, rows->begin, (size_t)most,
+                            w->guess, &w->n_guess, err);
     if (rc)
         return rc;
+    /* They lie behind the row's tokens until those take their place. */
+    memcpy(rows->tokens + rows->len, w->guess, w->n_guess * sizeof *w->guess);
+    w->runs[0].n += w->n_guess;
+    for (size_t i = 0; i < w->n_guess; i++)
+        w->wanted[w->n_wanted++] = 1 + i;
+    w->n_guessed += w->n_guess;
+    return CARA_OK;
+}
 
-    size_t n_candidates = strategy.finalize(&strategy, &rows, candidates, n);
+/* DecodingTask._main_loop(), one turn; several where guesses were right. */
+int cara_window_take(cara_window *w, float *logits, cara_error *err) {
+    cara_sequences *rows = &w->rows;
+    const cara_inference *inference = w->inference;
+    size_t right = 0;
+    if (w->sampled == 0)
+        take_prompt(w, logits);
+    else
+        take_step(w, logits);
+    for (;;) {
+        int completed = w->strategy.update(&w->strategy, rows);
+        w->sampled++;
+        w->done = completed || rows->len > (size_t)w->task->n_text_ctx ||
+                  w->sampled >= w->task->sample_len;
+        if (right >= w->n_guess || rows->tokens[rows->len - 1] != w->guess[right])
+            break;
+        right++;
+        if (w->done)
+            break;
+        rows->logits[0] = logits + right * (size_t)w->task->rules.n_vocab;
+        filter(w, 0, rows->logits[0]);
+    }
+    w->n_guessed_right += right;
+    if (w->done)
+        return CARA_OK;
+    if (w->n_guess)
+        inference->truncate(inference->ctx, w->attempt.slot, rows->len - 1);
+    int moved = 0;
+    for (int i = 0; i < rows->n; i++)
+        moved |= rows->source[i] != i;
+    if (moved)
+        inference->reorder(inference->ctx, w->attempt.slot, rows->source, rows->n);
+    return feed(w, err);
+}
+
+int cara_window_close(cara_window *w, cara_arena *arena, cara_decoding *out, cara_error *err) {
+    const cara_decode_task *task = w->task;
+    size_t n = (size_t)w->rows.n;
+    *out = (cara_decoding){.temperature = w->attempt.temperature,
+                           .no_speech_prob = w->no_speech_prob,
+                           .n_guessed = w->n_guessed,
+                           .n_guessed_right = w->n_guessed_right};
+    cara_candidate *candidates = cara_arena_alloc(arena, n, sizeof *candidates);
+    if (!candidates)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory to decode a window");
+    size_t n_candidates = w->strategy.finalize(&w->strategy, &w->rows, candidates, n);
     cara_candidate best =
         candidates[best_candidate(candidates, n_candidates, task->length_penalty)];
     const char *text = cara_decode_text(task->tokenizer, best.tokens, best.n_tokens, arena);
@@ -171,11 +250,27 @@ int cara_decode(const cara_decode_task *task, const cara_attempt *attempt,
     return CARA_OK;
 }
 
+int cara_decode(const cara_decode_task *task, const cara_attempt *attempt,
+                const cara_inference *inference, cara_random *random, float *logits,
+                cara_arena *arena, cara_decoding *out, cara_error *err) {
+    cara_window w;
+    int rc = cara_window_open(&w, task, attempt, inference, random, arena, err);
+    while (!rc && !w.done) {
+        rc =
+            inference->forward(inference->ctx, w.runs, w.n_runs, w.wanted, w.n_wanted, logits, err);
+        if (!rc)
+            rc = cara_window_take(&w, logits, err);
+    }
+    return rc ? rc : cara_window_close(&w, arena, out, err);
+}
+
 int cara_detect_language(const cara_tokenizer *tokenizer, const cara_inference *inference,
                          float *logits, int *language, double *probability, cara_error *err) {
     const cara_special_tokens *special = cara_tokenizer_special(tokenizer);
     size_t at = 0, n = (size_t)cara_tokenizer_n_languages(tokenizer);
-    int rc = inference->prompt(inference->ctx, &special->sot, 1, &at, 1, logits, err);
+    inference->start(inference->ctx, 0);
+    int rc = inference->forward(inference->ctx, &(cara_run){0, &special->sot, 1}, 1, &at, 1, logits,
+                                err);
     if (rc)
         return rc;
     /* All but the language tokens are masked, so the softmax is over these alone. */

@@ -24,12 +24,12 @@ struct cara_session {
     cara_quantised *quantised; /* or NULL */
     cara_mel_tables *tables;
     cara_encoder *encoder;
-    cara_decoder *decoder; /* made at the first window; again where more rows are wanted */
-    int decoder_rows;
+    cara_decoder *decoder; /* made at the first window; again where more slots are wanted */
+    int decoder_slots;
     float *mel;    /* [n_mels, CARA_N_FRAMES], the window */
     float *states; /* [n_audio_ctx, n_audio_state], what the encoder made of it */
     float *logits; /* [logit_rows, n_vocab] */
-    int logit_rows;
+    size_t logit_rows;
     struct job *job; /* the one running, for poll() */
 };
 
@@ -105,31 +105,31 @@ static int turn_to(void *ctx, int64_t seek, int64_t n_frames, cara_error *err) {
     return CARA_OK;
 }
 
-/* A decoder with enough rows that knows the window at hand. */
-static int ready_decoder(job *j, int rows, cara_error *err) {
+/* A decoder with enough slots that knows the window at hand. */
+static int ready_decoder(job *j, const cara_attempt *attempt, cara_error *err) {
     cara_session *s = j->session;
     int rc = CARA_OK;
-    if (!s->decoder || s->decoder_rows < rows) {
+    if (!s->decoder || s->decoder_slots < attempt->candidates) {
         cara_decoder_free(s->decoder);
         s->decoder = NULL;
-        rc = cara_decoder_new(&s->compute, rows, &s->decoder, err);
+        rc = cara_decoder_new(&s->compute, 1, attempt->candidates, &s->decoder, err);
         if (rc)
             return rc;
-        s->decoder_rows = rows;
+        s->decoder_slots = attempt->candidates;
         j->decoder_ready = 0;
     }
-    int logit_rows = cara_decode_logit_rows(rows);
+    size_t logit_rows = cara_decode_logit_rows(attempt);
     if (s->logit_rows < logit_rows) {
-        size_t n = (size_t)logit_rows * (size_t)j->settings.dims.n_vocab;
+        size_t n = logit_rows * (size_t)j->settings.dims.n_vocab;
         float *logits = realloc(s->logits, n * sizeof *logits);
         if (!logits)
             return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory for the logits of %d candidates",
-                             rows);
+                             attempt->candidates);
         s->logits = logits;
         s->logit_rows = logit_rows;
     }
     if (!j->decoder_ready) {
-        rc = cara_decoder_set_audio(s->decoder, s->states, err);
+        rc = cara_decoder_set_audio(s->decoder, 0, s->states, err);
         if (rc)
             return rc;
         j->decoder_ready = 1;
@@ -137,35 +137,37 @@ static int ready_decoder(job *j, int rows, cara_error *err) {
     return CARA_OK;
 }
 
-static int decoder_prompt(void *ctx, const int32_t *tokens, size_t n, const size_t *wanted,
-                          size_t n_wanted, float *logits, cara_error *err) {
-    cara_decoder_reset(ctx);
-    return cara_decoder_prompt(ctx, tokens, n, wanted, n_wanted, logits, err);
+static void decoder_start(void *ctx, int slot) {
+    cara_decoder_start(ctx, slot, 0);
 }
 
-static void decoder_fork(void *ctx, int n_rows) {
-    cara_decoder_fork(ctx, n_rows);
+static void decoder_truncate(void *ctx, int slot, size_t length) {
+    cara_decoder_truncate(ctx, slot, length);
 }
 
-static void decoder_reorder(void *ctx, const int *source, int n_rows) {
-    cara_decoder_reorder(ctx, source, n_rows);
+static void decoder_fork(void *ctx, int from, int first, int n) {
+    cara_decoder_fork(ctx, from, first, n);
 }
 
-static int decoder_step(void *ctx, const int32_t *tokens, int n_rows, float *logits,
-                        cara_error *err) {
-    return cara_decoder_step(ctx, tokens, n_rows, logits, err);
+static void decoder_reorder(void *ctx, int first, const int *source, int n) {
+    cara_decoder_reorder(ctx, first, source, n);
+}
+
+static int decoder_forward(void *ctx, const cara_run *runs, size_t n_runs, const size_t *wanted,
+                           size_t n_wanted, float *logits, cara_error *err) {
+    return cara_decoder_forward(ctx, runs, n_runs, wanted, n_wanted, logits, err);
 }
 
 static cara_inference inference_of(cara_session *s) {
-    return (cara_inference){decoder_prompt, decoder_fork, decoder_reorder, decoder_step,
-                            s->decoder};
+    return (cara_inference){decoder_start,   decoder_truncate, decoder_fork,
+                            decoder_reorder, decoder_forward,  s->decoder};
 }
 
 static int decode(void *ctx, const cara_attempt *attempt, cara_arena *arena, cara_decoding *out,
                   cara_error *err) {
     job *j = ctx;
     double start = cara_clock_monotonic();
-    int rc = ready_decoder(j, attempt->candidates, err);
+    int rc = ready_decoder(j, attempt, err);
     if (!rc) {
         cara_inference inference = inference_of(j->session);
         rc = cara_decode(&j->settings.task, attempt, &inference, &j->random, j->session->logits,
@@ -190,7 +192,7 @@ static int detect(job *j, double *probability, cara_error *err) {
     int rc = turn_to(j, 0, CARA_N_FRAMES, err);
     double start = cara_clock_monotonic();
     if (!rc)
-        rc = ready_decoder(j, 1, err);
+        rc = ready_decoder(j, &(cara_attempt){.candidates = 1}, err);
     if (!rc) {
         cara_inference inference = inference_of(j->session);
         rc = cara_detect_language(j->settings.tokenizer, &inference, j->session->logits, &language,

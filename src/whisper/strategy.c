@@ -28,10 +28,10 @@ static int32_t sample(const cara_strategy *self, const float *logits) {
     return (int32_t)chosen;
 }
 
-static int greedy_update(cara_strategy *self, cara_rows *rows, const float *logits) {
+static int greedy_update(cara_strategy *self, cara_sequences *rows) {
     int completed = 1;
     for (int i = 0; i < rows->n; i++) {
-        const float *row = logits + (size_t)i * (size_t)self->n_vocab;
+        const float *row = rows->logits[i];
         int32_t *tokens = rows->tokens + (size_t)i * rows->cap;
         int32_t next = self->eot;
         if (tokens[rows->len - 1] != self->eot) {
@@ -47,7 +47,7 @@ static int greedy_update(cara_strategy *self, cara_rows *rows, const float *logi
     return completed;
 }
 
-static size_t greedy_finalize(cara_strategy *self, const cara_rows *rows, cara_candidate *out,
+static size_t greedy_finalize(cara_strategy *self, const cara_sequences *rows, cara_candidate *out,
                               size_t most) {
     size_t n = (size_t)rows->n < most ? (size_t)rows->n : most;
     for (size_t i = 0; i < n; i++) {

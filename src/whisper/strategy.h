@@ -9,15 +9,16 @@
 #include <stdint.h>
 
 /* Candidates for one window. All have the same length: those that ended go on with eot. */
-typedef struct cara_rows {
+typedef struct cara_sequences {
     int n;
     size_t begin; /* tokens before the first sampled one */
     size_t len;
     size_t cap;
     int32_t *tokens;     /* [n, cap] */
+    float **logits;      /* [n] filtered logits [n_vocab] of each; NULL where it has ended */
     float *sum_logprobs; /* [n] */
     int *source; /* [n]; whose cache each row goes on from (always itself, save with beams) */
-} cara_rows;
+} cara_sequences;
 
 /* A finished candidate, borrowed from the rows. */
 typedef struct cara_candidate {
@@ -28,11 +29,11 @@ typedef struct cara_candidate {
 
 typedef struct cara_strategy cara_strategy;
 struct cara_strategy {
-    /* Appends one token to each row given its filtered logits [n, n_vocab], and counts its
-     * log-probability. Returns 1 when nothing is left to decode. */
-    int (*update)(cara_strategy *self, cara_rows *rows, const float *logits);
+    /* Appends one token to each row given its logits, and counts its log-probability. Returns 1
+     * when nothing is left to decode. */
+    int (*update)(cara_strategy *self, cara_sequences *rows);
     /* Writes the candidates to rank, at most `most`; returns how many. */
-    size_t (*finalize)(cara_strategy *self, const cara_rows *rows, cara_candidate *out,
+    size_t (*finalize)(cara_strategy *self, const cara_sequences *rows, cara_candidate *out,
                        size_t most);
     int32_t n_vocab;
     int32_t eot;

@@ -64,15 +64,18 @@ static void step_by_step(cara_decoder *decoder, const fed *f, size_t n_vocab, co
     cara_error err;
     float *logits = malloc(2 * n_vocab * sizeof *logits);
     assert_non_null(logits);
-    size_t first = 0;
     int32_t other = f->tokens[0];
-    assert_int_equal(cara_decoder_prompt(decoder, f->tokens, 1, &first, 1, logits, &err), CARA_OK);
-    cara_decoder_fork(decoder, 2);
+    cara_decoder_start(decoder, 0, 0);
+    assert_int_equal(
+        cara_decoder_forward(decoder, &(cara_run){0, f->tokens, 1}, 1, NULL, 0, logits, &err),
+        CARA_OK);
+    cara_decoder_fork(decoder, 0, 0, 2);
     int swap[2] = {1, 0};
-    cara_decoder_reorder(decoder, swap, 2);
+    cara_decoder_reorder(decoder, 0, swap, 2);
     for (size_t i = 1, row = f->rows[0] == 0; i < f->n && row < f->n_rows; i++) {
-        int32_t tokens[2] = {other, f->tokens[i]};
-        assert_int_equal(cara_decoder_step(decoder, tokens, 2, logits, &err), CARA_OK);
+        cara_run runs[2] = {{0, &other, 1}, {1, f->tokens + i, 1}};
+        size_t both[2] = {0, 1};
+        assert_int_equal(cara_decoder_forward(decoder, runs, 2, both, 2, logits, &err), CARA_OK);
         if (i != f->rows[row])
             continue;
         double apart = most_apart(logits + n_vocab, want + row * n_vocab, n_vocab, NULL);
@@ -108,9 +111,10 @@ static void one_stage(const stage *s, cara_cpu_level level, int threads, float *
     assert_int_equal(cara_encoder_new(&compute, &encoder, &err), CARA_OK);
     assert_int_equal(cara_encoder_run(encoder, mel.data, states, &err), CARA_OK);
     double mean, apart = most_apart(states, encoder_want.data, encoder_want.count, &mean);
-    assert_int_equal(cara_decoder_new(&compute, 2, &decoder, &err), CARA_OK);
-    assert_int_equal(cara_decoder_set_audio(decoder, encoder_want.data, &err), CARA_OK);
-    assert_int_equal(cara_decoder_prompt(decoder, f.tokens, f.n, f.rows, f.n_rows, logits, &err),
+    assert_int_equal(cara_decoder_new(&compute, 1, 2, &decoder, &err), CARA_OK);
+    assert_int_equal(cara_decoder_set_audio(decoder, 0, encoder_want.data, &err), CARA_OK);
+    assert_int_equal(cara_decoder_forward(decoder, &(cara_run){0, f.tokens, f.n}, 1, f.rows,
+                                          f.n_rows, logits, &err),
                      CARA_OK);
     double logits_apart = most_apart(logits, logits_want.data, logits_want.count, NULL);
     print_message("%s, %s, %d threads: encoder max %.2g mean %.2g, logits max %.2g\n", s->files,

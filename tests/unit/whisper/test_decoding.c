@@ -51,6 +51,7 @@ typedef struct fake {
     size_t n_text_ctx;
     int cancel_after; /* steps; 0: never */
     int steps;
+    int passes; /* behind the prompt */
 } fake;
 
 static void logits_after(const fake *f, int32_t last, float *out) {
@@ -61,47 +62,78 @@ static void logits_after(const fake *f, int32_t last, float *out) {
             out[f->arcs[i].token] = (float)log(f->arcs[i].weight);
 }
 
-static int fake_prompt(void *ctx, const int32_t *tokens, size_t n, const size_t *wanted,
-                       size_t n_wanted, float *out, cara_error *err) {
+static void fake_start(void *ctx, int slot) {
     fake *f = ctx;
-    assert_true(n <= 512);
-    memcpy(f->prompt, tokens, n * sizeof *tokens);
-    f->n_prompt = f->positions = n;
+    assert_int_equal(slot, 0);
+    f->n_prompt = f->positions = 0;
+    f->n_rows = 1;
+}
+
+static void fake_prompt(fake *f, const cara_run *run, const size_t *wanted, size_t n_wanted,
+                        float *out) {
+    assert_true(run->n <= 512);
+    memcpy(f->prompt, run->tokens, run->n * sizeof *run->tokens);
+    f->n_prompt = f->positions = run->n;
     assert_true(n_wanted == 1 || (n_wanted == 2 && wanted[0] < wanted[1]));
     memcpy(f->wanted, wanted, n_wanted * sizeof *wanted);
     f->n_wanted = n_wanted;
-    assert_int_equal(wanted[n_wanted - 1], n - 1);
+    assert_int_equal(wanted[n_wanted - 1], run->n - 1);
     float *last = out + (n_wanted - 1) * N_VOCAB;
-    logits_after(f, tokens[n - 1], last);
+    logits_after(f, run->tokens[run->n - 1], last);
     if (n_wanted == 2) { /* at sot: no speech, or a token that stands for all else */
         logits_after(f, -2, out);
         out[7] = (float)log(1 - f->no_speech);
         out[cara_tokenizer_special(tokenizer)->no_speech] = (float)log(f->no_speech);
     }
-    (void)err;
-    return CARA_OK;
 }
 
-static void fake_fork(void *ctx, int n_rows) {
-    ((fake *)ctx)->n_rows = n_rows;
+static void fake_truncate(void *ctx, int slot, size_t length) {
+    fake *f = ctx;
+    assert_int_equal(slot, 0);
+    assert_true(length <= f->positions && length >= f->n_prompt);
+    f->positions = length;
 }
 
-static void fake_reorder(void *ctx, const int *source, int n_rows) {
-    (void)ctx, (void)source, (void)n_rows;
+static void fake_fork(void *ctx, int from, int first, int n) {
+    assert_int_equal(from, 0);
+    assert_int_equal(first, 0);
+    ((fake *)ctx)->n_rows = n;
+}
+
+static void fake_reorder(void *ctx, int first, const int *source, int n) {
+    (void)ctx, (void)first, (void)source, (void)n;
     fail_msg("greedy decoding moves no rows");
 }
 
-static int fake_step(void *ctx, const int32_t *tokens, int n_rows, float *out, cara_error *err) {
+static int fake_forward(void *ctx, const cara_run *runs, size_t n_runs, const size_t *wanted,
+                        size_t n_wanted, float *out, cara_error *err) {
     fake *f = ctx;
-    assert_int_equal(n_rows, f->n_rows);
-    f->positions++;
-    if (f->n_text_ctx)
-        assert_true(f->positions <= f->n_text_ctx);
+    if (!f->n_prompt) {
+        assert_int_equal(n_runs, 1);
+        fake_prompt(f, runs, wanted, n_wanted, out);
+        return CARA_OK;
+    }
     if (f->cancel_after && ++f->steps > f->cancel_after)
         return cara_fail(err, CARA_ERR_CANCELLED, -1, "stopped");
-    for (int i = 0; i < n_rows; i++)
-        logits_after(f, tokens[i], out + (size_t)i * N_VOCAB);
+    size_t fed = 0;
+    assert_true(n_runs >= 1 && n_runs <= (size_t)f->n_rows);
+    for (size_t i = 0; i < n_runs; i++) {
+        assert_true(runs[i].slot >= (int)i && runs[i].slot < f->n_rows);
+        for (size_t t = 0; t < runs[i].n; t++, fed++) {
+            assert_int_equal(wanted[fed], fed);
+            logits_after(f, runs[i].tokens[t], out + fed * N_VOCAB);
+        }
+    }
+    assert_int_equal(n_wanted, fed);
+    f->passes++;
+    f->positions += runs[0].n;
+    if (f->n_text_ctx)
+        assert_true(f->positions <= f->n_text_ctx);
     return CARA_OK;
+}
+
+static cara_inference inference_of(fake *f) {
+    return (cara_inference){fake_start, fake_truncate, fake_fork, fake_reorder, fake_forward, f};
 }
 
 /* A task in Spanish without any filter, so that the fake's word is law. */
@@ -118,7 +150,7 @@ static void plain_task(cara_arena *arena, cara_settings *s) {
 
 static int decode(fake *f, const cara_decode_task *task, const cara_attempt *attempt, uint64_t seed,
                   cara_arena *arena, cara_decoding *out) {
-    cara_inference inference = {fake_prompt, fake_fork, fake_reorder, fake_step, f};
+    cara_inference inference = inference_of(f);
     cara_random random;
     cara_random_seed(&random, seed);
     return cara_decode(task, attempt, &inference, &random, logits, arena, out, NULL);
@@ -341,13 +373,97 @@ static void english_only_wants_one_row(void **state) {
     cara_arena_free(&arena);
 }
 
+/* Guesses what a table says: tokens [n_sampled ..] of `text`. */
+typedef struct oracle {
+    const int32_t *text; /* [n] */
+    size_t n;
+    size_t wrong_every; /* 0: never wrong */
+    size_t asked;
+} oracle;
+
+static int guess_it(void *ctx, const int32_t *tokens, size_t n, size_t begin, size_t most,
+                    int32_t *out, size_t *n_out, cara_error *err) {
+    oracle *o = ctx;
+    size_t at = n - begin;
+    (void)err;
+    assert_memory_equal(tokens + begin, o->text, at * sizeof *tokens); /* what was said so far */
+    o->asked++;
+    *n_out = 0;
+    while (*n_out < most && at < o->n) {
+        out[*n_out] = o->wrong_every && at % o->wrong_every == 0 ? 9 : o->text[at];
+        ++*n_out, at++;
+    }
+    return CARA_OK;
+}
+
+static void guesses_change_nothing_but_the_passes(void **state) {
+    (void)state;
+    enum { N = 20 };
+    arc arcs[2 * N];
+    int32_t text[N + 1];
+    for (int i = 0; i < N; i++) {
+        int32_t last = i ? 200 + i - 1 : TRANSCRIBE;
+        text[i] = 200 + i;
+        arcs[2 * i] = (arc){last, 200 + i, 0.7};
+        arcs[2 * i + 1] = (arc){last, 9, 0.3};
+    }
+    arc all[2 * N + 1];
+    memcpy(all, arcs, sizeof arcs);
+    all[2 * N] = (arc){200 + N - 1, EOT, 1};
+    text[N] = EOT;
+    static const struct {
+        size_t knows, wrong_every;
+        int32_t sample_len, n_text_ctx;
+        int passes; /* of at most 8 tokens each */
+    } cases[] = {
+        {N + 1, 0, 224, 448, 3},  /* the prompt gives one token, then 8, 8, 4 */
+        {N + 1, 1, 224, 448, 20}, /* always wrong */
+        {N + 1, 4, 224, 448, 5},  {0, 0, 224, 448, 20}, /* nothing to say */
+        {N + 1, 0, 10, 448, 2},                         /* cut */
+        {N + 1, 0, 224, 14, 2},                         /* the context is full */
+        {N + 1, 3, 224, 14, 4},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cara_arena arena;
+        cara_arena_init(&arena, 1 << 24);
+        cara_settings s;
+        plain_task(&arena, &s);
+        s.task.sample_len = cases[i].sample_len;
+        s.task.n_text_ctx = cases[i].n_text_ctx;
+        cara_decoding want, got;
+        fake f = {.arcs = all, .n_arcs = 2 * N + 1, .n_text_ctx = (size_t)cases[i].n_text_ctx};
+        cara_attempt attempt = {.candidates = 1};
+        assert_int_equal(decode(&f, &s.task, &attempt, 0, &arena, &want), CARA_OK);
+        oracle o = {text, cases[i].knows, cases[i].wrong_every, 0};
+        cara_guesser guesser = {guess_it, &o};
+        attempt.guesser = &guesser;
+        f.passes = 0;
+        assert_int_equal(decode(&f, &s.task, &attempt, 0, &arena, &got), CARA_OK);
+        assert_int_equal(got.n_tokens, want.n_tokens);
+        assert_memory_equal(got.tokens, want.tokens, got.n_tokens * sizeof *got.tokens);
+        assert_true(got.avg_logprob == want.avg_logprob);
+        assert_true(got.no_speech_prob == want.no_speech_prob);
+        assert_int_equal(f.passes, cases[i].passes);
+        assert_true(got.n_guessed_right <= got.n_guessed);
+        assert_true(cases[i].wrong_every != 1 || got.n_guessed_right == 0);
+        assert_true(cases[i].knows || got.n_guessed == 0);
+
+        /* Above temperature 0 nobody is asked. */
+        attempt.temperature = 0.5;
+        o.asked = 0;
+        assert_int_equal(decode(&f, &s.task, &attempt, 0, &arena, &got), CARA_OK);
+        assert_int_equal(o.asked, 0);
+        cara_arena_free(&arena);
+    }
+}
+
 static void the_language_is_the_likeliest_of_its_tokens(void **state) {
     (void)state;
     int32_t es = cara_tokenizer_language_token(tokenizer, "es");
     int32_t fr = cara_tokenizer_language_token(tokenizer, "fr");
     const arc arcs[] = {{-1, 100, 50}, {-1, es, 0.3}, {-1, fr, 0.1}};
     fake f = {.arcs = arcs, .n_arcs = 3};
-    cara_inference inference = {fake_prompt, fake_fork, fake_reorder, fake_step, &f};
+    cara_inference inference = inference_of(&f);
     int language = -1;
     double probability = 0;
     assert_int_equal(
@@ -387,6 +503,7 @@ int main(void) {
         cmocka_unit_test(repetition_raises_the_compression_ratio),
         cmocka_unit_test(stopping_is_passed_on),
         cmocka_unit_test(english_only_wants_one_row),
+        cmocka_unit_test(guesses_change_nothing_but_the_passes),
         cmocka_unit_test(the_language_is_the_likeliest_of_its_tokens),
         cmocka_unit_test(text_is_always_valid),
     };

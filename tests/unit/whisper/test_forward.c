@@ -10,6 +10,7 @@
 #include "whisper/decoder.h"
 #include "whisper/encoder.h"
 #include "whisper/mel.h"
+#include "whisper/quantise.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,22 +67,41 @@ static int teardown(void **state) {
     return 0;
 }
 
-static cara_decoder *decoder_with_audio(fixture *f, int rows) {
+static cara_decoder *decoder_with_audio(fixture *f, int slots) {
     cara_decoder *d;
     cara_error err;
-    assert_int_equal(cara_decoder_new(&f->compute, rows, &d, &err), CARA_OK);
-    assert_int_equal(cara_decoder_set_audio(d, f->states, &err), CARA_OK);
+    assert_int_equal(cara_decoder_new(&f->compute, 1, slots, &d, &err), CARA_OK);
+    assert_int_equal(cara_decoder_set_audio(d, 0, f->states, &err), CARA_OK);
     return d;
 }
 
-/* What a decoder of its own says after these tokens, fed one by one behind a prompt of two. */
-static void alone(fixture *f, const int32_t *tokens, size_t n, float *logits) {
+/* Logits after the last token of one run. */
+static int feed(cara_decoder *d, int slot, const int32_t *tokens, size_t n, float *logits,
+                cara_error *err) {
+    size_t last = n - 1;
+    return cara_decoder_forward(d, &(cara_run){slot, tokens, n}, 1, &last, 1, logits, err);
+}
+
+/* A token to each of the slots 0 to n - 1. */
+static int step(cara_decoder *d, const int32_t *tokens, size_t n, float *logits, cara_error *err) {
+    cara_run runs[64];
+    size_t wanted[64];
+    for (size_t i = 0; i < n; i++) {
+        runs[i] = (cara_run){(int)i, tokens + i, 1};
+        wanted[i] = i;
+    }
+    return cara_decoder_forward(d, runs, n, wanted, n, logits, err);
+}
+
+/* What a decoder of its own says after these tokens, fed one by one behind a prompt of `prompt`. */
+static void alone(fixture *f, const float *states, const int32_t *tokens, size_t n, size_t prompt,
+                  float *logits) {
     cara_decoder *d = decoder_with_audio(f, 1);
     cara_error err;
-    size_t last = 1;
-    assert_int_equal(cara_decoder_prompt(d, tokens, 2, &last, 1, logits, &err), CARA_OK);
-    for (size_t i = 2; i < n; i++)
-        assert_int_equal(cara_decoder_step(d, tokens + i, 1, logits, &err), CARA_OK);
+    assert_int_equal(cara_decoder_set_audio(d, 0, states, &err), CARA_OK);
+    assert_int_equal(feed(d, 0, tokens, prompt, logits, &err), CARA_OK);
+    for (size_t i = prompt; i < n; i++)
+        assert_int_equal(feed(d, 0, tokens + i, 1, logits, &err), CARA_OK);
     cara_decoder_free(d);
 }
 
@@ -97,24 +117,24 @@ static void candidates_are_independent(void **state) {
     float *logits = malloc((ROWS + 1) * f->n_vocab * sizeof *logits);
     float *want = logits + ROWS * f->n_vocab;
     assert_non_null(logits);
-    size_t last = 1;
     /* A second try at the window must find nothing of the first. */
     for (int try = 0; try < 2; try++) {
-        cara_decoder_reset(d);
-        assert_int_equal(cara_decoder_prompt(d, history[0], 2, &last, 1, logits, &err), CARA_OK);
-        cara_decoder_fork(d, ROWS);
+        cara_decoder_start(d, 0, 0);
+        assert_int_equal(feed(d, 0, history[0], 2, logits, &err), CARA_OK);
+        cara_decoder_fork(d, 0, 0, ROWS);
         for (int s = 0; s < STEPS; s++) {
             int32_t before[ROWS][2 + STEPS], tokens[ROWS];
             memcpy(before, history, sizeof before);
-            cara_decoder_reorder(d, source[s], ROWS);
+            cara_decoder_reorder(d, 0, source[s], ROWS);
             for (int r = 0; r < ROWS; r++) {
                 memcpy(history[r], before[source[s][r]], sizeof history[r]);
                 tokens[r] = history[r][2 + s] = 100 + 1000 * try + 10 * s + r;
             }
-            assert_int_equal(cara_decoder_step(d, tokens, ROWS, logits, &err), CARA_OK);
+            assert_int_equal(step(d, tokens, ROWS, logits, &err), CARA_OK);
         }
         for (int r = 0; r < ROWS; r++) {
-            alone(f, history[r], 2 + STEPS, want);
+            assert_int_equal(cara_decoder_length(d, r), 2 + STEPS);
+            alone(f, f->states, history[r], 2 + STEPS, 2, want);
             assert_memory_equal(want, logits + (size_t)r * f->n_vocab, f->n_vocab * sizeof *want);
         }
     }
@@ -122,31 +142,88 @@ static void candidates_are_independent(void **state) {
     free(logits);
 }
 
-static void more_candidates_than_few_rows(void **state) {
-    fixture *f = *state;
-    enum { ROWS = CARA_FEW_ROWS + 3 };
-    cara_decoder *d = decoder_with_audio(f, ROWS);
+/* What a sequence says is equal bit by bit whatever shares its passes: sequences over two audios,
+ * of different lengths, fed by prompts, single tokens and short runs, some of them taken back. */
+static void check_company(fixture *f, int every) {
+    enum { AUDIOS = 2, SLOTS = 21, STEPS = 14, LONGEST = 448 };
+    size_t n = (size_t)f->dims->n_audio_ctx * (size_t)f->dims->n_audio_state;
+    float *other = malloc(n * sizeof *other);
+    float *logits = malloc((SLOTS + 1) * f->n_vocab * sizeof *logits);
+    int32_t(*history)[LONGEST] = calloc(SLOTS, sizeof *history);
+    assert_true(other && logits && history);
+    for (size_t i = 0; i < n; i++)
+        other[i] = -0.5f * f->states[n - 1 - i];
+    float *want = logits + SLOTS * f->n_vocab;
+    const float *states[AUDIOS] = {f->states, other};
+    size_t length[SLOTS] = {0}, prompt[SLOTS];
     cara_error err;
-    float *logits = malloc((ROWS + 1) * f->n_vocab * sizeof *logits);
-    float *want = logits + ROWS * f->n_vocab;
-    assert_non_null(logits);
-    int32_t tokens[ROWS], history[3] = {50257, 11, 0};
-    size_t last = 1;
-    assert_int_equal(cara_decoder_prompt(d, history, 2, &last, 1, logits, &err), CARA_OK);
-    cara_decoder_fork(d, ROWS);
-    for (int r = 0; r < ROWS; r++)
-        tokens[r] = 500 + r;
-    assert_int_equal(cara_decoder_step(d, tokens, ROWS, logits, &err), CARA_OK);
-    for (int r = 0; r < ROWS; r += 5) {
-        history[2] = tokens[r];
-        alone(f, history, 3, want);
-        for (size_t i = 0; i < f->n_vocab; i++) {
-            float apart = want[i] - logits[(size_t)r * f->n_vocab + i];
-            assert_true(apart < 1e-4f && apart > -1e-4f);
+    cara_decoder *d;
+    assert_int_equal(cara_decoder_new(&f->compute, AUDIOS, SLOTS, &d, &err), CARA_OK);
+    for (int a = 0; a < AUDIOS; a++)
+        assert_int_equal(cara_decoder_set_audio(d, a, states[a], &err), CARA_OK);
+    uint32_t seed = 5;
+    for (int s = 0; s < SLOTS; s++) {
+        cara_decoder_start(d, s, s % AUDIOS);
+        /* some short, some long: in all more than one pass holds */
+        prompt[s] = s % 3 == 0 ? 2 + (size_t)s % 5 : s % 3 == 1 ? 9 + (size_t)s : 60;
+    }
+    for (int t = 0; t < STEPS; t++) {
+        cara_run runs[SLOTS];
+        size_t wanted[SLOTS], n_runs = 0, total = 0;
+        for (int s = 0; s < SLOTS; s++) {
+            /* A slot comes in at its own time, and rests now and then. */
+            if (t < s % 4 || (t + s) % 5 == 4)
+                continue;
+            size_t k = !length[s] ? prompt[s] : 1 + (seed >> 20) % CARA_FEW_ROWS;
+            if (length[s] > prompt[s] + 3 && (t + s) % 3 == 0) {
+                size_t back = 1 + (size_t)t % 3;
+                length[s] -= back;
+                cara_decoder_truncate(d, s, length[s]);
+            }
+            for (size_t i = 0; i < k; i++) {
+                seed = seed * 1664525u + 1013904223u;
+                history[s][length[s] + i] = (int32_t)((seed >> 8) % 50000);
+            }
+            runs[n_runs] = (cara_run){s, history[s] + length[s], k};
+            length[s] += k;
+            total += k;
+            wanted[n_runs++] = total - 1;
+        }
+        assert_int_equal(cara_decoder_forward(d, runs, n_runs, wanted, n_runs, logits, &err),
+                         CARA_OK);
+        for (size_t i = 0; i < n_runs; i++) {
+            int s = runs[i].slot;
+            assert_int_equal(cara_decoder_length(d, s), length[s]);
+            if ((s + t) % every)
+                continue; /* a sample of them: each is decoded again from its start */
+            alone(f, states[s % AUDIOS], history[s], length[s], prompt[s], want);
+            assert_memory_equal(want, logits + i * f->n_vocab, f->n_vocab * sizeof *want);
         }
     }
     cara_decoder_free(d);
+    free(other);
     free(logits);
+    free(history);
+}
+
+static void company_changes_nothing(void **state) {
+    fixture *f = *state;
+    const cara_compute was = f->compute;
+    cara_error err;
+    for (int level = 0; level < CARA_CPU_LEVELS; level++) {
+        if (!cara_cpu_has(level))
+            continue;
+        cara_quantised *quantised;
+        int every = level == CARA_CPU_SCALAR ? 29 : 11; /* it is slow */
+        f->compute.kernels = cara_kernels_for(level);
+        check_company(f, every);
+        assert_int_equal(cara_quantise(&f->compute, &quantised, &err), CARA_OK);
+        f->compute.weights = cara_quantised_weights(quantised);
+        check_company(f, every);
+        f->compute.weights = NULL;
+        cara_quantised_free(quantised);
+    }
+    f->compute = was;
 }
 
 static void limits_are_told(void **state) {
@@ -156,23 +233,36 @@ static void limits_are_told(void **state) {
     float *logits = malloc(2 * f->n_vocab * sizeof *logits);
     assert_non_null(logits);
     int32_t tokens[449] = {1}, bad = (int32_t)f->n_vocab, negative = -1;
-    size_t last = 0;
-    assert_int_equal(cara_decoder_new(&f->compute, 0, &d, &err), CARA_ERR_USAGE);
+    assert_int_equal(cara_decoder_new(&f->compute, 1, 0, &d, &err), CARA_ERR_USAGE);
     assert_null(d);
-    assert_int_equal(cara_decoder_new(&f->compute, 2, &d, &err), CARA_OK);
-    assert_int_equal(cara_decoder_prompt(d, tokens, 1, &last, 1, logits, &err), CARA_ERR_USAGE);
-    assert_int_equal(cara_decoder_set_audio(d, f->states, &err), CARA_OK);
-    assert_int_equal(cara_decoder_prompt(d, tokens, 0, &last, 1, logits, &err), CARA_ERR_USAGE);
-    assert_int_equal(cara_decoder_prompt(d, tokens, 449, &last, 1, logits, &err), CARA_ERR_USAGE);
-    assert_int_equal(cara_decoder_prompt(d, &bad, 1, &last, 1, logits, &err), CARA_ERR_USAGE);
+    assert_int_equal(cara_decoder_new(&f->compute, 0, 1, &d, &err), CARA_ERR_USAGE);
+    assert_int_equal(cara_decoder_new(&f->compute, 1, 2, &d, &err), CARA_OK);
+    assert_int_equal(feed(d, 0, tokens, 1, logits, &err), CARA_ERR_USAGE);
+    assert_int_equal(cara_decoder_set_audio(d, 0, f->states, &err), CARA_OK);
+    assert_int_equal(feed(d, 0, tokens, 0, logits, &err), CARA_ERR_USAGE);
+    assert_int_equal(feed(d, 0, tokens, 449, logits, &err), CARA_ERR_USAGE);
+    assert_int_equal(feed(d, 0, &bad, 1, logits, &err), CARA_ERR_USAGE);
     assert_non_null(strstr(err.text, "51864"));
-    assert_int_equal(cara_decoder_prompt(d, &negative, 1, &last, 1, logits, &err), CARA_ERR_USAGE);
-    last = 446;
-    assert_int_equal(cara_decoder_prompt(d, tokens, 447, &last, 1, logits, &err), CARA_OK);
-    cara_decoder_fork(d, 2);
-    assert_int_equal(cara_decoder_step(d, tokens, 3, logits, &err), CARA_ERR_USAGE);
-    assert_int_equal(cara_decoder_step(d, tokens, 2, logits, &err), CARA_OK);
-    assert_int_equal(cara_decoder_step(d, tokens, 2, logits, &err), CARA_ERR_USAGE);
+    assert_int_equal(feed(d, 0, &negative, 1, logits, &err), CARA_ERR_USAGE);
+    assert_int_equal(feed(d, 2, tokens, 1, logits, &err), CARA_ERR_USAGE);
+    assert_int_equal(feed(d, -1, tokens, 1, logits, &err), CARA_ERR_USAGE);
+    cara_run twice[2] = {{0, tokens, 1}, {0, tokens, 1}};
+    size_t far = 2;
+    assert_int_equal(cara_decoder_forward(d, twice, 2, NULL, 0, logits, &err), CARA_ERR_USAGE);
+    twice[1].slot = 1;
+    assert_int_equal(cara_decoder_forward(d, twice, 2, &far, 1, logits, &err), CARA_ERR_USAGE);
+    assert_int_equal(cara_decoder_length(d, 0), 0);
+    assert_int_equal(feed(d, 0, tokens, 447, logits, &err), CARA_OK);
+    cara_decoder_fork(d, 0, 0, 2);
+    assert_int_equal(step(d, tokens, 3, logits, &err), CARA_ERR_USAGE);
+    assert_int_equal(step(d, tokens, 2, logits, &err), CARA_OK);
+    assert_int_equal(step(d, tokens, 2, logits, &err), CARA_ERR_USAGE);
+    assert_int_equal(cara_decoder_length(d, 1), 448);
+    cara_decoder_truncate(d, 1, 500);
+    assert_int_equal(cara_decoder_length(d, 1), 448);
+    cara_decoder_truncate(d, 1, 3);
+    assert_int_equal(feed(d, 1, tokens, 446, logits, &err), CARA_ERR_USAGE);
+    assert_int_equal(feed(d, 1, tokens, 445, logits, &err), CARA_OK);
     cara_decoder_free(d);
     free(logits);
     assert_int_equal(cara_check_heads("text", 384, 6, &err), CARA_OK);
@@ -211,22 +301,22 @@ static void stopping_is_clean(void **state) {
     f->polls_left = -1;
     cara_decoder *d = decoder_with_audio(f, 1);
     int32_t tokens[2] = {50257, 11};
-    size_t last = 1;
     f->polls_left = 1;
-    assert_int_equal(cara_decoder_set_audio(d, f->states, &err), CARA_ERR_CANCELLED);
+    assert_int_equal(cara_decoder_set_audio(d, 0, f->states, &err), CARA_ERR_CANCELLED);
     f->polls_left = -1;
-    assert_int_equal(cara_decoder_prompt(d, tokens, 2, &last, 1, logits, &err), CARA_ERR_USAGE);
-    assert_int_equal(cara_decoder_set_audio(d, f->states, &err), CARA_OK);
+    assert_int_equal(feed(d, 0, tokens, 2, logits, &err), CARA_ERR_USAGE);
+    assert_int_equal(cara_decoder_set_audio(d, 0, f->states, &err), CARA_OK);
     f->polls_left = 2;
-    assert_int_equal(cara_decoder_prompt(d, tokens, 2, &last, 1, logits, &err), CARA_ERR_CANCELLED);
+    assert_int_equal(feed(d, 0, tokens, 2, logits, &err), CARA_ERR_CANCELLED);
     f->polls_left = -1;
-    assert_int_equal(cara_decoder_prompt(d, tokens, 2, &last, 1, logits, &err), CARA_OK);
+    assert_int_equal(cara_decoder_length(d, 0), 0);
+    assert_int_equal(feed(d, 0, tokens, 2, logits, &err), CARA_OK);
     f->polls_left = 0;
-    assert_int_equal(cara_decoder_step(d, tokens, 1, logits, &err), CARA_ERR_CANCELLED);
+    assert_int_equal(feed(d, 0, tokens, 1, logits, &err), CARA_ERR_CANCELLED);
     f->polls_left = -1;
-    assert_int_equal(cara_decoder_step(d, tokens, 1, logits, &err), CARA_OK);
+    assert_int_equal(feed(d, 0, tokens, 1, logits, &err), CARA_OK);
     int32_t all[3] = {50257, 11, 50257};
-    alone(f, all, 3, logits + f->n_vocab);
+    alone(f, f->states, all, 3, 2, logits + f->n_vocab);
     assert_memory_equal(logits, logits + f->n_vocab, f->n_vocab * sizeof *logits);
     cara_decoder_free(d);
     free(mel);
@@ -238,7 +328,7 @@ static void stopping_is_clean(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(candidates_are_independent),
-        cmocka_unit_test(more_candidates_than_few_rows),
+        cmocka_unit_test(company_changes_nothing),
         cmocka_unit_test(limits_are_told),
         cmocka_unit_test(stopping_is_clean),
     };

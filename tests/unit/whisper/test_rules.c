@@ -211,18 +211,20 @@ static void probabilities_carry_infinities(void **state) {
 }
 
 /* Rows of 6 tokens with one before the first sampled. */
-static cara_rows rows_of_test(int n, int32_t *tokens, float *sums, int *source) {
+static cara_sequences rows_of_test(int n, int32_t *tokens, float **logits, float *sums,
+                                   int *source) {
     for (int i = 0; i < n; i++) {
         tokens[(size_t)i * 6] = SOT;
         sums[i] = 0;
     }
-    return (cara_rows){.n = n,
-                       .begin = 1,
-                       .len = 1,
-                       .cap = 6,
-                       .tokens = tokens,
-                       .sum_logprobs = sums,
-                       .source = source};
+    return (cara_sequences){.n = n,
+                            .begin = 1,
+                            .len = 1,
+                            .cap = 6,
+                            .tokens = tokens,
+                            .logits = logits,
+                            .sum_logprobs = sums,
+                            .source = source};
 }
 
 static void greedy_takes_the_likeliest_and_ends_at_eot(void **state) {
@@ -230,20 +232,20 @@ static void greedy_takes_the_likeliest_and_ends_at_eot(void **state) {
     int32_t tokens[12];
     float sums[2];
     int source[2];
-    cara_rows rows = rows_of_test(2, tokens, sums, source);
+    float logits[2 * N], *of[2] = {logits, logits + N};
+    cara_sequences rows = rows_of_test(2, tokens, of, sums, source);
     cara_strategy greedy = cara_strategy_greedy(N, EOT, 0, NULL);
-    float logits[2 * N];
     for (int i = 0; i < 2 * N; i++)
         logits[i] = -INFINITY;
     logits[4] = logits[5] = 2; /* row 0: a tie, the first wins with 1/2 */
     logits[N + EOT] = 0;       /* row 1: certainly over */
-    assert_int_equal(greedy.update(&greedy, &rows, logits), 0);
+    assert_int_equal(greedy.update(&greedy, &rows), 0);
     assert_int_equal(tokens[1], 4);
     assert_int_equal(tokens[7], EOT);
     logits[4] = logits[5] = -INFINITY;
     logits[EOT] = 1;
-    logits[N + 3] = 5; /* row 1 has ended: what it would say no longer counts */
-    assert_int_equal(greedy.update(&greedy, &rows, logits), 1);
+    of[1] = NULL; /* row 1 has ended: it is asked no more */
+    assert_int_equal(greedy.update(&greedy, &rows), 1);
     assert_int_equal(tokens[8], EOT);
     assert_true(fabsf(sums[0] - logf(0.5f)) < 1e-6f);
     assert_true(sums[1] == 0);
@@ -256,10 +258,10 @@ static void greedy_takes_the_likeliest_and_ends_at_eot(void **state) {
     assert_int_equal(greedy.finalize(&greedy, &rows, out, 1), 1);
 
     /* Nothing allowed: token 0 with a log-probability of NaN, as in the reference. */
-    rows = rows_of_test(1, tokens, sums, source);
+    rows = rows_of_test(1, tokens, of, sums, source);
     for (int i = 0; i < N; i++)
         logits[i] = -INFINITY;
-    assert_int_equal(greedy.update(&greedy, &rows, logits), 0);
+    assert_int_equal(greedy.update(&greedy, &rows), 0);
     assert_int_equal(tokens[1], 0);
     assert_true(isnan(sums[0]));
 }
@@ -284,8 +286,9 @@ static void sampling_follows_the_distribution(void **state) {
             int32_t tokens[6];
             float sums[1];
             int source[1];
-            cara_rows rows = rows_of_test(1, tokens, sums, source);
-            sampled.update(&sampled, &rows, logits);
+            float *of[1] = {logits};
+            cara_sequences rows = rows_of_test(1, tokens, of, sums, source);
+            sampled.update(&sampled, &rows);
             counts[tokens[1]]++;
             sum = sums[0];
             /* the log-probability is that of the logits, whatever the temperature */

@@ -88,8 +88,12 @@ static int decode(void *ctx, const cara_attempt *attempt, cara_arena *arena, car
     int32_t *tokens = cara_arena_alloc(arena, n + 1, sizeof *tokens);
     assert_non_null(tokens);
     memcpy(tokens, s->tokens, n * sizeof *tokens);
-    *out = (cara_decoding){
-        tokens, n, attempt->temperature, s->avg_logprob, s->no_speech_prob, s->compression_ratio};
+    *out = (cara_decoding){.tokens = tokens,
+                           .n_tokens = n,
+                           .temperature = attempt->temperature,
+                           .avg_logprob = s->avg_logprob,
+                           .no_speech_prob = s->no_speech_prob,
+                           .compression_ratio = s->compression_ratio};
     return CARA_OK;
 }
 
