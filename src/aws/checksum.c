@@ -75,3 +75,25 @@ int cara_checksum_verify(const cara_http_response *response, int *checked, cara_
     }
     return CARA_OK;
 }
+
+int cara_sha256_begin(cara_sha256_run *run) {
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    run->md = md;
+    return md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 ? 0 : -1;
+}
+
+int cara_sha256_add(cara_sha256_run *run, const void *bytes, size_t n) {
+    return EVP_DigestUpdate(run->md, bytes, n) == 1 ? 0 : -1;
+}
+
+int cara_sha256_end(cara_sha256_run *run, char hex[65]) {
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    int rc = run->md && EVP_DigestFinal_ex(run->md, bytes, &n) == 1 && n == 32 ? 0 : -1;
+    EVP_MD_CTX_free(run->md);
+    run->md = NULL;
+    hex[0] = 0;
+    for (size_t i = 0; i < n && !rc; i++)
+        snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+    return rc;
+}

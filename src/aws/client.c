@@ -154,6 +154,23 @@ static int build_url(cara_aws *aws, const cara_aws_call *call, cara_buf *out, ca
     return rc;
 }
 
+/* Where an answer goes that the caller has memory for. */
+typedef struct landing {
+    char *at;
+    size_t left;
+} landing;
+
+static int land(void *cookie, const void *bytes, size_t n) {
+    landing *l = cookie;
+    if (n > l->left)
+        n = l->left;
+    if (n)
+        memcpy(l->at, bytes, n);
+    l->at += n;
+    l->left -= n;
+    return 0;
+}
+
 /* Signs as of now and sends once. */
 static int attempt_once(cara_aws *aws, const cara_aws_call *call, const char *url_text,
                         const char *payload_hash, cara_http_response *response, cara_error *err) {
@@ -211,6 +228,7 @@ static int attempt_once(cara_aws *aws, const cara_aws_call *call, const char *ur
         headers[n++] = (cara_http_header){"Authorization", authorization.data};
     }
     headers[n++] = (cara_http_header){"User-Agent", "caracola/" CARA_VERSION};
+    landing into = {call->into, call->into_len};
     const cara_http_request request = {
         .method = call->method,
         .url = url_text,
@@ -219,6 +237,8 @@ static int attempt_once(cara_aws *aws, const cara_aws_call *call, const char *ur
         .body = call->body,
         .body_len = call->body_len,
         .max_body = call->max_body,
+        .sink = call->into ? land : NULL,
+        .sink_cookie = &into,
         .connect_timeout_s = aws->options.connect_timeout_s,
         .timeout_s = call->timeout_s < 0          ? 0
                      : call->timeout_s > 0        ? call->timeout_s

@@ -63,6 +63,10 @@ typedef struct cara_aws_call {
     const void *body;
     size_t body_len;
     size_t max_body; /* of the answer; 0: 1 MiB */
+    /* [into_len]; given, the body of a 2xx answer goes there instead of response->body, from its
+     * beginning at each attempt; what does not fit is dropped, which `check` has to see. */
+    void *into;
+    size_t into_len;
     /* Of one attempt; 0: the client's; < 0: as long as it makes progress; > 0: also without any
      * progress (a long poll). */
     double timeout_s;

@@ -38,6 +38,12 @@ int cara_s3_put(cara_aws *aws, const char *bucket, const char *key, const void *
 int cara_s3_get(cara_aws *aws, const char *bucket, const char *key, size_t limit, char **bytes,
                 size_t *n, cara_s3_object *object, cara_error *err);
 
+/* `n` > 0 bytes from `offset` on into `into`, whatever else the object has. `etag`, with its
+ * quotes, is the object that is meant (NULL: whichever is there). CONFLICT: it is another one by
+ * now. Where this fails, `into` may hold anything. */
+int cara_s3_get_range(cara_aws *aws, const char *bucket, const char *key, const char *etag,
+                      uint64_t offset, void *into, size_t n, cara_error *err);
+
 int cara_s3_head(cara_aws *aws, const char *bucket, const char *key, cara_s3_object *object,
                  cara_error *err);
 
@@ -53,6 +59,10 @@ int cara_s3_list(cara_aws *aws, const char *bucket, const char *prefix, cara_s3_
 /* One page of a list (exposed for tests and fuzzing). `token` receives NextContinuationToken, or
  * stays empty at the end. `each` as above. */
 int cara_s3_list_page(const char *xml, size_t n, cara_s3_each each, void *ctx, cara_buf *token,
+                      cara_error *err);
+
+/* "s3://bucket/key" in two; NULs end both. USAGE. */
+int cara_s3_url_split(const char *url, char bucket[64], char key[CARA_S3_KEY_MAX + 1],
                       cara_error *err);
 
 /* 1 where `name` follows the rules for general purpose buckets, as far as a URL's safety needs. */

@@ -11,7 +11,8 @@
 #define HEAD_LIMIT (64 * CARA_KIB)
 #define BODY_DEFAULT CARA_MIB
 #define CONNECT_DEFAULT_S 5.0
-#define DEADLINE_GRAIN_S 0.005 /* libcurl's timers may be early by so much */
+#define SINK_BYTES (256 * CARA_KIB) /* a sink is for large answers: fewer and larger reads */
+#define DEADLINE_GRAIN_S 0.005      /* libcurl's timers may be early by so much */
 
 struct cara_http {
     CURL *curl;
@@ -260,6 +261,8 @@ static CURLcode set_request(cara_http *http, const cara_http_request *request, t
         SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
         SET(CURLOPT_LOW_SPEED_TIME, (long)(request->stall_s + 0.999));
     }
+    if (request->sink)
+        SET(CURLOPT_BUFFERSIZE, (long)SINK_BYTES);
     if (request->stop) {
         SET(CURLOPT_NOPROGRESS, 0L);
         SET(CURLOPT_XFERINFOFUNCTION, on_progress);
