@@ -1,6 +1,7 @@
 #include "aws/checksum.h"
 
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 void cara_base64_short(const unsigned char *bytes, unsigned n, char out[92]) {
@@ -77,9 +78,12 @@ int cara_checksum_verify(const cara_http_response *response, int *checked, cara_
 }
 
 int cara_sha256_begin(cara_sha256_run *run) {
-    EVP_MD_CTX *md = EVP_MD_CTX_new();
-    run->md = md;
-    return md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 ? 0 : -1;
+    run->md = EVP_MD_CTX_new();
+    if (run->md && EVP_DigestInit_ex(run->md, EVP_sha256(), NULL) == 1)
+        return 0;
+    EVP_MD_CTX_free(run->md);
+    run->md = NULL;
+    return -1;
 }
 
 int cara_sha256_add(cara_sha256_run *run, const void *bytes, size_t n) {

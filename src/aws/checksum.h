@@ -11,7 +11,7 @@
 int cara_checksum_verify(const cara_http_response *response, int *checked, cara_error *err);
 
 /* SHA-256 of bytes that come piece by piece. Each is 0, or -1 where libcrypto has no memory; end
- * frees in any case, and takes what a failed begin left. */
+ * frees in any case, and may follow a begin that failed. */
 typedef struct cara_sha256_run {
     void *md;
 } cara_sha256_run;

@@ -177,6 +177,14 @@ typedef struct span {
     const char *etag;
 } span;
 
+static int not_the_range(const cara_http_response *response, cara_error *err) {
+    const char *range = cara_http_header_of(response, "content-range");
+    return cara_fail(
+        err, CARA_ERR_NETWORK, -1,
+        "S3 GetObject: the answer (HTTP %d, %.80s) is not the range that was asked for",
+        response->status, range ? range : "without Content-Range");
+}
+
 /* Are these the bytes that were asked for? Whoever answers 200 here knows no ranges. */
 static int check_range(void *cookie, const cara_http_response *response, cara_error *err) {
     const span *s = cookie;
@@ -187,11 +195,7 @@ static int check_range(void *cookie, const cara_http_response *response, cara_er
                      (unsigned long long)(s->offset + s->n - 1));
     if (response->status != 206 || !range || strncmp(range, expected, (size_t)n) != 0 ||
         number_of(cara_http_header_of(response, "content-length")) != (int64_t)s->n)
-        return cara_fail(
-            err, CARA_ERR_NETWORK, -1,
-            "S3 GetObject: the answer (HTTP %d, %.40s) is not the range that was asked "
-            "for",
-            response->status, range ? range : "no Content-Range");
+        return not_the_range(response, err);
     if (s->etag && (!etag || strcmp(etag, s->etag) != 0))
         return cara_fail(err, CARA_ERR_CONFLICT, -1, "S3 GetObject: the object has another ETag");
     return CARA_OK;
@@ -222,6 +226,8 @@ int cara_s3_get_range(cara_aws *aws, const char *bucket, const char *key, const 
                                     .check = check_range,
                                     .check_cookie = &s};
         rc = cara_aws_do(aws, &call, &response, err);
+        if (rc && response.trouble == CARA_HTTP_TOO_LARGE)
+            rc = not_the_range(&response, err);
     }
     cara_http_response_free(&response);
     cara_buf_free(&path);

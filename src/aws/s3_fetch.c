@@ -60,6 +60,13 @@ static int add_connections(cara_s3_fetch *f, int n, cara_error *err) {
         c->fetch = f;
         cara_aws_set_deadline(c->aws, f->options.deadline);
         cara_aws_set_stop(c->aws, is_closing, f);
+        /* Now, by one thread: variables must not be read while another sets some. */
+        const char *source;
+        rc = cara_aws_check_credentials(c->aws, &source, err);
+        if (rc) {
+            cara_aws_close(c->aws);
+            return rc;
+        }
     }
     return CARA_OK;
 }

@@ -44,6 +44,10 @@ void fake_s3_set(fake_s3 *s3, const char *key, const char *body) {
     store(s3, key, body, strlen(body));
 }
 
+void fake_s3_set_bytes(fake_s3 *s3, const char *key, const void *bytes, size_t n) {
+    store(s3, key, bytes, n);
+}
+
 void fake_s3_free(fake_s3 *s3) {
     for (size_t i = 0; i < FAKE_S3_OBJECTS; i++)
         free(s3->objects[i].body);
@@ -127,6 +131,33 @@ static void refuse(test_reply *reply, int status, const char *body) {
     reply->body = body;
 }
 
+/* Cuts the answer down to the range that is asked for. */
+static void give_range(fake_s3 *s3, struct fake_s3_object *o, const char *range, size_t headers,
+                       test_reply *reply) {
+    char *end;
+    size_t first = strtoul(range + strlen("bytes="), &end, 10), last = strtoul(end + 1, NULL, 10);
+    if (first >= o->len || last < first) {
+        refuse(reply, 416, "<Error><Code>InvalidRange</Code></Error>");
+        return;
+    }
+    last = last < o->len ? last : o->len - 1;
+    reply->status = 206;
+    reply->body = o->body + first;
+    reply->body_len = last - first + 1;
+    snprintf(s3->headers + headers, sizeof s3->headers - headers,
+             "Content-Range: bytes %zu-%zu/%zu\r\n", first, last, o->len);
+    if (s3->cut > 0) {
+        s3->cut--;
+        reply->cut = reply->body_len / 2 + 1;
+    } else if (s3->flip > 0 && reply->body_len <= sizeof s3->scratch) {
+        s3->flip--;
+        memcpy(s3->scratch, reply->body, reply->body_len);
+        s3->scratch[reply->body_len / 2] ^= 1;
+        reply->body = s3->scratch;
+    }
+    s3->ranges++;
+}
+
 void fake_s3_handle(void *ctx, const test_request *r, test_reply *reply) {
     fake_s3 *s3 = ctx;
     char method[8] = "", key[512], text[128];
@@ -140,6 +171,11 @@ void fake_s3_handle(void *ctx, const test_request *r, test_reply *reply) {
         refuse(reply, 503, "<Error><Code>SlowDown</Code></Error>");
         return;
     }
+    if (s3->deny > 0) {
+        s3->deny--;
+        refuse(reply, 403, "<Error><Code>AccessDenied</Code></Error>");
+        return;
+    }
     if (path < 8 || memcmp(target, "/bucket/", 8) != 0) {
         refuse(reply, 404, "<Error><Code>NoSuchBucket</Code></Error>");
         return;
@@ -150,6 +186,10 @@ void fake_s3_handle(void *ctx, const test_request *r, test_reply *reply) {
         return;
     }
     struct fake_s3_object *o = fake_s3_find(s3, key);
+    char range[64];
+    test_request_header(r, "range", range, sizeof range);
+    if (range[0] && s3->on_range)
+        s3->on_range(s3);
     if (strcmp(method, "PUT") == 0) {
         test_request_header(r, "if-match", text, sizeof text);
         if (text[0] && !o) {
@@ -185,9 +225,16 @@ void fake_s3_handle(void *ctx, const test_request *r, test_reply *reply) {
         refuse(reply, 404, "<Error><Code>NoSuchKey</Code><Message>none</Message></Error>");
         return;
     }
-    snprintf(s3->headers, sizeof s3->headers, "ETag: %s\r\nContent-Type: %s\r\n%s%s%s", o->etag,
-             o->type, o->note[0] ? "x-amz-meta-caracola: " : "", o->note, o->note[0] ? "\r\n" : "");
+    if (test_request_header(r, "if-match", text, sizeof text)[0] && strcmp(text, o->etag) != 0) {
+        refuse(reply, 412, "<Error><Code>PreconditionFailed</Code></Error>");
+        return;
+    }
+    int n_headers = snprintf(
+        s3->headers, sizeof s3->headers, "ETag: %s\r\nContent-Type: %s\r\n%s%s%s", o->etag, o->type,
+        o->note[0] ? "x-amz-meta-caracola: " : "", o->note, o->note[0] ? "\r\n" : "");
     reply->headers = s3->headers;
     reply->body = o->body;
     reply->body_len = o->len;
+    if (range[0] && !s3->whole)
+        give_range(s3, o, range, (size_t)n_headers, reply);
 }

@@ -1,5 +1,6 @@
 /* An S3 in memory behind test_server: objects with ETags and one note each, conditional writes,
- * lists in pages of two, and faults on demand. For one bucket named "bucket", path style. */
+ * ranges, lists in pages of two, and faults on demand. For one bucket named "bucket", path style.
+ */
 #ifndef FAKE_S3_H
 #define FAKE_S3_H
 
@@ -20,7 +21,14 @@ typedef struct fake_s3 {
     } objects[FAKE_S3_OBJECTS];
     int lose_answers; /* so many writes from now take effect, and then the connection breaks */
     int refuse;       /* so many requests from now get a 503 */
-    int writes;       /* that took effect */
+    int deny;         /* so many requests from now get a 403 */
+    int cut;          /* so many ranges from now end in a reset in their middle */
+    int flip;         /* in so many ranges from now one byte is another */
+    int whole;        /* ranges are not heeded */
+    int ranges;       /* that were given */
+    /* Called before a range is given; may be NULL. */
+    void (*on_range)(struct fake_s3 *s3);
+    int writes; /* that took effect */
     char scratch[8192];
     char headers[1024];
 } fake_s3;
@@ -29,6 +37,7 @@ void fake_s3_handle(void *ctx, const test_request *request, test_reply *reply);
 struct fake_s3_object *fake_s3_find(fake_s3 *s3, const char *key);
 /* Puts an object there behind everybody's back. */
 void fake_s3_set(fake_s3 *s3, const char *key, const char *body);
+void fake_s3_set_bytes(fake_s3 *s3, const char *key, const void *bytes, size_t n);
 void fake_s3_free(fake_s3 *s3);
 
 #endif

@@ -12,6 +12,8 @@
 
 #include "aws/lambda_runtime.h"
 #include "aws/s3.h"
+#include "aws/s3_file.h"
+#include "aws/s3_memory.h"
 #include "aws/sns.h"
 #include "aws/social.h"
 #include "aws/sqs.h"
@@ -101,6 +103,35 @@ static int use_s3(cara_aws *aws, cara_error *err) {
     free(bytes);
     TRY(cara_s3_head(aws, "bucket", "k 1", &object, err));
     TRY(cara_s3_list(aws, "bucket", "k", one_key, &keys, err));
+    return rc;
+}
+
+static const char abc_sha256[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+/* The connections' threads have memory, as the server's; what they are given has not. */
+static int use_fetch(cara_aws *aws, cara_error *err) {
+    const cara_aws_options options = {.outside = &cara_aws_settings(aws)->outside};
+    const cara_s3_fetch_options from = {
+        .aws = &options, .bucket = "bucket", .key = "k 1", .part = 2, .connections = 2};
+    char into[2], path[100];
+    cara_s3_memory *m = NULL;
+    cara_s3_filled filled = {0};
+    snprintf(path, sizeof path, "%s/filled", folder);
+    const cara_s3_fill fill = {.from = from, .sha256 = abc_sha256, .path = path};
+    int rc = cara_s3_put(aws, "bucket", "k 1", "abc", 3, NULL, NULL, err);
+    TRY(cara_s3_get_range(aws, "bucket", "k 1", NULL, 1, into, 2, err));
+    TRY(cara_s3_memory_open(&from, abc_sha256, 0, &m, err));
+    if (!rc) {
+        rc = cara_s3_memory_verify(m, NULL, NULL, err);
+        cara_s3_memory_close(m);
+    }
+    TRY(cara_s3_fill_file(&fill, &filled, err));
+    TRY(cara_s3_fill_file(&fill, &filled, err));
+    unlink(path);
+    snprintf(path, sizeof path, "%s/filled.part", folder);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/filled.fill", folder);
+    unlink(path);
     return rc;
 }
 
@@ -227,6 +258,7 @@ static void without_memory(void **state) {
     (void)state;
     const scenario scenarios[] = {
         {.name = "s3", .use = use_s3},
+        {.name = "fetch", .use = use_fetch},
         {.name = "store", .use = use_store, .lenient = 1},
         {.name = "social", .use = use_social},
         {.name = "queues", .use = use_queues},
