@@ -1,5 +1,5 @@
 /* Integer matrix products: y = x . w^T with weights in int8 (one scale per output channel) and
- * activations quantised on the fly (one scale per row), summed in int32.
+ * activations quantised on the fly (one scale and zero point per row), summed in int32.
  *
  * One packed layout serves every level, so that a mapped file is read in place: base/i8_layout.h
  * describes it, model/i8_pack.h makes it.
@@ -38,7 +38,8 @@ typedef struct cara_i8_ops {
     /* Bytes that `rows` quantised rows of k inputs take. */
     size_t (*activation_size)(size_t rows, size_t k);
     /* Quantises rows [tile0 * row_tile, min(tile1 * row_tile, rows)) of x [rows, k] (row stride ldx
-     * floats), scale = max |x| / 127. Tiles are independent: threads may share one call's work. */
+     * floats), from the least to the largest, 0 included, in 254 steps or more. Tiles are
+     * independent: threads may share one call's work. */
     void (*quantise)(const float *x, size_t ldx, size_t rows, size_t k, size_t tile0, size_t tile1,
                      void *dst);
     /* The block of y of row tiles [tile0, tile1) and panels [panel0, panel1). */

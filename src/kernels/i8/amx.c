@@ -2,7 +2,7 @@
  * whose layout reads no padding rows. The calling thread must hold the permission for tile data
  * (arch_prctl ARCH_REQ_XCOMP_PERM), which choosing this level asks for.
  *
- * A tile of activations: 64 bytes of scales (f32 [16]), then [k / 64][16 rows][64 bytes], rows that
+ * A tile of activations: an i8_head, then [k / 64][16 rows][64 bytes], rows that
  * are not there zero. */
 #include <stddef.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@
 
 #define I8_ROWS 16
 #define I8_PANELS 1
-#define I8_PLANES 1
+#define I8_BYTES 1
 #define I8_ZERO 0
 #ifdef CARA_AMX_EMULATION
 #define I8_BITS 0
@@ -62,16 +62,17 @@ static void amx_quantise(const float *x, size_t ldx, size_t rows, size_t k, size
     }
     for (size_t t = tile0; t < tile1 && t * I8_ROWS < rows; t++) {
         uint8_t *tile = (uint8_t *)dst + t * amx_tile_size(k);
-        float *scales = (float *)tile;
+        i8_head *head = (i8_head *)tile;
         memset(tile, 0, amx_tile_size(k));
         for (size_t r = 0; r < I8_ROWS && t * I8_ROWS + r < rows; r++) {
             const float *row = x + (t * I8_ROWS + r) * ldx;
-            float top = i8_top(row, k), inverse = top > 0 ? 127.0f / top : 0;
-            scales[r] = top / 127.0f;
+            const i8_steps s = i8_steps_of(row, k);
+            head->scale[r] = s.scale;
+            head->zero[r] = s.zero;
             uint8_t *to = tile + I8_HEAD + r * 64;
             for (size_t i = 0; i < k; i += 16) {
-                i8_bytes q = k - i >= 16 ? i8_round(row + i, inverse)
-                                         : i8_round_some(row + i, k - i, inverse);
+                i8_values q =
+                    k - i >= 16 ? i8_round(row + i, &s) : i8_round_some(row + i, k - i, &s);
                 memcpy(to + i / 64 * 1024 + i % 64, &q, sizeof q);
             }
         }
@@ -127,7 +128,7 @@ static void amx_product(const cara_i8_product *p, size_t tile0, size_t tile1, si
                 for (size_t j = 0; j < panels; j++) {
                     size_t channel = (panel + j) * CARA_I8_PANEL, n = p->weights.n - channel;
                     i8_finish_panel(p, acc + (i * 2 + j) * 256, CARA_I8_PANEL,
-                                    (const float *)(x + i * size), rows, first, channel,
+                                    (const i8_head *)(x + i * size), rows, first, channel,
                                     n < CARA_I8_PANEL ? n : CARA_I8_PANEL);
                 }
             }

@@ -12,7 +12,7 @@
 
 #define I8_ROWS 6
 #define I8_PANELS 4
-#define I8_PLANES 1
+#define I8_BYTES 1
 #define I8_ZERO 128
 #ifdef CARA_SIMDE
 #define I8_BITS 0

@@ -11,7 +11,7 @@
 
 #define I8_ROWS 6
 #define I8_PANELS 1
-#define I8_PLANES 1
+#define I8_BYTES 1
 #define I8_ZERO 128
 #define I8_BITS 256
 

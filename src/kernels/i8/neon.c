@@ -5,7 +5,7 @@
 
 #define I8_ROWS 4
 #define I8_PANELS 1
-#define I8_PLANES 1
+#define I8_BYTES 1
 #define I8_ZERO 0
 #define I8_BITS 0
 

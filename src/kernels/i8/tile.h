@@ -1,12 +1,13 @@
 /* What the levels' int8 files share: the quantised layout, the epilogue and the walk over tiles.
  * Included by each of them and compiled with that file's flags; defines only static functions.
  *
- * Quantised layout: tile after tile of I8_ROWS rows (the last may have fewer: r). A tile is
- * I8_HEAD bytes of scales (f32), then the bytes [k / 4][r][4], so that the rows' groups are read in
- * sequence. I8_PLANES planes lie in each group: [k / 4][plane][r][4].
+ * Quantised layout: tile after tile of I8_ROWS rows (the last may have fewer: r). A tile is a head
+ * of I8_HEAD bytes (i8_head), then the rows [k / 4][r][4], so that their groups are read in
+ * sequence, each value in I8_BYTES bytes.
  *
- * Before including: I8_ROWS, I8_PLANES, I8_BITS (512 or 256 where those intrinsics are there, else
- * 0), I8_ZERO (what is added to make bytes unsigned: 0 or 128)
+ * Before including: I8_ROWS, I8_BYTES (of an activation: 1, or 2 where the level multiplies 16
+ * bits), I8_BITS (512 or 256 where those intrinsics are there, else 0), I8_ZERO (what is added to
+ * make bytes unsigned: 0 or 128)
  * and `static void i8_block(size_t rows, size_t panels, const uint8_t *a, const int8_t *b,
  * size_t panel_stride, size_t groups, int32_t *acc)`, which sets acc [rows, panels * 16]; `panels`
  * is at most I8_PANELS. */
@@ -15,28 +16,28 @@
 #include <math.h>
 #include <string.h>
 
-#define I8_HEAD 64 /* >= 4 * I8_ROWS, keeps the bytes aligned */
+/* Steps from the least to the largest of a row. Sums stay within 31 bits: 1022 * 127 * k. */
+#if I8_BYTES == 2
+#define I8_STEPS 1022
+typedef int16_t i8_value;
+#else
+#define I8_STEPS 254
+typedef int8_t i8_value;
+#endif
+
+/* Of each row: x = scale * (value + zero). */
+typedef struct i8_head {
+    float scale[I8_ROWS];
+    int32_t zero[I8_ROWS];
+} i8_head;
+#define I8_HEAD ((sizeof(i8_head) + 63) / 64 * 64) /* keeps the bytes aligned */
 
 /* Rows of activations whose tiles stay in the second-level cache while panels pass by. */
 #define I8_ROW_BLOCK_BYTES (192 * 1024)
 
 static inline size_t i8_tile_size(size_t rows, size_t k) {
-    size_t n = I8_HEAD + rows * I8_PLANES * cara_i8_padded_k(k);
+    size_t n = I8_HEAD + rows * I8_BYTES * cara_i8_padded_k(k);
     return (n + 63) / 64 * 64;
-}
-
-/* Largest magnitude of a row: as integers, magnitudes compare as they do as floats. */
-static inline float i8_top(const float *row, size_t k) {
-    int32_t most = 0;
-    for (size_t i = 0; i < k; i++) {
-        int32_t bits;
-        memcpy(&bits, row + i, sizeof bits);
-        bits &= 0x7fffffff;
-        most = bits > most ? bits : most;
-    }
-    float top;
-    memcpy(&top, &most, sizeof top);
-    return top;
 }
 
 /* One register; GCC keeps vectors that are larger than the level's in memory. */
@@ -49,7 +50,7 @@ static inline float i8_top(const float *row, size_t k) {
 #endif
 typedef float i8_vec __attribute__((vector_size(4 * I8_LANES)));
 typedef int32_t i8_ints __attribute__((vector_size(4 * I8_LANES)));
-typedef int8_t i8_bytes __attribute__((vector_size(16)));
+typedef i8_value i8_values __attribute__((vector_size(16 * I8_BYTES)));
 
 static inline i8_vec i8_load(const float *p) {
     i8_vec v;
@@ -63,38 +64,126 @@ static inline i8_ints i8_load_int(const int32_t *p) {
     return v;
 }
 
-/* Sixteen floats, times `inverse` within +-127, as bytes. Adding 1.5 * 2^23 rounds to nearest even,
- * as lrintf does, and leaves the integer in the low bits. */
-static inline i8_ints i8_round_lanes(const float *from, float inverse) {
-    return (i8_ints)(i8_load(from) * inverse + 12582912.0f) - 0x4b400000;
+#if I8_BITS == 512
+static inline i8_vec i8_fma(i8_vec a, i8_vec b, i8_vec c) {
+    return (i8_vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+static inline i8_vec i8_min(i8_vec a, i8_vec b) {
+    return (i8_vec)_mm512_min_ps((__m512)a, (__m512)b);
+}
+static inline i8_vec i8_max(i8_vec a, i8_vec b) {
+    return (i8_vec)_mm512_max_ps((__m512)a, (__m512)b);
+}
+#elif I8_BITS == 256
+static inline i8_vec i8_fma(i8_vec a, i8_vec b, i8_vec c) {
+    return (i8_vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+static inline i8_vec i8_min(i8_vec a, i8_vec b) {
+    return (i8_vec)_mm256_min_ps((__m256)a, (__m256)b);
+}
+static inline i8_vec i8_max(i8_vec a, i8_vec b) {
+    return (i8_vec)_mm256_max_ps((__m256)a, (__m256)b);
+}
+#else
+static inline i8_vec i8_fma(i8_vec a, i8_vec b, i8_vec c) {
+    return a * b + c;
+}
+static inline i8_vec i8_min(i8_vec a, i8_vec b) {
+    return (i8_vec)(((i8_ints)a & (a < b)) | ((i8_ints)b & (a >= b)));
+}
+static inline i8_vec i8_max(i8_vec a, i8_vec b) {
+    return (i8_vec)(((i8_ints)a & (a > b)) | ((i8_ints)b & (a <= b)));
+}
+#endif
+
+static inline i8_vec i8_all(float x) {
+    return (i8_vec){0} + x;
 }
 
-static inline i8_bytes i8_round(const float *from, float inverse) {
-    i8_bytes out;
+/* How a row becomes integers: value = round(x * inverse) - zero. */
+typedef struct i8_steps {
+    float inverse, bias; /* bias: what rounds to nearest even and takes zero away */
+    float scale;
+    int32_t zero;
+} i8_steps;
+
+/* Adding 1.5 * 2^23 rounds to nearest even, as lrintf does, and leaves the integer in the low
+ * bits. */
+#define I8_ROUND 12582912.0f
+#define I8_ROUND_BITS 0x4b400000
+
+/* The range from the least to the largest of a row, 0 included, in I8_STEPS steps. What GELU leaves
+ * is hardly ever negative: steps that were symmetric about 0 would go half unused. 0 itself is a
+ * whole number of steps, so that what is silent is exact. */
+static inline i8_steps i8_steps_of(const float *row, size_t k) {
+    i8_vec low[4] = {{0}}, high[4] = {{0}};
+    size_t i = 0;
+    for (; i + 4 * I8_LANES <= k; i += 4 * I8_LANES)
+        for (size_t j = 0; j < 4; j++) {
+            i8_vec v = i8_load(row + i + j * I8_LANES);
+            low[j] = i8_min(v, low[j]);
+            high[j] = i8_max(v, high[j]);
+        }
+    low[0] = i8_min(i8_min(low[0], low[1]), i8_min(low[2], low[3]));
+    high[0] = i8_max(i8_max(high[0], high[1]), i8_max(high[2], high[3]));
+    float least = 0, most = 0;
+    for (size_t j = 0; j < I8_LANES; j++) {
+        least = low[0][j] < least ? low[0][j] : least;
+        most = high[0][j] > most ? high[0][j] : most;
+    }
+    for (; i < k; i++) {
+        least = row[i] < least ? row[i] : least;
+        most = row[i] > most ? row[i] : most;
+    }
+    i8_steps s = {.bias = I8_ROUND};
+    float range = most - least;
+    if (!(range > 1e-30f && range < INFINITY)) { /* nothing to tell apart, or overflow */
+        s.scale = range > 1 ? range : 0;
+        return s;
+    }
+    s.inverse = (float)I8_STEPS / range;
+    s.scale = range / (float)I8_STEPS;
+    float middle = 0.5f * (most + least) * s.inverse + I8_ROUND;
+    s.zero = (int32_t)(middle - I8_ROUND);
+    s.bias = I8_ROUND - (float)s.zero;
+    return s;
+}
+
+/* Sixteen floats as values; half a step too much (middle and range are rounded apart) saturates. */
+static inline i8_ints i8_round_lanes(const float *from, const i8_steps *s) {
+    return (i8_ints)(i8_load(from) * s->inverse + s->bias) - I8_ROUND_BITS;
+}
+
+static inline i8_values i8_round(const float *from, const i8_steps *s) {
+    i8_values out;
 #if I8_BITS == 512
-    __m128i b = _mm512_cvtepi32_epi8((__m512i)i8_round_lanes(from, inverse));
+    __m128i b = _mm512_cvtsepi32_epi8((__m512i)i8_round_lanes(from, s));
     memcpy(&out, &b, sizeof out);
 #elif I8_BITS == 256
-    __m256i words = _mm256_packs_epi32((__m256i)i8_round_lanes(from, inverse),
-                                       (__m256i)i8_round_lanes(from + 8, inverse));
+    __m256i words =
+        _mm256_packs_epi32((__m256i)i8_round_lanes(from, s), (__m256i)i8_round_lanes(from + 8, s));
     words = _mm256_permute4x64_epi64(words, 0xD8);
+#if I8_BYTES == 2
+    memcpy(&out, &words, sizeof out);
+#else
     __m128i b = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
     memcpy(&out, &b, sizeof out);
+#endif
 #else
     for (int h = 0; h < 16; h += I8_LANES) {
-        i8_ints q = i8_round_lanes(from + h, inverse);
+        i8_ints q = i8_round_lanes(from + h, s);
         for (int i = 0; i < I8_LANES; i++)
-            out[h + i] = (int8_t)q[i];
+            out[h + i] = (i8_value)(q[i] > I8_STEPS / 2 ? I8_STEPS / 2 : q[i]);
     }
 #endif
     return out;
 }
 
-/* The same for the last k % 16 floats of a row, zeros beyond. */
-static inline i8_bytes i8_round_some(const float *from, size_t n, float inverse) {
+/* The same for the last k % 16 floats of a row; what is beyond meets weights of 0. */
+static inline i8_values i8_round_some(const float *from, size_t n, const i8_steps *s) {
     float some[16] = {0};
     memcpy(some, from, (n < 16 ? n : 16) * sizeof *some);
-    return i8_round(some, inverse);
+    return i8_round(some, s);
 }
 
 #ifndef I8_OWN_LAYOUT /* AMX has a layout and a walk of its own */
@@ -103,35 +192,29 @@ static size_t i8_activation_size(size_t rows, size_t k) {
     return full * i8_tile_size(I8_ROWS, k) + (rest ? i8_tile_size(rest, k) : 0);
 }
 
-/* One row's 16 bytes to four groups. */
-static inline void i8_spread(i8_bytes q, uint8_t *to, size_t rows) {
-    i8_bytes first = q + (int8_t)I8_ZERO;
-#if I8_PLANES == 2
-    i8_bytes negative = q < 0, size = (q ^ negative) - negative;
-#endif
-    for (size_t g = 0; g < 4; g++, to += 4 * I8_PLANES * rows) {
-        memcpy(to, (const char *)&first + 4 * g, 4);
-#if I8_PLANES == 2
-        memcpy(to + 4 * rows, (const char *)&size + 4 * g, 4);
-#endif
-    }
+/* One row's 16 values to four groups. */
+static inline void i8_spread(i8_values q, uint8_t *to, size_t rows) {
+    q += (i8_value)I8_ZERO;
+    for (size_t g = 0; g < 4; g++, to += 4 * I8_BYTES * rows)
+        memcpy(to, (const char *)&q + 4 * I8_BYTES * g, 4 * I8_BYTES);
 }
 
 static void i8_quantise_tile(const float *x, size_t ldx, size_t rows, size_t k, uint8_t *tile) {
-    float *scales = (float *)tile;
+    i8_head *head = (i8_head *)tile;
     uint8_t *bytes = tile + I8_HEAD;
-    size_t whole = (k + 15) / 16 * 16, per_input = I8_PLANES * rows;
+    size_t whole = (k + 15) / 16 * 16, per_input = I8_BYTES * rows;
     memset(bytes + whole * per_input, I8_ZERO, (cara_i8_padded_k(k) - whole) * per_input);
     for (size_t r = 0; r < rows; r++) {
         const float *row = x + r * ldx;
-        float top = i8_top(row, k);
-        float inverse = top > 0 ? 127.0f / top : 0;
-        scales[r] = top / 127.0f;
+        const i8_steps s = i8_steps_of(row, k);
+        head->scale[r] = s.scale;
+        head->zero[r] = s.zero;
         size_t i = 0;
         for (; i + 16 <= k; i += 16)
-            i8_spread(i8_round(row + i, inverse), bytes + i * per_input + r * 4, rows);
+            i8_spread(i8_round(row + i, &s), bytes + i * per_input + r * 4 * I8_BYTES, rows);
         if (i < k)
-            i8_spread(i8_round_some(row + i, k - i, inverse), bytes + i * per_input + r * 4, rows);
+            i8_spread(i8_round_some(row + i, k - i, &s), bytes + i * per_input + r * 4 * I8_BYTES,
+                      rows);
     }
 }
 
@@ -146,44 +229,38 @@ static void i8_quantise(const float *x, size_t ldx, size_t rows, size_t k, size_
 
 #endif
 
-static inline i8_vec i8_clamp(i8_vec v, float limit) {
-    i8_vec high = (i8_vec){0} + limit;
-    v = (i8_vec)(((i8_ints)v & (v < high)) | ((i8_ints)high & (v >= high)));
-    return (i8_vec)(((i8_ints)v & (v > -high)) | ((i8_ints)-high & (v <= -high)));
-}
-
 /* GELU by erf as a quotient of polynomials on [-4, 4] (the form that Eigen and XLA use): off by
  * 4e-7 of erf at most, which int8 cannot see. */
 static inline i8_vec i8_gelu(i8_vec x) {
-    i8_vec z = i8_clamp(x * 0.70710678f, 4.0f), s = z * z;
-    i8_vec p = s * -2.72614225801306e-10f + 2.77068142495902e-08f;
-    p = p * s + -2.10102402082508e-06f;
-    p = p * s + -5.69250639462346e-05f;
-    p = p * s + -7.34990630326855e-04f;
-    p = p * s + -2.95459980854025e-03f;
-    p = p * s + -1.60960333262415e-02f;
-    i8_vec q = s * -1.45660718464996e-05f + -2.13374055278905e-04f;
-    q = q * s + -1.68282697438203e-03f;
-    q = q * s + -7.37332916720468e-03f;
-    q = q * s + -1.42647390514189e-02f;
-    return x * 0.5f * (1.0f + z * p / q);
+    i8_vec z = i8_max(i8_min(x * 0.70710678f, i8_all(4.0f)), i8_all(-4.0f)), s = z * z;
+    i8_vec p = i8_fma(s, i8_all(-2.72614225801306e-10f), i8_all(2.77068142495902e-08f));
+    p = i8_fma(p, s, i8_all(-2.10102402082508e-06f));
+    p = i8_fma(p, s, i8_all(-5.69250639462346e-05f));
+    p = i8_fma(p, s, i8_all(-7.34990630326855e-04f));
+    p = i8_fma(p, s, i8_all(-2.95459980854025e-03f));
+    p = i8_fma(p, s, i8_all(-1.60960333262415e-02f));
+    i8_vec q = i8_fma(s, i8_all(-1.45660718464996e-05f), i8_all(-2.13374055278905e-04f));
+    q = i8_fma(q, s, i8_all(-1.68282697438203e-03f));
+    q = i8_fma(q, s, i8_all(-7.37332916720468e-03f));
+    q = i8_fma(q, s, i8_all(-1.42647390514189e-02f));
+    i8_vec half = x * 0.5f;
+    return i8_fma(half, z * p / q, half);
 }
 
 /* One register of channels of `rows` rows, from sums to results. `n` < I8_LANES only at the end. */
 static inline void i8_finish_lanes(const cara_i8_product *p, const int32_t *acc, size_t width,
-                                   const float *x_scales, size_t rows, size_t row, size_t channel,
+                                   const i8_head *head, size_t rows, size_t row, size_t channel,
                                    size_t n) {
     float edge[I8_LANES] = {0};
     i8_vec bias = {0}, scale = i8_load(p->weights.scale + channel);
-    i8_ints offset = i8_load_int(p->weights.sum + channel) * I8_ZERO;
+    i8_ints sum = i8_load_int(p->weights.sum + channel);
     if (p->bias) {
         memcpy(edge, p->bias + channel, n * sizeof *edge);
         bias = i8_load(edge);
     }
     for (size_t r = 0; r < rows; r++, acc += width) {
-        i8_vec v =
-            __builtin_convertvector(i8_load_int(acc) - offset, i8_vec) * (scale * x_scales[r]) +
-            bias;
+        i8_ints exact = i8_load_int(acc) + sum * (head->zero[r] - I8_ZERO);
+        i8_vec v = i8_fma(__builtin_convertvector(exact, i8_vec), scale * head->scale[r], bias);
         if (p->gelu)
             v = i8_gelu(v);
         float *y = p->y + (row + r) * p->ldy + channel;
@@ -202,10 +279,10 @@ static inline void i8_finish_lanes(const cara_i8_product *p, const int32_t *acc,
 
 /* One panel of `rows` rows. `n` < 16 only in the last panel. */
 static inline void i8_finish_panel(const cara_i8_product *p, const int32_t *acc, size_t width,
-                                   const float *x_scales, size_t rows, size_t row, size_t channel,
+                                   const i8_head *head, size_t rows, size_t row, size_t channel,
                                    size_t n) {
     for (size_t h = 0; h < n; h += I8_LANES)
-        i8_finish_lanes(p, acc + h, width, x_scales, rows, row, channel + h,
+        i8_finish_lanes(p, acc + h, width, head, rows, row, channel + h,
                         n - h < I8_LANES ? n - h : I8_LANES);
 }
 
@@ -231,7 +308,7 @@ static void i8_product(const cara_i8_product *p, size_t tile0, size_t tile1, siz
                 for (size_t j = 0; j < panels; j++) {
                     size_t channel = (panel + j) * CARA_I8_PANEL, n = p->weights.n - channel;
                     i8_finish_panel(p, acc + j * CARA_I8_PANEL, panels * CARA_I8_PANEL,
-                                    (const float *)tile, rows, first, channel,
+                                    (const i8_head *)tile, rows, first, channel,
                                     n < CARA_I8_PANEL ? n : CARA_I8_PANEL);
                 }
             }

@@ -94,6 +94,22 @@ static float *run(const cara_i8_ops *ops, const matrix *m, const float *x, size_
     return y;
 }
 
+#ifdef CARA_I8_SIMDE
+/* The same sources compiled against SIMDe and the AMX emulation; the reference with 16 bits. */
+extern const cara_i8_ops cara_i8_avx2_simde, cara_i8_avxvnni_simde, cara_i8_avx512vnni_simde,
+    cara_i8_amx_emulated, cara_i8_scalar_wide;
+#endif
+
+/* What a level must equal. */
+static const cara_i8_ops *reference_of(const cara_i8_ops *ops) {
+#ifdef CARA_I8_SIMDE
+    if (ops == &cara_i8_avx2 || ops == &cara_i8_avx2_simde)
+        return &cara_i8_scalar_wide;
+#endif
+    (void)ops;
+    return &cara_i8_scalar;
+}
+
 static const size_t shapes[][3] = {
     /* rows, channels, inputs */
     {1, 1, 1},     {1, 16, 64},  {2, 17, 63},     {3, 15, 65},    {4, 33, 128},
@@ -104,16 +120,23 @@ static const size_t shapes[][3] = {
 
 static void compare(const cara_i8_ops *ops) {
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-        for (int variant = 0; variant < 6; variant++) {
+        for (int variant = 0; variant < 8; variant++) {
             size_t rows = shapes[s][0], n = shapes[s][1], k = shapes[s][2], ldy = n + s % 3;
             float *w = floats(n * k), *x = floats(rows * k), *bias = floats(n),
                   *residual = floats(rows * ldy);
             if (variant == 5)
                 memset(x, 0, k * sizeof *x); /* a silent row has no scale to divide by */
+            if (variant == 6)
+                for (size_t i = 0; i < rows * k; i++) /* lopsided, as behind a GELU */
+                    x[i] = x[i] < 0 ? 0.1f * x[i] : 3 * x[i] * x[i];
+            if (variant == 7) /* the largest value lies half a step beyond the last */
+                for (size_t i = 0; i < rows * k; i++)
+                    x[i] = i % k ? -0.5f : 253.5f;
             matrix m = pack(w, n, k);
             const float *b = variant & 1 ? bias : NULL, *r = variant & 2 ? residual : NULL;
-            float *want = run(&cara_i8_scalar, &m, x, rows, ldy, b, r, variant >= 4);
-            float *got = run(ops, &m, x, rows, ldy, b, r, variant >= 4);
+            float *want =
+                run(reference_of(ops), &m, x, rows, ldy, b, r, variant == 4 || variant == 5);
+            float *got = run(ops, &m, x, rows, ldy, b, r, variant == 4 || variant == 5);
             for (size_t i = 0; i < rows * ldy + FENCE; i++) {
                 uint32_t bits;
                 memcpy(&bits, got + i, 4);
@@ -128,13 +151,12 @@ static void compare(const cara_i8_ops *ops) {
         }
 }
 
-/* The reference itself: within the rounding of both sides of the exact product. */
-static void scalar_is_near_the_exact_product(void **state) {
-    (void)state;
+/* The references themselves: within the rounding of both sides of the exact product. */
+static void reference_is_near_the_exact_product(void **state) {
     size_t rows = 9, n = 37, k = 300;
     float *w = floats(n * k), *x = floats(rows * k), *bias = floats(n);
     matrix m = pack(w, n, k);
-    float *y = run(&cara_i8_scalar, &m, x, rows, n, bias, NULL, 1);
+    float *y = run(*state, &m, x, rows, n, bias, NULL, 1);
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < n; c++) {
             double sum = bias[c];
@@ -148,7 +170,32 @@ static void scalar_is_near_the_exact_product(void **state) {
     free(w), free(x), free(bias), free(y);
 }
 
-/* vpmaddubsw would saturate here if both sides could reach 255 x 127. */
+/* Weights are exact here, so that what remains is the rounding of x: half of one of 254 steps of
+ * its range, wherever that range lies. */
+static void range_is_used_whole(void **state) {
+    static const float ranges[][2] = {{-1, 1}, {-0.17f, 8}, {-8, 0.1f}, {0, 1}, {-3, 0}, {2, 3}};
+    enum { K = 80 };
+    float w[K * K] = {0}, x[K];
+    for (size_t i = 0; i < K; i++)
+        w[i * K + i] = 1;
+    matrix m = pack(w, K, K);
+    for (size_t t = 0; t < sizeof ranges / sizeof *ranges; t++) {
+        float low = ranges[t][0], high = ranges[t][1];
+        for (size_t i = 0; i < K; i++)
+            x[i] = i % 5 ? low + (high - low) * (float)i / (K - 1) : 0; /* 0 stays 0 */
+        float range = (high > 0 ? high : 0) - (low < 0 ? low : 0);
+        float *y = run(*state, &m, x, 1, K, NULL, NULL, 0);
+        for (size_t i = 0; i < K; i++)
+            if (x[i] == 0)
+                assert_true(y[i] == 0);
+            else
+                assert_true(fabsf(y[i] - x[i]) <= 0.501f * range / 254);
+        free(y);
+    }
+    drop(&m);
+}
+
+/* Where bytes are multiplied in 16 bits, this would saturate. */
 static void extremes_do_not_saturate(void **state) {
     const cara_i8_ops *ops = *state;
     size_t k = 256;
@@ -172,19 +219,19 @@ static void level_equals_scalar(void **state) {
     cmocka_unit_test_prestate_setup_teardown(level_equals_scalar, NULL, NULL,                      \
                                              (void *)(uintptr_t)&cara_i8_##name),                  \
         cmocka_unit_test_prestate_setup_teardown(extremes_do_not_saturate, NULL, NULL,             \
+                                                 (void *)(uintptr_t)&cara_i8_##name),              \
+        cmocka_unit_test_prestate_setup_teardown(range_is_used_whole, NULL, NULL,                  \
                                                  (void *)(uintptr_t)&cara_i8_##name)
-
-#ifdef CARA_I8_SIMDE
-/* The same sources compiled against SIMDe and the AMX emulation. */
-extern const cara_i8_ops cara_i8_avx2_simde, cara_i8_avxvnni_simde, cara_i8_avx512vnni_simde,
-    cara_i8_amx_emulated;
-#endif
+#define REFERENCE(name)                                                                            \
+    cmocka_unit_test_prestate_setup_teardown(reference_is_near_the_exact_product, NULL, NULL,      \
+                                             (void *)(uintptr_t)&cara_i8_##name)
 
 int main(void) {
     const struct CMUnitTest always[] = {
-        cmocka_unit_test(scalar_is_near_the_exact_product),
+        REFERENCE(scalar),
         LEVEL(scalar),
 #ifdef CARA_I8_SIMDE
+        REFERENCE(scalar_wide),
         LEVEL(avx2_simde),
         LEVEL(avxvnni_simde),
         LEVEL(avx512vnni_simde),
