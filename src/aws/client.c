@@ -23,6 +23,8 @@ struct cara_aws {
     cara_credentials credentials;
     int64_t ask_again_ms; /* not before that time, after a renewal that failed */
     int64_t skew_ms;      /* the service's clock less ours */
+    int64_t ahead_ms;     /* the same, as the latest answer shows it */
+    int has_ahead;
     cara_retry_bucket bucket;
     cara_aws_fault fault;
     double deadline;
@@ -115,6 +117,21 @@ static int need_credentials(cara_aws *aws, int force, cara_error *err) {
     if (err)
         *err = trouble;
     return rc;
+}
+
+int cara_aws_clock_ahead(const cara_aws *aws, int64_t *ms) {
+    *ms = aws->ahead_ms;
+    return aws->has_ahead ? 0 : -1;
+}
+
+/* An answer's Date is of its second's beginning, and half of the way is behind it. */
+static void note_clock(cara_aws *aws, const cara_http_response *response) {
+    const char *date = cara_http_header_of(response, "date");
+    int64_t theirs;
+    if (!date || cara_time_http(date, &theirs))
+        return;
+    aws->ahead_ms = theirs + 500 - now_ms(aws);
+    aws->has_ahead = 1;
 }
 
 int cara_aws_check_credentials(cara_aws *aws, const char **source, cara_error *err) {
@@ -254,6 +271,8 @@ static int attempt_once(cara_aws *aws, const cara_aws_call *call, const char *ur
         .stop_cookie = aws->stop_cookie,
     };
     rc = cara_http_do(aws->http, &request, response, err);
+    if (response->status)
+        note_clock(aws, response);
 done:
     cara_buf_free(&authorization);
     cara_buf_free(&path);

@@ -41,6 +41,10 @@ const cara_aws_fault *cara_aws_last_fault(const cara_aws *aws);
  * cara_credentials_find(). */
 int cara_aws_check_credentials(cara_aws *aws, const char **source, cara_error *err);
 
+/* How far the latest service that answered was ahead of this machine's clock, to the second. 0, or
+ * -1 where none has told the time yet. */
+int cara_aws_clock_ahead(const cara_aws *aws, int64_t *ms);
+
 /* How a call may be repeated. */
 typedef enum cara_aws_again {
     CARA_AWS_IDEMPOTENT = 0, /* as often as the settings say */

@@ -21,6 +21,9 @@ const cara_aws_service cara_service_social = {"End User Messaging Social", "soci
 const cara_aws_service cara_service_sqs = {"SQS", "sqs", "sqs", "SQS", "sqs", 0};
 const cara_aws_service cara_service_sns = {"SNS", "sns", "sns", "SNS", "sns", 0};
 const cara_aws_service cara_service_sts = {"STS", "sts", "sts", "STS", "sts", 0};
+const cara_aws_service cara_service_lambda = {"Lambda", "lambda", "lambda", "LAMBDA", "lambda", 0};
+const cara_aws_service cara_service_cloudformation = {
+    "CloudFormation", "cloudformation", "cloudformation", "CLOUDFORMATION", "cloudformation", 0};
 
 static int no_memory(cara_error *err) {
     return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the AWS settings");

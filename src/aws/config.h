@@ -43,7 +43,7 @@ typedef struct cara_aws_service {
 } cara_aws_service;
 
 extern const cara_aws_service cara_service_s3, cara_service_social, cara_service_sqs,
-    cara_service_sns, cara_service_sts;
+    cara_service_sns, cara_service_sts, cara_service_lambda, cara_service_cloudformation;
 
 /* Appends "scheme://authority[/path]" without a slash at its end. *custom tells whether a variable
  * or a file named it; `region` (NULL: the config's) then has no say. USAGE where there is no

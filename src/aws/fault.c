@@ -48,20 +48,16 @@ static void read_json(const cara_buf *body, cara_aws_fault *out) {
     json_decref(root);
 }
 
-static int ends_with(const char *path, const char *name) {
-    size_t n = strlen(path), m = strlen(name);
-    return n >= m && strcmp(path + n - m, name) == 0 && (n == m || path[n - m - 1] == '/');
-}
-
 static int on_xml(void *ctx, const char *path, const char *text, size_t n) {
     cara_aws_fault *out = ctx;
-    if (!out->type[0] && ends_with(path, "Error/Code"))
+    if (!out->type[0] && cara_xml_path_ends(path, "Error/Code"))
         copy(out->type, sizeof out->type, text, n);
-    else if (!out->message[0] && ends_with(path, "Error/Message"))
+    else if (!out->message[0] && cara_xml_path_ends(path, "Error/Message"))
         copy(out->message, sizeof out->message, text, n);
-    else if (!out->request_id[0] && (ends_with(path, "RequestId") || ends_with(path, "RequestID")))
+    else if (!out->request_id[0] &&
+             (cara_xml_path_ends(path, "RequestId") || cara_xml_path_ends(path, "RequestID")))
         copy(out->request_id, sizeof out->request_id, text, n);
-    else if (!out->region[0] && ends_with(path, "Error/Region"))
+    else if (!out->region[0] && cara_xml_path_ends(path, "Error/Region"))
         copy(out->region, sizeof out->region, text, n);
     return 0;
 }

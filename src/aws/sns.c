@@ -1,10 +1,12 @@
 #include "aws/sns.h"
 
-#include "aws/xml.h"
-#include "net/url.h"
+#include "aws/query_call.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define VERSION "2010-03-31"
+#define MAX_PAGES 100 /* of 100 subscriptions */
 
 typedef struct answer {
     char *dst;
@@ -32,44 +34,138 @@ static int region_of(const char *arn, char *dst, size_t size) {
     return 0;
 }
 
+static int topic_region(const char *topic_arn, char region[64], cara_error *err) {
+    if (region_of(topic_arn, region, 64))
+        return cara_fail(err, CARA_ERR_USAGE, -1, "\"%.128s\" is no ARN of an SNS topic",
+                         topic_arn);
+    return CARA_OK;
+}
+
 int cara_sns_confirm(cara_aws *aws, const char *topic_arn, const char *token,
                      char *subscription_arn, size_t size, cara_error *err) {
     char region[64];
     subscription_arn[0] = 0;
-    if (region_of(topic_arn, region, sizeof region))
-        return cara_fail(err, CARA_ERR_USAGE, -1, "\"%.128s\" is no ARN of an SNS topic",
-                         topic_arn);
-    cara_buf form;
-    cara_buf_init(&form, 8192);
-    cara_http_response response = {0};
-    int rc;
-    if (cara_buf_str(&form, "Action=ConfirmSubscription&Version=2010-03-31&TopicArn=") ||
-        cara_url_encode(&form, topic_arn, strlen(topic_arn), 0) || cara_buf_str(&form, "&Token=") ||
-        cara_url_encode(&form, token, strlen(token), 0)) {
-        rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a call to SNS");
-    } else {
-        const cara_http_header header = {"Content-Type",
-                                         "application/x-www-form-urlencoded; charset=utf-8"};
-        const cara_aws_call call = {.service = &cara_service_sns,
-                                    .what = "SNS ConfirmSubscription",
-                                    .region = region,
-                                    .method = "POST",
-                                    .path = "/",
-                                    .headers = &header,
-                                    .n_headers = 1,
-                                    .body = form.data,
-                                    .body_len = form.len,
-                                    .unsigned_call = 1};
-        rc = cara_aws_do(aws, &call, &response, err);
+    int rc = topic_region(topic_arn, region, err);
+    if (rc)
+        return rc;
+    answer a = {subscription_arn, size};
+    const cara_xml_handler handler = {.end = on_end, .ctx = &a};
+    const cara_query_pair pairs[] = {{"TopicArn", topic_arn}, {"Token", token}};
+    const cara_aws_query_call call = {.service = &cara_service_sns,
+                                      .what = "SNS ConfirmSubscription",
+                                      .action = "ConfirmSubscription",
+                                      .version = VERSION,
+                                      .region = region,
+                                      .pairs = pairs,
+                                      .n_pairs = 2,
+                                      .unsigned_call = 1,
+                                      .handler = &handler};
+    rc = cara_aws_query(aws, &call, err);
+    if (!rc && !subscription_arn[0])
+        rc = cara_fail(err, CARA_ERR_NETWORK, -1, "SNS confirmed without a subscription's ARN");
+    return rc;
+}
+
+/* One <entry> after the other. */
+typedef struct topic_reader {
+    cara_sns_topic *out;
+    char key[64];
+} topic_reader;
+
+static int on_attribute(void *ctx, const char *path, const char *text, size_t n) {
+    topic_reader *r = ctx;
+    if (cara_xml_path_ends(path, "Attributes/entry/key")) {
+        snprintf(r->key, sizeof r->key, "%s", text);
+    } else if (cara_xml_path_ends(path, "Attributes/entry/value")) {
+        if (strcmp(r->key, "Policy") == 0)
+            r->out->whatsapp_may_publish = strstr(text, "social-messaging.amazonaws.com") != NULL;
+        else if (strcmp(r->key, "TopicArn") == 0)
+            r->out->found = 1;
+        r->key[0] = 0;
     }
-    if (!rc) {
-        answer a = {subscription_arn, size};
-        const cara_xml_handler handler = {.end = on_end, .ctx = &a};
-        rc = cara_xml_parse(response.body.data, response.body.len, &handler, err);
-        if (!rc && !subscription_arn[0])
-            rc = cara_fail(err, CARA_ERR_NETWORK, -1, "SNS confirmed without a subscription's ARN");
+    return 0;
+}
+
+int cara_sns_topic_attributes(cara_aws *aws, const char *topic_arn, cara_sns_topic *out,
+                              cara_error *err) {
+    char region[64];
+    *out = (cara_sns_topic){0};
+    int rc = topic_region(topic_arn, region, err);
+    if (rc)
+        return rc;
+    topic_reader reader = {.out = out};
+    const cara_xml_handler handler = {.end = on_attribute, .ctx = &reader};
+    const cara_query_pair pair = {"TopicArn", topic_arn};
+    const cara_aws_query_call call = {.service = &cara_service_sns,
+                                      .what = "SNS GetTopicAttributes",
+                                      .action = "GetTopicAttributes",
+                                      .version = VERSION,
+                                      .region = region,
+                                      .pairs = &pair,
+                                      .n_pairs = 1,
+                                      .handler = &handler};
+    rc = cara_aws_query(aws, &call, err);
+    if (!rc && !out->found)
+        rc = cara_fail(err, CARA_ERR_NETWORK, -1, "SNS answered without the topic's attributes");
+    return rc;
+}
+
+typedef struct subscriptions_reader {
+    cara_sns_each each;
+    void *ctx;
+    char arn[256], protocol[32], endpoint[512];
+    char token[2048];
+} subscriptions_reader;
+
+static void on_member(void *ctx, const char *path) {
+    subscriptions_reader *r = ctx;
+    if (cara_xml_path_ends(path, "Subscriptions/member"))
+        r->arn[0] = r->protocol[0] = r->endpoint[0] = 0;
+}
+
+static int on_subscription(void *ctx, const char *path, const char *text, size_t n) {
+    subscriptions_reader *r = ctx;
+    if (cara_xml_path_ends(path, "member/SubscriptionArn"))
+        snprintf(r->arn, sizeof r->arn, "%s", text);
+    else if (cara_xml_path_ends(path, "member/Protocol"))
+        snprintf(r->protocol, sizeof r->protocol, "%s", text);
+    else if (cara_xml_path_ends(path, "member/Endpoint"))
+        snprintf(r->endpoint, sizeof r->endpoint, "%s", text);
+    else if (cara_xml_path_ends(path, "ListSubscriptionsByTopicResult/NextToken"))
+        snprintf(r->token, sizeof r->token, "%s", text);
+    else if (cara_xml_path_ends(path, "Subscriptions/member"))
+        return r->each(r->ctx,
+                       &(cara_sns_subscription){.protocol = r->protocol,
+                                                .endpoint = r->endpoint,
+                                                .confirmed = strncmp(r->arn, "arn:", 4) == 0});
+    return 0;
+}
+
+int cara_sns_subscriptions(cara_aws *aws, const char *topic_arn, cara_sns_each each, void *ctx,
+                           cara_error *err) {
+    char region[64];
+    int rc = topic_region(topic_arn, region, err);
+    subscriptions_reader reader = {.each = each, .ctx = ctx};
+    for (int pages = 0; !rc; pages++) {
+        char token[sizeof reader.token];
+        memcpy(token, reader.token, sizeof token);
+        reader.token[0] = 0;
+        const cara_xml_handler handler = {
+            .start = on_member, .end = on_subscription, .ctx = &reader};
+        const cara_query_pair pairs[] = {{"TopicArn", topic_arn}, {"NextToken", token}};
+        const cara_aws_query_call call = {.service = &cara_service_sns,
+                                          .what = "SNS ListSubscriptionsByTopic",
+                                          .action = "ListSubscriptionsByTopic",
+                                          .version = VERSION,
+                                          .region = region,
+                                          .pairs = pairs,
+                                          .n_pairs = token[0] ? 2 : 1,
+                                          .handler = &handler};
+        rc = cara_aws_query(aws, &call, err);
+        if (rc || !reader.token[0])
+            break;
+        if (pages == MAX_PAGES)
+            rc = cara_fail(err, CARA_ERR_NETWORK, -1, "the list of subscriptions has no end");
     }
-    cara_http_response_free(&response);
-    cara_buf_free(&form);
     return rc;
 }

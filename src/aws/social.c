@@ -109,13 +109,19 @@ int cara_social_send(cara_aws *aws, const char *phone_number_id, const char *mes
     return CARA_OK;
 }
 
+static int check_waba(const char *waba_id, cara_error *err) {
+    if (made_of(waba_id, ALNUM ":/-", 115) && strstr(waba_id, "waba"))
+        return CARA_OK;
+    return cara_fail(err, CARA_ERR_USAGE, -1,
+                     "\"%.115s\" is no WhatsApp account id of AWS's: it wants waba-... or its ARN",
+                     waba_id);
+}
+
 int cara_social_set_destination(cara_aws *aws, const char *waba_id, const char *destination_arn,
                                 const char *role_arn, cara_error *err) {
-    if (!made_of(waba_id, ALNUM ":/-", 115) || !strstr(waba_id, "waba"))
-        return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "\"%.115s\" is no WhatsApp account id of AWS's: it wants waba-... or its "
-                         "ARN",
-                         waba_id);
+    int rc = check_waba(waba_id, err);
+    if (rc)
+        return rc;
     json_t *request = json_pack("{s:s, s:[]}", "id", waba_id, "eventDestinations");
     if (request && destination_arn) {
         json_t *one =
@@ -134,7 +140,7 @@ int cara_social_set_destination(cara_aws *aws, const char *waba_id, const char *
                                 .headers = &type_header,
                                 .n_headers = 1};
     json_t *answer;
-    int rc = cara_aws_json(aws, call, request, &answer, err);
+    rc = cara_aws_json(aws, call, request, &answer, err);
     json_decref(answer);
     return rc;
 }
@@ -185,6 +191,38 @@ int cara_social_list_accounts(cara_aws *aws, cara_social_each each, void *ctx, c
             rc = cara_fail(err, CARA_ERR_NETWORK, -1, "the list of WhatsApp accounts has no end");
         json_decref(answer);
     }
+    cara_buf_free(&query);
+    return rc;
+}
+
+int cara_social_phones(cara_aws *aws, const char *waba_id, cara_social_each_phone each, void *ctx,
+                       cara_error *err) {
+    int rc = check_waba(waba_id, err);
+    if (rc)
+        return rc;
+    cara_buf query;
+    cara_buf_init(&query, 1024);
+    json_t *answer = NULL;
+    if (cara_buf_str(&query, "id=") || cara_url_encode(&query, waba_id, strlen(waba_id), 0)) {
+        rc = no_memory(err);
+    } else {
+        const cara_aws_call call = {.service = &cara_service_social,
+                                    .what = "WhatsApp GetLinkedWhatsAppBusinessAccount",
+                                    .method = "GET",
+                                    .path = "/v1/whatsapp/waba/details",
+                                    .query = query.data};
+        rc = cara_aws_json(aws, call, NULL, &answer, err);
+    }
+    const json_t *list = json_object_get(json_object_get(answer, "account"), "phoneNumbers");
+    for (size_t i = 0; !rc && i < json_array_size(list); i++) {
+        const json_t *p = json_array_get(list, i);
+        const cara_social_phone phone = {
+            cara_aws_json_text(p, "phoneNumberId"), cara_aws_json_text(p, "arn"),
+            cara_aws_json_text(p, "metaPhoneNumberId"), cara_aws_json_text(p, "displayPhoneNumber"),
+            cara_aws_json_text(p, "qualityRating")};
+        rc = each(ctx, &phone);
+    }
+    json_decref(answer);
     cara_buf_free(&query);
     return rc;
 }

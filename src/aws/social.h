@@ -44,4 +44,19 @@ typedef struct cara_social_account {
 typedef int (*cara_social_each)(void *ctx, const cara_social_account *account);
 int cara_social_list_accounts(cara_aws *aws, cara_social_each each, void *ctx, cara_error *err);
 
+/* A phone number of a linked account; texts are borrowed for the call and "" where missing. */
+typedef struct cara_social_phone {
+    const char *id; /* "phone-number-id-..." */
+    const char *arn;
+    const char *meta_id; /* Meta's */
+    const char *display; /* "+52 1 55 1234 5678" */
+    const char *quality; /* "GREEN", "YELLOW", "RED", "UNKNOWN" */
+} cara_social_phone;
+
+/* GetLinkedWhatsAppBusinessAccount: its phone numbers; non-zero from `each` ends it and is
+ * returned. USAGE: `waba_id` is none of AWS's. */
+typedef int (*cara_social_each_phone)(void *ctx, const cara_social_phone *phone);
+int cara_social_phones(cara_aws *aws, const char *waba_id, cara_social_each_phone each, void *ctx,
+                       cara_error *err);
+
 #endif

@@ -107,9 +107,9 @@ int cara_sqs_receive(cara_aws *aws, const char *queue_url, int most, int wait_s,
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "SQS gives 1 to 10 messages, waits 0 to 20 s and hides for 0 to 43200 s");
     json_t *request =
-        json_pack("{s:i, s:i, s:[s], s:[s]}", "MaxNumberOfMessages", most, "WaitTimeSeconds",
-                  wait_s, "AttributeNames", "ApproximateReceiveCount",
-                  "MessageSystemAttributeNames", "ApproximateReceiveCount");
+        json_pack("{s:i, s:i, s:[ss], s:[ss]}", "MaxNumberOfMessages", most, "WaitTimeSeconds",
+                  wait_s, "AttributeNames", "ApproximateReceiveCount", "SentTimestamp",
+                  "MessageSystemAttributeNames", "ApproximateReceiveCount", "SentTimestamp");
     if (request && visibility_s >= 0 &&
         json_object_set_new(request, "VisibilityTimeout", json_integer(visibility_s))) {
         json_decref(request);
@@ -128,9 +128,10 @@ int cara_sqs_receive(cara_aws *aws, const char *queue_url, int most, int wait_s,
         item->receipt = cara_aws_json_text(m, "ReceiptHandle");
         item->body = cara_aws_json_text(m, "Body");
         item->body_len = json_string_length(body);
+        const json_t *attributes = json_object_get(m, "Attributes");
         item->receive_count =
-            strtoll(cara_aws_json_text(json_object_get(m, "Attributes"), "ApproximateReceiveCount"),
-                    NULL, 10);
+            strtoll(cara_aws_json_text(attributes, "ApproximateReceiveCount"), NULL, 10);
+        item->sent_ms = strtoll(cara_aws_json_text(attributes, "SentTimestamp"), NULL, 10);
         /* A message without a receipt can never be deleted, and a damaged one must not be: both
          * come back by themselves when their time is up. */
         if (item->receipt[0] &&
@@ -217,4 +218,60 @@ int cara_sqs_change_visibility_batch(cara_aws *aws, const char *queue_url,
                                      int *failed, size_t *n_failed, cara_error *err) {
     return batch(aws, "ChangeMessageVisibilityBatch", queue_url, receipts, n, visibility_s, failed,
                  n_failed, err);
+}
+
+static int64_t number(const json_t *attributes, const char *name) {
+    return strtoll(cara_aws_json_text(attributes, name), NULL, 10);
+}
+
+/* {"deadLetterTargetArn":"arn:...","maxReceiveCount":3}, as a text in a text. */
+static void read_redrive(const char *text, cara_sqs_queue *out) {
+    int memory;
+    json_t *policy = cara_aws_json_parse(text, strlen(text), &memory);
+    const json_t *most = json_object_get(policy, "maxReceiveCount");
+    json_int_t n = json_is_string(most) ? strtoll(json_string_value(most), NULL, 10)
+                                        : json_integer_value(most);
+    out->max_receives = n > 0 && n <= 1000 ? (int)n : 0;
+    snprintf(out->dead_letters, sizeof out->dead_letters, "%s",
+             cara_aws_json_text(policy, "deadLetterTargetArn"));
+    json_decref(policy);
+}
+
+int cara_sqs_attributes(cara_aws *aws, const char *queue_url, cara_sqs_queue *out,
+                        cara_error *err) {
+    *out = (cara_sqs_queue){.waiting = 0};
+    json_t *answer;
+    int rc = call_sqs(aws, "GetQueueAttributes", queue_url,
+                      json_pack("{s:[s]}", "AttributeNames", "All"), 0, &answer, err);
+    if (rc)
+        return rc;
+    const json_t *attributes = json_object_get(answer, "Attributes");
+    out->waiting = number(attributes, "ApproximateNumberOfMessages");
+    out->in_work = number(attributes, "ApproximateNumberOfMessagesNotVisible");
+    out->visibility_s = (int)number(attributes, "VisibilityTimeout");
+    out->retention_s = (int)number(attributes, "MessageRetentionPeriod");
+    read_redrive(cara_aws_json_text(attributes, "RedrivePolicy"), out);
+    json_decref(answer);
+    return CARA_OK;
+}
+
+int cara_sqs_url_of(const char *arn, char *url, size_t size) {
+    /* arn:partition:sqs:region:account:name */
+    const char *part[6];
+    size_t len[6];
+    const char *p = arn;
+    for (int i = 0; i < 6; i++) {
+        part[i] = p;
+        len[i] = strcspn(p, ":");
+        if (len[i] == 0 || len[i] > 80 || (p[len[i]] == ':') != (i < 5))
+            return -1;
+        p += len[i] + 1;
+    }
+    if (len[0] != 3 || memcmp(part[0], "arn", 3) != 0 || len[2] != 3 ||
+        memcmp(part[2], "sqs", 3) != 0)
+        return -1;
+    int china = len[1] == 6 && memcmp(part[1], "aws-cn", 6) == 0;
+    int n = snprintf(url, size, "https://sqs.%.*s.amazonaws.com%s/%.*s/%.*s", (int)len[3], part[3],
+                     china ? ".cn" : "", (int)len[4], part[4], (int)len[5], part[5]);
+    return n < 0 || (size_t)n >= size ? -1 : 0;
 }

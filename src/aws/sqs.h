@@ -12,6 +12,7 @@ typedef struct cara_sqs_message {
     const char *body;
     size_t body_len;
     int64_t receive_count; /* ApproximateReceiveCount, or 0 where not said */
+    int64_t sent_ms;       /* SentTimestamp, since 1970 UTC; 0 where not said */
 } cara_sqs_message;
 
 typedef struct cara_sqs_messages {
@@ -41,5 +42,19 @@ int cara_sqs_change_visibility(cara_aws *aws, const char *queue_url, const char 
 int cara_sqs_change_visibility_batch(cara_aws *aws, const char *queue_url,
                                      const char *const *receipts, size_t n, int visibility_s,
                                      int *failed, size_t *n_failed, cara_error *err);
+
+typedef struct cara_sqs_queue {
+    int64_t waiting, in_work; /* messages, approximately */
+    int visibility_s, retention_s;
+    int max_receives;       /* of its redrive policy; 0: it has none */
+    char dead_letters[256]; /* ARN of the queue they go to; "" where it has none */
+} cara_sqs_queue;
+
+/* GetQueueAttributes. DENIED where there is no such queue, as for every call. */
+int cara_sqs_attributes(cara_aws *aws, const char *queue_url, cara_sqs_queue *out, cara_error *err);
+
+/* "https://sqs.us-east-1.amazonaws.com/111122223333/name" of "arn:aws:sqs:...", where AWS has them
+ * in that Region. 0; -1 for what is no ARN of a queue, or too long. */
+int cara_sqs_url_of(const char *arn, char *url, size_t size);
 
 #endif

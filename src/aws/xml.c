@@ -78,6 +78,11 @@ static void XMLCALL on_doctype(void *cookie, const XML_Char *name, const XML_Cha
     stop(cookie, CARA_ERR_NETWORK, "it has a DOCTYPE");
 }
 
+int cara_xml_path_ends(const char *path, const char *end) {
+    size_t n = strlen(path), m = strlen(end);
+    return n >= m && strcmp(path + n - m, end) == 0 && (n == m || path[n - m - 1] == '/');
+}
+
 int cara_xml_parse(const char *xml, size_t n, const cara_xml_handler *handler, cara_error *err) {
     /* By name, so that a test that replaces malloc reaches expat too. */
     const XML_Memory_Handling_Suite memory = {malloc, realloc, free};

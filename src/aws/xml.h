@@ -18,4 +18,7 @@ typedef struct cara_xml_handler {
  */
 int cara_xml_parse(const char *xml, size_t n, const cara_xml_handler *handler, cara_error *err);
 
+/* 1 where `path` ends with `end`, whole elements only. */
+int cara_xml_path_ends(const char *path, const char *end);
+
 #endif

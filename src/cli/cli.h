@@ -22,6 +22,7 @@ typedef enum cara_exit {
     CARA_EXIT_FILES = 5,         /* a file, folder, store or standard output failed */
     CARA_EXIT_EVENT = 6,         /* an event could not be understood */
     CARA_EXIT_REMOTE = 7,        /* the network or a remote service failed */
+    CARA_EXIT_UNFIT = 8,         /* doctor found what keeps voice notes from becoming text */
     CARA_EXIT_INTERNAL = 70,     /* a defect of ours, or no memory */
     CARA_EXIT_INTERRUPTED = 130, /* SIGINT or SIGTERM; what was finished is kept */
 } cara_exit;
@@ -134,6 +135,7 @@ int cara_cmd_model(int argc, char **argv);
 int cara_cmd_bench(int argc, char **argv);
 int cara_cmd_handle(int argc, char **argv);
 int cara_cmd_worker(int argc, char **argv);
+int cara_cmd_doctor(int argc, char **argv);
 
 /* 1 where the process was started as a Lambda function (docs/aws.md); then it runs this. */
 int cara_cli_is_lambda(int argc, char **argv);

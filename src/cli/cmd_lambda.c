@@ -1,5 +1,6 @@
 /* caracola as a Lambda function: named bootstrap, or with AWS_LAMBDA_RUNTIME_API and no command. */
 #include "cli/cli.h"
+#include "cli/doctor.h"
 #include "cli/service.h"
 #include "pipeline/lambda.h"
 
@@ -24,6 +25,14 @@ static int give_up(cara_lambda *lambda, cara_cli_service *s, const cara_error *w
     return cara_cli_exit_for(why->code);
 }
 
+/* {"caracola":"NAME", ...} */
+static int obey(void *ctx, const char *name, const json_t *event, double left_s, json_t **answer,
+                cara_error *err) {
+    if (strcmp(name, "doctor") == 0)
+        return cara_cli_doctor_answer(ctx, event, left_s, answer, err);
+    return cara_fail(err, CARA_ERR_USAGE, -1, "this function has no command \"%.64s\"", name);
+}
+
 int cara_cmd_lambda(void) {
     const char *api = getenv("AWS_LAMBDA_RUNTIME_API");
     if (!api || !*api)
@@ -39,6 +48,8 @@ int cara_cmd_lambda(void) {
     if (cara_cli_service_open(&s, STDOUT_FILENO, &err)) {
         status = give_up(lambda, &s, &err);
     } else {
+        s.service.command = obey;
+        s.service.command_ctx = &s;
         cara_lambda_serve(lambda, &s.service, &err);
         cara_log_line(&s.log.log, CARA_LOG_ERROR, "the sandbox is lost: %s", err.text);
         status = CARA_EXIT_REMOTE;

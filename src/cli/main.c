@@ -21,6 +21,7 @@ static const struct {
     {"worker", cara_cmd_worker, "turn the WhatsApp events of an SQS queue into records"},
     {"model", cara_cmd_model, "look at a model, convert or make one"},
     {"bench", cara_cmd_bench, "measure a model on this machine"},
+    {"doctor", cara_cmd_doctor, "say what is fine, what is missing, and how to mend it"},
     {"help", cmd_help, "show the help of a command"},
     {"version", cmd_version, "show the version"},
 };
@@ -40,7 +41,7 @@ static void usage(FILE *out) {
         "`caracola COMMAND --help` says what a command takes.\n"
         "\n"
         "Exit status: 0 done, 1 some inputs failed, 2 usage, 3 audio, 4 model, 5 files or store,\n"
-        "6 event, 7 network, 70 internal, 130 interrupted.\n",
+        "6 event, 7 network, 8 doctor found a failure, 70 internal, 130 interrupted.\n",
         out);
 }
 

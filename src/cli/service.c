@@ -63,7 +63,7 @@ int cara_cli_media_open(cara_cli_store *store, const char *source, cara_media *o
     return CARA_OK;
 }
 
-static int read_threads(int *threads, cara_error *err) {
+int cara_cli_service_threads(int *threads, cara_error *err) {
     const char *text = env("CARACOLA_THREADS");
     *threads = cara_lambda_threads(env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"));
     if (!text)
@@ -94,7 +94,7 @@ static int open_engine(cara_cli_service *s, cara_error *err) {
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "CARACOLA_LANGUAGE takes a language such as es or Spanish, got \"%.64s\"",
                          language);
-    int rc = read_threads(&options.threads, err);
+    int rc = cara_cli_service_threads(&options.threads, err);
     if (!rc)
         rc = cara_cli_model_path(NULL, 1, &s->model_path, err);
     if (!rc)

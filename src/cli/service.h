@@ -19,6 +19,9 @@ typedef struct cara_cli_store {
 int cara_cli_store_open(cara_cli_store *out, const char *name, const cara_log *log,
                         cara_error *err);
 void cara_cli_store_close(cara_cli_store *store);
+/* Threads to use: CARACOLA_THREADS, else what Lambda's memory pays for, else 0, all there are.
+ * USAGE. */
+int cara_cli_service_threads(int *threads, cara_error *err);
 /* `source`: a folder; "aws"; NULL: AWS where the store is in S3, else none. USAGE. *store must stay
  * where it is as long as the media is used. */
 int cara_cli_media_open(cara_cli_store *store, const char *source, cara_media *out,

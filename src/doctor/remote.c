@@ -1,0 +1,77 @@
+/* The same examination inside the deployed function. */
+#include "doctor/doctor.h"
+
+#include "aws/function.h"
+#include "aws/json_call.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "inbox/json.h"
+
+#include <string.h>
+
+#define INVOKE_S 240.0
+
+static void no_answer(cara_doctor *d, int rc, const cara_error *err) {
+    cara_doctor_call_failed(d, "invoke", "the function does not examine itself", rc, err,
+                            "lambda:InvokeFunction");
+    if (rc == CARA_ERR_NETWORK && !cara_aws_last_fault(d->aws)->status)
+        cara_checkup_advise(d->checkup, "its log says how far it came: /aws/lambda/%.200s",
+                            d->function);
+}
+
+/* {"errorType": "...", "errorMessage": "..."} */
+static void function_failed(cara_doctor *d, const cara_buf *answer) {
+    json_t *root = NULL;
+    (void)cara_json_parse(answer->data ? answer->data : "", answer->len, &root, NULL, NULL);
+    const char *type = cara_json_text(root, "errorType");
+    const char *message = cara_json_text(root, "errorMessage");
+    type = type ? type : "";
+    cara_checkup_add(d->checkup, "invoke", CARA_FINDING_FAILURE, "the function fails: %s%s%.400s",
+                     type, *type ? ": " : "", message ? message : "it says nothing more");
+    if (strncmp(type, "Configuration.", 14) == 0)
+        cara_checkup_advise(d->checkup, "correct its environment: docs/aws.md has the table");
+    else if (strcmp(type, "Command.Invalid") == 0)
+        cara_checkup_advise(d->checkup, "it is older than this program: deploy it again");
+    else
+        cara_checkup_advise(d->checkup,
+                            "its log says more: /aws/lambda/%.200s; out of memory or time "
+                            "shows there, too",
+                            d->function);
+    json_decref(root);
+}
+
+void cara_doctor_function(cara_doctor *d) {
+    if (!d->function[0] || !d->aws || d->unreachable)
+        return;
+    cara_error err = {.code = CARA_OK, .position = -1};
+    cara_buf event, answer;
+    cara_buf_init(&event, 4096);
+    cara_buf_init(&answer, 8 * CARA_MIB);
+    json_t *request = d->phone[0] ? json_pack("{s:s, s:s}", "caracola", "doctor", "phone", d->phone)
+                                  : json_pack("{s:s}", "caracola", "doctor");
+    int failed = 0;
+    int rc = !request || cara_aws_json_write(request, &event)
+                 ? cara_fail(&err, CARA_ERR_MEMORY, -1, "no memory for the event")
+                 : CARA_OK;
+    json_decref(request);
+    double limit = cara_doctor_time(d, INVOKE_S);
+    cara_aws_set_deadline(d->aws, cara_clock_monotonic() + limit);
+    if (!rc)
+        rc = cara_function_invoke(d->aws, d->function, event.data, event.len, limit, &answer,
+                                  &failed, &err);
+    d->checkup->where = "function";
+    if (rc)
+        no_answer(d, rc, &err);
+    else if (failed)
+        function_failed(d, &answer);
+    else if (cara_checkup_read(d->checkup, answer.data ? answer.data : "", answer.len, &err)) {
+        cara_checkup_add(d->checkup, "invoke", CARA_FINDING_FAILURE,
+                         "the function answers something else than doctor's checks: %s", err.text);
+        cara_checkup_advise(d->checkup, "is %.140s a function of caracola's, and not an old one?",
+                            d->function);
+    }
+    d->checkup->where = NULL;
+    cara_checkup_settle(d->checkup);
+    cara_buf_free(&event);
+    cara_buf_free(&answer);
+}
