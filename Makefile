@@ -4,18 +4,19 @@ JOBS ?= $(shell nproc)
 SEED ?= 1
 SHAPES ?= tiny base small medium large-v3-turbo
 
-.PHONY: help deps build demo cloud-demo test check lint fuzz fault-test bench \
+.PHONY: help deps build demo cloud-demo test check lint fuzz fault-test infra-test bench \
 	bench-invocation format install clean
 
 help:
 	@echo 'make demo      handle a WhatsApp event with a voice note and show the record'
 	@echo 'make cloud-demo  the same through a test cloud on loopback, as Lambda would run it'
-	@echo 'make test      everything: unit, golden, CLI, sanitizers, fuzzing, lint'
+	@echo 'make test      everything: unit, golden, CLI, templates, sanitizers, fuzzing, lint'
 	@echo 'make check     the same less sanitizers and fuzzing (quick)'
 	@echo 'make build     build/caracola'
 	@echo 'make lint      includes, source rules, format, scripts'
 	@echo 'make fuzz      each fuzz target for FUZZ_SECONDS (20)'
 	@echo 'make fault-test  1,000 messages under faults and kills; SEED=n, FAULT_ARGS=...'
+	@echo 'make infra-test  the CloudFormation templates, every variant of them'
 	@echo 'make bench     how fast this machine runs each model, beside how fast it could (SHAPES=...)'
 	@echo 'make bench-invocation  a cold and a warm invocation, and where the time goes; BENCH_ARGS=...'
 	@echo 'make format    clang-format over our C'
@@ -57,6 +58,10 @@ fuzz:
 fault-test: build
 	@scripts/deps test
 	@CARACOLA_BUILD_DIR='$(abspath $(BUILD))' tests/cloud/run.sh fault-test.mjs --seed $(SEED) $(FAULT_ARGS)
+
+infra-test:
+	@scripts/deps test
+	@scripts/test infra
 
 bench: build
 	@python3 bench/table.py $(BENCH_ARGS) $(BUILD)/caracola $(SHAPES)

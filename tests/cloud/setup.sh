@@ -2,9 +2,13 @@
 # Makes the test cloud ready and prints the path of the Node that runs it (20 or newer).
 # Installs npm packages by the committed lockfiles, only where they are missing or the lockfile has
 # changed; where the system's Node is older than 20 (Debian 12's is 18), it takes one from npm.
-# Usage: node=$(tests/cloud/setup.sh)
+# Usage: node=$(tests/cloud/setup.sh [FOLDER...])
+# Each FOLDER has a package.json of its own; without one it is the test cloud's.
 set -euo pipefail
+folders=()
+for folder in "$@"; do folders+=("$(cd "$folder" && pwd)"); done
 cd "$(dirname "$0")"
+[ ${#folders[@]} -gt 0 ] || folders=("$PWD")
 
 die() {
     echo "test cloud: $*" >&2
@@ -38,5 +42,8 @@ if [ "$(major "$node")" -lt 20 ]; then
     node=$(compgen -G "$PWD/node/node_modules/node-linux-*/bin/node" || true)
     [ -x "$node" ] || die "the system's Node is older than 20, and npm has none for $(uname -m)"
 fi
-install
+for folder in "${folders[@]}"; do
+    cd "$folder"
+    install
+done
 echo "$node"
