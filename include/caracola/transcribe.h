@@ -19,6 +19,10 @@ typedef enum cara_task { CARA_TRANSCRIBE = 0, CARA_TRANSLATE = 1 } cara_task;
 
 #define CARA_MAX_TEMPERATURES 16
 
+/* Of cara_options.audio_ctx. */
+#define CARA_AUDIO_CTX_FULL 0
+#define CARA_AUDIO_CTX_AUTO (-1)
+
 /* Called per block of audio read, encoder layer, token and finished segment. `done` and `total` are
  * mel frames (10 ms); `total` is 0 until the audio was read once. Non-zero stops the work: the
  * result then holds the finished segments and `cut_short`. */
@@ -54,7 +58,12 @@ typedef struct cara_options {
     const int32_t *previous_tokens; /* [n_previous_tokens] */
     size_t n_previous_tokens;
     const char *clip_timestamps; /* "start,end,start,..." in seconds; default "0" */
-    uint64_t seed;               /* of the sampler; equal seeds give equal results */
+    /* Positions of the encoder (20 ms each) that are computed of a window. FULL, as openai/whisper:
+     * all 1500, with silence behind a note that is shorter than 30 s. AUTO: as many as the window
+     * holds of the audio and four seconds more, which a short note gains time by; words may differ
+     * (docs/whisper.md). N: N, but never fewer than the window holds of the audio. */
+    int audio_ctx;
+    uint64_t seed; /* of the sampler; equal seeds give equal results */
     cara_progress_fn progress;
     cara_segment_fn on_segment;
     void *cookie; /* for both callbacks */

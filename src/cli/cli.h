@@ -91,6 +91,9 @@ int cara_cli_choice(const cara_cli_args *args, const char *const *choices, int *
 /* For checks of one's own: says `--flag takes <takes>, got "value"` and returns -1. */
 int cara_cli_bad_value(const cara_cli_args *args, const char *takes);
 
+/* "auto", "full" or a number of positions, as cara_options.audio_ctx; -1 where it is none. */
+int cara_cli_audio_ctx(const char *text, int *out);
+
 /* The nearest of `names` (ends with NULL) to what was typed, or NULL where none is near. */
 const char *cara_cli_nearest(const char *typed, const char *const *names);
 

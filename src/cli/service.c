@@ -107,6 +107,11 @@ static int open_engine(cara_cli_service *s, cara_error *err) {
     cara_options_default(&options.transcribe);
     options.transcribe.best_of = 5; /* as openai's command, and as handle */
     options.transcribe.language = language;
+    const char *audio_ctx = env("CARACOLA_AUDIO_CTX");
+    if (audio_ctx && cara_cli_audio_ctx(audio_ctx, &options.transcribe.audio_ctx))
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "CARACOLA_AUDIO_CTX takes auto, full, or 1 to 1500, got \"%.32s\"",
+                         audio_ctx);
     s->engine = cara_engine_new(&options);
     if (!s->engine)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the engine");

@@ -32,6 +32,7 @@ typedef enum flag {
     LOGPROB_THRESHOLD,
     NO_SPEECH_THRESHOLD,
     CLIP_TIMESTAMPS,
+    AUDIO_CTX,
     SEED,
     MAX_SECONDS,
     THREADS,
@@ -101,6 +102,11 @@ static const cara_cli_option options[N_FLAGS + 1] = {
     [CLIP_TIMESTAMPS] = {"clip-timestamps", 0, "TIMES",
                          "start,end,start,... in seconds: hear only these parts\n"
                          "(default: 0)"},
+    [AUDIO_CTX] = {"audio-ctx", 0, "N",
+                   "full: windows of 30 s, as openai's command; auto: no longer\n"
+                   "than the audio and 4 s more, faster for short notes, with\n"
+                   "other words now and then; or 1 to 1500 positions of 20 ms,\n"
+                   "but never less than the audio (default: full)"},
     [SEED] = {"seed", 0, "N", "of the sampling above temperature 0 (default: 0)"},
     [MAX_SECONDS] = {"max-seconds", 0, "NUMBER", "refuse audio that is longer (default: 86400)"},
     [THREADS] = {"threads", 0, "N", "0: as many as this process may use (default: 0)"},
@@ -298,6 +304,10 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
         return is_number_list(args->value, 0)
                    ? 0
                    : cara_cli_bad_value(args, "seconds joined by commas, such as 0 or 2.5,10,60");
+    case AUDIO_CTX:
+        return cara_cli_audio_ctx(args->value, &o->audio_ctx)
+                   ? cara_cli_bad_value(args, "auto, full, or a whole number from 1 to 1500")
+                   : 0;
     case SEED:
         rc = cara_cli_int(args, 0, INT64_MAX, NULL, &number);
         o->seed = (uint64_t)number;

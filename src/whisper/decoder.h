@@ -37,6 +37,10 @@ int cara_decoder_new(const cara_compute *compute, int n_audios, int n_slots, car
  * slots that listen to it. CANCELLED, after which the audio is as if never set. */
 int cara_decoder_set_audio(cara_decoder *decoder, int audio, const float *states, cara_error *err);
 
+/* From the audio's next cara_decoder_set_audio() on, its states are [n, n_audio_state], n 1 to
+ * n_audio_ctx, which they are at first. Until then the audio counts as never set. */
+void cara_decoder_use_audio_ctx(cara_decoder *decoder, int audio, size_t n);
+
 /* Empties a slot, which then listens to `audio`. Every slot starts with audio 0. */
 void cara_decoder_start(cara_decoder *decoder, int slot, int audio);
 

@@ -15,7 +15,10 @@ static size_t whole(size_t bytes) {
 int cara_decoder_audio_init(cara_decoder *d) {
     const size_t n = d->n_audio_ctx, s = d->n_state;
     d->has_audio = cara_arena_alloc(&d->arena, d->n_audios, sizeof *d->has_audio);
-    if (!d->has_audio || d->n_layer > SIZE_MAX / 8 / d->n_audios)
+    d->audio_ctx = cara_arena_alloc(&d->arena, d->n_audios, sizeof *d->audio_ctx);
+    for (size_t i = 0; d->audio_ctx && i < d->n_audios; i++)
+        d->audio_ctx[i] = n;
+    if (!d->has_audio || !d->audio_ctx || d->n_layer > SIZE_MAX / 8 / d->n_audios)
         return -1;
     if (!d->halves) {
         d->audio_kv = cara_decoder_untouched(n * s, 2 * sizeof(float));
@@ -37,9 +40,14 @@ void cara_decoder_audio_free(cara_decoder *d) {
     free(d->cross_f16);
 }
 
+void cara_decoder_use_audio_ctx(cara_decoder *d, int audio, size_t n) {
+    d->audio_ctx[audio] = n < 1 ? 1 : n < d->n_audio_ctx ? n : d->n_audio_ctx;
+    d->has_audio[audio] = 0; /* what there is lies by the old number */
+}
+
 static float *cross_of(const cara_decoder *d, int audio, size_t layer, int values) {
-    size_t at = ((size_t)audio * d->n_layer + layer) * 2 + (size_t)values;
-    return d->cross + at * d->n_audio_ctx * d->n_state;
+    size_t first = (size_t)audio * d->n_layer * 2 * d->n_audio_ctx;
+    return d->cross + (first + (layer * 2 + (size_t)values) * d->audio_ctx[audio]) * d->n_state;
 }
 
 typedef struct split_job {
@@ -55,7 +63,7 @@ static void split_heads(void *ctx, size_t task, int thread) {
     (void)thread;
     const cara_decoder *d = job->d;
     int values = task >= d->n_head;
-    size_t head = task % d->n_head, n = d->n_audio_ctx;
+    size_t head = task % d->n_head, n = d->audio_ctx[job->audio];
     const float *src = d->audio_kv + (values ? n * d->n_state : 0) + head * d->d;
     float *dst = cross_of(d, job->audio, job->layer, values) + head * n * d->d;
     for (size_t t = 0; t < n; t++)
@@ -64,7 +72,7 @@ static void split_heads(void *ctx, size_t task, int thread) {
 
 static void set_floats(cara_decoder *d, int audio, size_t layer, const float *states) {
     const cara_decoder_block *b = &d->blocks[layer];
-    size_t n = d->n_audio_ctx, s = d->n_state;
+    size_t n = d->audio_ctx[audio], s = d->n_state;
     cara_product kv[] = {
         {.dense = &b->cross_key, .a = states, .lda = b->cross_key.k, .c = d->audio_kv, .ldc = s},
         {.dense = &b->cross_value,
@@ -79,12 +87,13 @@ static void set_floats(cara_decoder *d, int audio, size_t layer, const float *st
 }
 
 static uint16_t *keys_of(const cara_decoder *d, int audio, size_t layer) {
-    size_t keys = cara_f16_keys_count(d->n_audio_ctx, d->d), values = d->n_audio_ctx * d->d;
-    return d->cross_f16 + ((size_t)audio * d->n_layer + layer) * d->n_head * (keys + values);
+    size_t full = cara_f16_keys_count(d->n_audio_ctx, d->d) + d->n_audio_ctx * d->d;
+    size_t n = d->audio_ctx[audio], used = cara_f16_keys_count(n, d->d) + n * d->d;
+    return d->cross_f16 + ((size_t)audio * d->n_layer * full + layer * used) * d->n_head;
 }
 
 static uint16_t *values_of(const cara_decoder *d, int audio, size_t layer) {
-    return keys_of(d, audio, layer) + d->n_head * cara_f16_keys_count(d->n_audio_ctx, d->d);
+    return keys_of(d, audio, layer) + d->n_head * cara_f16_keys_count(d->audio_ctx[audio], d->d);
 }
 
 typedef struct halves_job {
@@ -100,7 +109,7 @@ static void halves_task(void *ctx, size_t task, int thread) {
     const cara_decoder *d = job->d;
     const cara_kernels *kernels = d->compute.kernels;
     const cara_decoder_block *b = &d->blocks[job->layer];
-    size_t n = d->n_audio_ctx, s = d->n_state, k = b->cross_key.k;
+    size_t n = d->audio_ctx[job->audio], s = d->n_state, k = b->cross_key.k;
     size_t r0 = task * ROWS, m = n - r0 < ROWS ? n - r0 : ROWS;
     float *wide = (float *)(void *)(d->lanes + (size_t)thread * d->lane);
     cara_rows rows = {&d->compute, NULL, (char *)wide + whole(ROWS * s * sizeof *wide)};
@@ -129,7 +138,7 @@ int cara_decoder_set_audio(cara_decoder *d, int audio, const float *states, cara
             return code;
         if (d->halves)
             cara_pool_run(d->compute.pool, halves_task, &(halves_job){d, audio, i, states},
-                          (d->n_audio_ctx + ROWS - 1) / ROWS);
+                          (d->audio_ctx[audio] + ROWS - 1) / ROWS);
         else
             set_floats(d, audio, i, states);
     }
@@ -140,19 +149,20 @@ int cara_decoder_set_audio(cara_decoder *d, int audio, const float *states, cara
 
 /* n queries from `row` on that listen to the same audio, which few are all or none of. */
 static void attend_floats(cara_decoder *d, size_t layer, int audio, size_t row, size_t n, int few) {
-    size_t s = d->n_state, groups = 0, each = few && n > CARA_FEW_ROWS ? CARA_FEW_ROWS : n;
+    size_t s = d->n_state, ctx = d->audio_ctx[audio], groups = 0,
+           each = few && n > CARA_FEW_ROWS ? CARA_FEW_ROWS : n;
     for (; n; groups++) {
         size_t here = n < each ? n : each;
         d->heads[groups] = (cara_heads){.n_head = d->n_head,
                                         .d = d->d,
                                         .n_q = here,
-                                        .n_kv = d->n_audio_ctx,
+                                        .n_kv = ctx,
                                         .q = d->q + row * s,
                                         .ld_q = s,
                                         .k = cross_of(d, audio, layer, 0),
                                         .v = cross_of(d, audio, layer, 1),
                                         .ld_kv = d->d,
-                                        .head_kv = d->n_audio_ctx * d->d,
+                                        .head_kv = ctx * d->d,
                                         .out = d->norm + row * s,
                                         .ld_o = s};
         row += here;
@@ -167,19 +177,19 @@ static void attend_floats(cara_decoder *d, size_t layer, int audio, size_t row, 
 
 static size_t add_halves(cara_decoder *d, size_t layer, int audio, size_t row, size_t n,
                          size_t groups) {
-    size_t s = d->n_state;
+    size_t s = d->n_state, ctx = d->audio_ctx[audio];
     for (; n; groups++) {
         size_t here = n < CARA_FEW_ROWS ? n : CARA_FEW_ROWS;
         d->heads_f16[groups] = (cara_heads_f16){.n_head = d->n_head,
                                                 .d = d->d,
                                                 .n_q = here,
-                                                .n_kv = d->n_audio_ctx,
+                                                .n_kv = ctx,
                                                 .q = d->q + row * s,
                                                 .ld_q = s,
                                                 .k = keys_of(d, audio, layer),
                                                 .v = values_of(d, audio, layer),
-                                                .head_k = cara_f16_keys_count(d->n_audio_ctx, d->d),
-                                                .head_v = d->n_audio_ctx * d->d,
+                                                .head_k = cara_f16_keys_count(ctx, d->d),
+                                                .head_v = ctx * d->d,
                                                 .out = d->norm + row * s,
                                                 .ld_o = s};
         row += here;

@@ -48,6 +48,7 @@ struct cara_decoder {
     size_t lane;         /* bytes of one */
     float *audio_kv;     /* [2, n_audio_ctx, n_state] on the way to `cross`; or NULL */
     int *has_audio;      /* [n_audios] */
+    size_t *audio_ctx;   /* [n_audios] positions that each has, at most n_audio_ctx */
 
     /* The slots' keys and values. */
     float *cache;             /* [n_slots, n_layer, 2, n_head, n_ctx, d]; or NULL */

@@ -72,7 +72,7 @@ int cara_encoder_new(const cara_compute *compute, cara_encoder **out, cara_error
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the encoder");
     e->compute = *compute;
     cara_arena_init(&e->arena, SIZE_MAX / 2);
-    e->n_ctx = (size_t)dims->n_audio_ctx;
+    e->n_ctx = e->full_ctx = (size_t)dims->n_audio_ctx;
     e->n_state = (size_t)dims->n_audio_state;
     e->n_head = (size_t)dims->n_audio_head;
     e->n_mels = (size_t)dims->n_mels;
@@ -172,7 +172,7 @@ void cara_gather_rows(const cara_gather *g, size_t t0, size_t t1, float *dst) {
 }
 
 cara_gather cara_gather_mel(const cara_encoder *e, const float *mel) {
-    return (cara_gather){mel, 2 * e->n_ctx, 1, e->n_mels, 2 * e->n_ctx, 1};
+    return (cara_gather){mel, 2 * e->full_ctx, 1, e->n_mels, 2 * e->n_ctx, 1};
 }
 
 cara_gather cara_gather_conv1(const cara_encoder *e, const float *conv1) {
@@ -304,6 +304,10 @@ int cara_encoder_run(cara_encoder *e, const float *mel, float *states, cara_erro
 
 void cara_encoder_set_probe(cara_encoder *e, const cara_encoder_probe *probe) {
     e->probe = probe;
+}
+
+void cara_encoder_use_ctx(cara_encoder *e, size_t n) {
+    e->n_ctx = n < 1 ? 1 : n < e->full_ctx ? n : e->full_ctx;
 }
 
 void cara_encoder_free(cara_encoder *e) {

@@ -16,6 +16,7 @@ struct cara_encoder {
     cara_compute compute;
     cara_arena arena;
     cara_scratch scratch;
+    size_t full_ctx; /* n_audio_ctx: what all below has room for */
     size_t n_ctx, n_state, n_head, n_mels, n_layer;
     size_t loaded; /* 1 the convolutions and positions, and 1 each block, are there and widened */
     cara_dense conv1, conv2;

@@ -42,6 +42,7 @@ typedef struct job {
     cara_random random;
     int64_t total, done;              /* mel frames */
     int64_t window_seek, window_size; /* whose states the session holds; size -1: none */
+    size_t audio_ctx;                 /* positions of its states */
     int decoder_ready;                /* the decoder was given these states */
     cara_timings timings;
 } job;
@@ -96,6 +97,8 @@ static int turn_to(void *ctx, int64_t seek, int64_t n_frames, cara_error *err) {
     if (rc)
         return rc;
     start = cara_clock_monotonic();
+    j->audio_ctx = (size_t)cara_settings_audio_ctx(&j->settings, n_frames);
+    cara_encoder_use_ctx(s->encoder, j->audio_ctx);
     rc = cara_encoder_run(s->encoder, s->mel, s->states, err);
     j->timings.encode_s += cara_clock_monotonic() - start;
     if (rc)
@@ -129,6 +132,7 @@ static int ready_decoder(job *j, const cara_attempt *attempt, cara_error *err) {
         s->logit_rows = logit_rows;
     }
     if (!j->decoder_ready) {
+        cara_decoder_use_audio_ctx(s->decoder, 0, j->audio_ctx);
         rc = cara_decoder_set_audio(s->decoder, 0, s->states, err);
         if (rc)
             return rc;
@@ -189,7 +193,9 @@ static int progress(void *ctx, int64_t done, cara_error *err) {
  * padded audio, but decodes windows that hold zeros there). */
 static int detect(job *j, double *probability, cara_error *err) {
     int language = 0;
-    int rc = turn_to(j, 0, CARA_N_FRAMES, err);
+    /* A cut window is cut for this, too: it is the one to be decoded, and heard but once. */
+    int is_cut = j->settings.options.audio_ctx != CARA_AUDIO_CTX_FULL && j->total < CARA_N_FRAMES;
+    int rc = turn_to(j, 0, is_cut ? j->total : CARA_N_FRAMES, err);
     double start = cara_clock_monotonic();
     if (!rc)
         rc = ready_decoder(j, &(cara_attempt){.candidates = 1}, err);

@@ -4,11 +4,16 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "tokenizer/language.h"
+#include "whisper/mel.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Positions behind the audio with CARA_AUDIO_CTX_AUTO: four seconds, by measurement
+ * (docs/SPEED.md). */
+#define AUTO_MARGIN 200
 
 void cara_options_default(cara_options *options) {
     *options = (cara_options){
@@ -93,6 +98,11 @@ static int check_numbers(cara_settings *s, cara_error *err) {
     if (!isnan(o->length_penalty) && !(o->length_penalty >= 0 && o->length_penalty <= 1))
         return cara_fail(err, CARA_ERR_USAGE, -1, "length_penalty is %g; it takes 0 to 1, or None",
                          o->length_penalty);
+    if (o->audio_ctx < CARA_AUDIO_CTX_AUTO || o->audio_ctx > s->dims.n_audio_ctx)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "audio_ctx is %d; this model takes 1 to %d, CARA_AUDIO_CTX_FULL or "
+                         "CARA_AUDIO_CTX_AUTO",
+                         o->audio_ctx, (int)s->dims.n_audio_ctx);
     if (o->sample_len < 0)
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "sample_len is %d; it takes 1 or more, or None (0)", o->sample_len);
@@ -294,6 +304,15 @@ int cara_settings_check(const cara_options *options, const cara_dims *dims,
     if (!rc)
         cara_settings_language(out, out->language);
     return rc;
+}
+
+int64_t cara_settings_audio_ctx(const cara_settings *settings, int64_t n_frames) {
+    int64_t full = settings->dims.n_audio_ctx, wanted = settings->options.audio_ctx;
+    if (wanted == CARA_AUDIO_CTX_FULL)
+        return full;
+    int64_t stride = CARA_N_FRAMES / full, held = (n_frames + stride - 1) / stride;
+    int64_t n = wanted == CARA_AUDIO_CTX_AUTO ? held + AUTO_MARGIN : held > wanted ? held : wanted;
+    return n < full ? n : full;
 }
 
 void cara_settings_language(cara_settings *settings, int language) {

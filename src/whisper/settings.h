@@ -31,6 +31,9 @@ int cara_settings_check(const cara_options *options, const cara_dims *dims,
                         const cara_tokenizer *tokenizer, cara_arena *arena, cara_settings *out,
                         cara_error *err);
 
+/* Positions of the encoder to compute for a window that holds n_frames mel frames of the audio. */
+int64_t cara_settings_audio_ctx(const cara_settings *settings, int64_t n_frames);
+
 /* Fixes the language, and with it the sot sequence. */
 void cara_settings_language(cara_settings *settings, int language);
 

@@ -115,7 +115,7 @@ test('of an SQS batch exactly the failed ones are named', async () => {
 
 test('a configuration that cannot work is an init error', async () => {
   for (const env of [{}, { CARACOLA_STORE: 's3://UPPER' }, { ...STORE, CARACOLA_MODEL: '/no/model' }, { ...STORE, CARACOLA_REPLY: 'yes' },
-    { ...STORE, CARACOLA_LANGUAGE: 'klingon' }, { ...STORE, CARACOLA_TIMEZONE: 'Marte/Olympus' }, { ...STORE, CARACOLA_THREADS: 'all' }]) {
+    { ...STORE, CARACOLA_LANGUAGE: 'klingon' }, { ...STORE, CARACOLA_TIMEZONE: 'Marte/Olympus' }, { ...STORE, CARACOLA_THREADS: 'all' }, { ...STORE, CARACOLA_AUDIO_CTX: 'short' }]) {
     await asLambda(cloud, { env }, async (fn, sandbox) => {
       const [{ code }] = await once(sandbox, 'exit');
       assert.ok(code === 2 || code === 5, `status ${code}`);

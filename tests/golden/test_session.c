@@ -140,6 +140,33 @@ static void the_session_is_as_new_after_each_audio(void **state) {
     cara_result_free(after);
 }
 
+/* All positions are the whole window; fewer change what is computed, but hardly the words. */
+static void a_short_note_is_cut_on_demand(void **state) {
+    (void)state;
+    cara_options options;
+    plain(&options);
+    cara_result *whole = hear(session, &options);
+    options.audio_ctx = 1500;
+    cara_result *all = hear(session, &options);
+    same(whole, all);
+    options.audio_ctx = CARA_AUDIO_CTX_AUTO;
+    cara_result *cut = hear(session, &options);
+    assert_string_equal(cut->text, whole->text);
+    assert_true(cut->segments[0].avg_logprob != whole->segments[0].avg_logprob);
+    options.language = NULL; /* detected from the same window */
+    cara_result *detected = hear(session, &options);
+    same(cut, detected);
+    assert_string_equal(detected->language, "es");
+    plain(&options);
+    cara_result *after = hear(session, &options);
+    same(whole, after);
+    cara_result_free(whole);
+    cara_result_free(all);
+    cara_result_free(cut);
+    cara_result_free(detected);
+    cara_result_free(after);
+}
+
 typedef struct counting {
     int64_t calls, stop_at, last, total;
     int rising;
@@ -264,6 +291,7 @@ int main(void) {
         cmocka_unit_test(sampling_is_decided_by_the_seed),
         cmocka_unit_test(more_candidates_are_likelier),
         cmocka_unit_test(the_session_is_as_new_after_each_audio),
+        cmocka_unit_test(a_short_note_is_cut_on_demand),
         cmocka_unit_test(stopping_keeps_the_finished_segments),
         cmocka_unit_test(failures_are_told),
     };

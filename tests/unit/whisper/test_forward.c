@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "model/model.h"
 #include "whisper/decoder.h"
 #include "whisper/encoder.h"
 #include "whisper/mel.h"
@@ -325,12 +326,86 @@ static void stopping_is_clean(void **state) {
     free(logits);
 }
 
+/* A cut window is what a model with so short a context makes of the same frames: encoder states,
+ * and logits from them. `weights` are the model's own (NULL) or int8. */
+static void cut_to(fixture *f, size_t ctx, const cara_weights *weights, const float *mel) {
+    size_t frames = 2 * ctx, n_mels = (size_t)f->dims->n_mels;
+    size_t n_state = (size_t)f->dims->n_audio_state, last = 3;
+    float *part = malloc(frames * n_mels * sizeof *part);
+    float *got = malloc(ctx * n_state * sizeof *got), *want = malloc(ctx * n_state * sizeof *want);
+    float *logits = malloc(2 * f->n_vocab * sizeof *logits);
+    assert_true(part && got && want && logits);
+    for (size_t m = 0; m < n_mels; m++)
+        memcpy(part + m * frames, mel + m * CARA_N_FRAMES, frames * sizeof *part);
+    cara_model brief = *f->model;
+    brief.dims.n_audio_ctx = (int32_t)ctx;
+    cara_compute full = f->compute, cut = f->compute;
+    full.weights = cut.weights = weights;
+    cut.model = &brief;
+    static const int32_t tokens[2] = {50257, 11};
+    cara_error err;
+    cara_encoder *e;
+    cara_decoder *d;
+    /* After a whole window, of which nothing may be left, and beside one. */
+    float *all = malloc((size_t)f->dims->n_audio_ctx * n_state * sizeof *all);
+    assert_non_null(all);
+    assert_int_equal(cara_encoder_new(&full, &e, &err), CARA_OK);
+    assert_int_equal(cara_decoder_new(&full, 2, 2, &d, &err), CARA_OK);
+    assert_int_equal(cara_encoder_run(e, mel, all, &err), CARA_OK);
+    assert_int_equal(cara_decoder_set_audio(d, 0, all, &err), CARA_OK);
+    assert_int_equal(cara_decoder_set_audio(d, 1, all, &err), CARA_OK);
+    cara_decoder_start(d, 1, 1);
+    cara_encoder_use_ctx(e, ctx);
+    cara_decoder_use_audio_ctx(d, 1, ctx);
+    assert_int_equal(feed(d, 1, tokens, 2, logits, &err), CARA_ERR_USAGE);
+    assert_int_equal(cara_encoder_run(e, mel, got, &err), CARA_OK);
+    assert_int_equal(cara_decoder_set_audio(d, 1, got, &err), CARA_OK);
+    const cara_run runs[2] = {{0, tokens, 2}, {1, tokens, 2}};
+    assert_int_equal(cara_decoder_forward(d, runs, 2, &last, 1, logits, &err), CARA_OK);
+    cara_encoder_free(e);
+    cara_decoder_free(d);
+    free(all);
+    assert_int_equal(cara_encoder_new(&cut, &e, &err), CARA_OK);
+    assert_int_equal(cara_decoder_new(&cut, 1, 1, &d, &err), CARA_OK);
+    assert_int_equal(cara_encoder_run(e, part, want, &err), CARA_OK);
+    assert_int_equal(cara_decoder_set_audio(d, 0, want, &err), CARA_OK);
+    assert_int_equal(feed(d, 0, tokens, 2, logits + f->n_vocab, &err), CARA_OK);
+    cara_encoder_free(e);
+    cara_decoder_free(d);
+    assert_memory_equal(got, want, ctx * n_state * sizeof *got);
+    assert_memory_equal(logits, logits + f->n_vocab, f->n_vocab * sizeof *logits);
+    free(part);
+    free(got);
+    free(want);
+    free(logits);
+}
+
+static void a_cut_window_is_a_short_one(void **state) {
+    fixture *f = *state;
+    static const size_t ctx[] = {1, 16, 95, 97, 600, 1499, 1500};
+    size_t n = (size_t)f->dims->n_mels * CARA_N_FRAMES;
+    float *mel = malloc(n * sizeof *mel);
+    assert_non_null(mel);
+    for (size_t i = 0; i < n; i++)
+        mel[i] = (float)(i * 2654435761u % 1000) / 500 - 1;
+    cara_quantised *q;
+    cara_error err;
+    assert_int_equal(cara_quantise(&f->compute, &q, &err), CARA_OK);
+    for (size_t i = 0; i < sizeof ctx / sizeof *ctx; i++) {
+        cut_to(f, ctx[i], NULL, mel);
+        cut_to(f, ctx[i], cara_quantised_weights(q), mel);
+    }
+    cara_quantised_free(q);
+    free(mel);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(candidates_are_independent),
         cmocka_unit_test(company_changes_nothing),
         cmocka_unit_test(limits_are_told),
         cmocka_unit_test(stopping_is_clean),
+        cmocka_unit_test(a_cut_window_is_a_short_one),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

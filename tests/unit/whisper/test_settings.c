@@ -64,6 +64,42 @@ static void defaults_are_those_of_transcribe(void **state) {
     cara_arena_free(&arena);
 }
 
+/* Positions to encode: all but where less is asked for, and never fewer than hold audio. */
+static void a_window_is_cut_as_asked(void **state) {
+    (void)state;
+    static const struct {
+        int audio_ctx;
+        int64_t frames, positions;
+    } cases[] = {
+        {CARA_AUDIO_CTX_FULL, 0, 1500},
+        {CARA_AUDIO_CTX_FULL, 800, 1500},
+        {CARA_AUDIO_CTX_FULL, 3000, 1500},
+        {CARA_AUDIO_CTX_AUTO, 0, 200},
+        {CARA_AUDIO_CTX_AUTO, 1, 201},
+        {CARA_AUDIO_CTX_AUTO, 800, 600},
+        {CARA_AUDIO_CTX_AUTO, 801, 601},
+        {CARA_AUDIO_CTX_AUTO, 2600, 1500},
+        {CARA_AUDIO_CTX_AUTO, 3000, 1500},
+        {1, 0, 1},
+        {1, 799, 400},
+        {400, 799, 400},
+        {400, 801, 401},
+        {1, 3000, 1500},
+        {1500, 800, 1500},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cara_options options;
+        cara_options_default(&options);
+        options.audio_ctx = cases[i].audio_ctx;
+        cara_arena arena;
+        cara_arena_init(&arena, 1 << 20);
+        cara_settings s;
+        assert_int_equal(check(&options, multilingual, &arena, &s, NULL), CARA_OK);
+        assert_int_equal(cara_settings_audio_ctx(&s, cases[i].frames), cases[i].positions);
+        cara_arena_free(&arena);
+    }
+}
+
 /* Each sets one option to something bad; the error names it, its value and what it takes. */
 #define BAD(member, ...)                                                                           \
     static void bad_##member(cara_options *o) {                                                    \
@@ -75,6 +111,7 @@ BAD(beam_size, 5)
 BAD(patience, 1.5)
 BAD(best_of, -1)
 BAD(length_penalty, 1.5)
+BAD(audio_ctx, 1501)
 BAD(sample_len, -3)
 BAD(max_initial_timestamp, -1)
 BAD(language, "klingon")
@@ -93,6 +130,9 @@ static void nan_temperature(cara_options *o) {
 }
 static void many_candidates(cara_options *o) {
     o->best_of = 65;
+}
+static void negative_audio_ctx(cara_options *o) {
+    o->audio_ctx = -2;
 }
 static void late_language(cara_options *o) {
     o->language = "yue"; /* the hundredth, which this vocabulary has not */
@@ -114,6 +154,8 @@ static void bad_options_are_named(void **state) {
         {bad_best_of, {"best_of", "-1", "1 to 64"}},
         {many_candidates, {"best_of", "65", "1 to 64"}},
         {bad_length_penalty, {"length_penalty", "1.5", "0 to 1"}},
+        {bad_audio_ctx, {"audio_ctx", "1501", "1 to 1500"}},
+        {negative_audio_ctx, {"audio_ctx", "-2", "1 to 1500"}},
         {bad_sample_len, {"sample_len", "-3", "1 or more"}},
         {bad_max_initial_timestamp, {"max_initial_timestamp", "-1", "0 to 30"}},
         {bad_language, {"language", "\"klingon\"", "en zh de es ru"}},
@@ -362,6 +404,7 @@ static void limits_and_prompts(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_those_of_transcribe),
+        cmocka_unit_test(a_window_is_cut_as_asked),
         cmocka_unit_test(bad_options_are_named),
         cmocka_unit_test(languages_are_found_by_any_name),
         cmocka_unit_test(sot_sequences),
