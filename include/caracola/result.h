@@ -31,6 +31,7 @@ typedef struct cara_timings {
     double mel_s;
     double encode_s;
     double decode_s;
+    double draft_s; /* a draft model's encoding and guesses; in none of the others but the total */
     double total_s;
 } cara_timings;
 
@@ -40,9 +41,11 @@ typedef struct cara_result {
     double language_probability; /* of the detected language, or NaN when it was given */
     const cara_segment *segments; /* [n_segments] */
     size_t n_segments;
-    double duration_s; /* of the audio that was read */
-    int no_speech;     /* 1 where no segment has text */
-    int cut_short;     /* 1 where the progress callback stopped it; segments so far are kept */
+    double duration_s;    /* of the audio that was read */
+    int no_speech;        /* 1 where no segment has text */
+    int cut_short;        /* 1 where the progress callback stopped it; segments so far are kept */
+    size_t drafted;       /* tokens that the draft model guessed */
+    size_t drafted_right; /* of these, those that the model said as well */
     cara_timings timings;
 } cara_result;
 

@@ -78,6 +78,11 @@ typedef struct cara_session_options {
      * float32. "int8": float weights are quantised, in memory of the session's own. "float32": a
      * model with int8 weights is refused. */
     const char *compute_type;
+    /* A smaller model of the same vocabulary, borrowed for the session's life; NULL: none. It
+     * guesses tokens that the model then verifies several at a time, at temperature 0. The result
+     * is the same with and without it, save for its timings. */
+    const cara_model *draft_model;
+    int draft_tokens; /* guesses a pass, 1 to 7; 0: as many as seem to pay */
 } cara_session_options;
 
 /* `options` may be NULL. The model must outlive the session. On failure *out is NULL.

@@ -92,6 +92,9 @@ static int transcribe_file(run *r, const char *name) {
         cara_cli_note("%s: detected language: %s", shown,
                       at >= 0 ? cara_language_name(at) : result->language);
     }
+    if (flags->verbose && !flags->quiet && flags->draft_model)
+        cara_cli_note("%s: %zu of the draft's %zu guesses were right", shown, result->drafted_right,
+                      result->drafted);
     if (cara_output_result(flags, name, result, &err) != CARA_OK) {
         status = (int)cara_cli_exit_for(err.code);
         goto fail;
@@ -114,24 +117,33 @@ end:
     return status;
 }
 
+static int open_failed(char *path, const cara_error *err) {
+    /* openai's names download a model there; here a model is a file. */
+    if (err->code == CARA_ERR_NOT_FOUND && path && !strpbrk(path, "/."))
+        cara_cli_note("%s; a model is a file here: see \"Get a real model\" in the README",
+                      err->text);
+    else
+        cara_cli_note("%s", err->text);
+    free(path);
+    return model_status(err);
+}
+
 static int open_model(const cara_transcribe_flags *flags, cara_model **model) {
     cara_error err = {.code = CARA_OK, .position = -1};
     char *path = NULL;
-    int rc = cara_cli_model_path(flags->model, flags->quiet, &path, &err);
-    if (rc == CARA_OK)
-        rc = cara_model_open(path, flags->vocab, model, &err);
-    if (rc == CARA_OK) {
-        free(path);
-        return CARA_EXIT_OK;
-    }
-    /* openai's names download a model there; here a model is a file. */
-    if (rc == CARA_ERR_NOT_FOUND && path && !strpbrk(path, "/."))
-        cara_cli_note("%s; a model is a file here: see \"Get a real model\" in the README",
-                      err.text);
-    else
-        cara_cli_note("%s", err.text);
+    if (cara_cli_model_path(flags->model, flags->quiet, &path, &err) != CARA_OK ||
+        cara_model_open(path, flags->vocab, model, &err) != CARA_OK)
+        return open_failed(path, &err);
     free(path);
-    return model_status(&err);
+    return CARA_EXIT_OK;
+}
+
+static int open_draft(const cara_transcribe_flags *flags, cara_model **draft) {
+    cara_error err = {.code = CARA_OK, .position = -1};
+    if (!flags->draft_model ||
+        cara_model_open(flags->draft_model, flags->vocab, draft, &err) == CARA_OK)
+        return CARA_EXIT_OK;
+    return open_failed(strdup(flags->draft_model), &err);
 }
 
 static int transcribe_all(run *r, int n, char **names) {
@@ -164,14 +176,18 @@ int cara_cmd_transcribe(int argc, char **argv) {
     if (status != CARA_EXIT_OK)
         return status;
 
-    cara_model *model = NULL;
+    cara_model *model = NULL, *draft = NULL;
     run r = {.flags = &flags, .options = flags.options};
     r.options.progress = on_progress;
     r.options.on_segment = on_segment;
     r.options.cookie = &r;
     status = open_model(&flags, &model);
-    if (status != CARA_EXIT_OK)
+    if (status == CARA_EXIT_OK)
+        status = open_draft(&flags, &draft);
+    if (status != CARA_EXIT_OK) {
+        cara_model_close(model);
         return status;
+    }
     if (!cara_model_is_multilingual(model)) {
         if (flags.options.language && strcmp(flags.options.language, "en") != 0 && !flags.quiet)
             cara_cli_note("this model knows English only; --language %s is taken as en",
@@ -180,7 +196,9 @@ int cara_cmd_transcribe(int argc, char **argv) {
     }
     cara_error err = {.code = CARA_OK, .position = -1};
     cara_session_options session_options = {.threads = flags.threads,
-                                            .compute_type = flags.compute_type};
+                                            .compute_type = flags.compute_type,
+                                            .draft_model = draft,
+                                            .draft_tokens = flags.draft_tokens};
     if (cara_session_new(model, &session_options, &r.session, &err) != CARA_OK) {
         status = (int)cara_cli_fail_error(&err);
     } else {
@@ -188,6 +206,7 @@ int cara_cmd_transcribe(int argc, char **argv) {
         status = transcribe_all(&r, n, names);
     }
     cara_session_free(r.session);
+    cara_model_close(draft);
     cara_model_close(model);
     return status;
 }

@@ -11,6 +11,8 @@
 typedef enum flag {
     MODEL,
     VOCAB,
+    DRAFT_MODEL,
+    DRAFT_TOKENS,
     OUTPUT_DIR,
     OUTPUT_FORMAT,
     JSON,
@@ -57,6 +59,12 @@ static const cara_cli_option options[N_FLAGS + 1] = {
     [VOCAB] = {"vocab", 0, "FILE",
                "the .tiktoken vocabulary of a .pt model (default: the one\n"
                "beside it)"},
+    [DRAFT_MODEL] = {"draft-model", 0, "FILE",
+                     "a smaller model of the same vocabulary, whose guesses the\n"
+                     "model verifies: the same text, often sooner"},
+    [DRAFT_TOKENS] = {"draft-tokens", 0, "N",
+                      "guesses at a time, 1 to 7; 0: as many as seem to pay\n"
+                      "(default: 0)"},
     [OUTPUT_DIR] = {"output-dir", 'o', "DIR", "write files into DIR, not text to standard output"},
     [OUTPUT_FORMAT] = {"output-format", 'f', "FORMAT",
                        "write files: txt, vtt, srt, tsv, json or all (default: all\n"
@@ -245,6 +253,13 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
     case VOCAB:
         flags->vocab = args->value;
         return 0;
+    case DRAFT_MODEL:
+        flags->draft_model = args->value;
+        return 0;
+    case DRAFT_TOKENS:
+        rc = cara_cli_int(args, 0, 7, NULL, &number);
+        flags->draft_tokens = (int)number;
+        return rc;
     case OUTPUT_DIR:
         flags->write_files = 1;
         flags->output_dir = *args->value ? args->value : ".";

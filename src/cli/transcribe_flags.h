@@ -11,13 +11,15 @@ enum { CARA_OUTPUT_ALL = 100 }; /* output_format beside those of cara_format */
 typedef struct cara_transcribe_flags {
     const char *model; /* NULL: see cara_cli_model_path() */
     const char *vocab;
-    const char *output_dir; /* "." where only a format was given */
-    int write_files;        /* 1 where --output_format or --output_dir was given */
-    int output_format;      /* a cara_format, or CARA_OUTPUT_ALL */
-    int json;               /* JSON on standard output */
-    int verbose;            /* segments with their times on standard output */
-    int quiet;              /* errors only on standard error */
-    double max_seconds;     /* of one audio; 0: the default limit */
+    const char *draft_model; /* NULL: none */
+    int draft_tokens;        /* 0: as many as seem to pay */
+    const char *output_dir;  /* "." where only a format was given */
+    int write_files;         /* 1 where --output_format or --output_dir was given */
+    int output_format;       /* a cara_format, or CARA_OUTPUT_ALL */
+    int json;                /* JSON on standard output */
+    int verbose;             /* segments with their times on standard output */
+    int quiet;               /* errors only on standard error */
+    double max_seconds;      /* of one audio; 0: the default limit */
     int threads;
     const char *compute_type; /* static; NULL: default */
     int language_named;       /* --language was given */

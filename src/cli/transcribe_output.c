@@ -152,8 +152,14 @@ static int add_file_member(const char *name, cara_buf *out) {
     return rc;
 }
 
+static int add_draft_member(const cara_result *result, cara_buf *out) {
+    return cara_buf_printf(out, ", \"draft\": {\"guessed\": %zu, \"right\": %zu}", result->drafted,
+                           result->drafted_right);
+}
+
 /* openai's object with "file" before its members, on one line. */
-static int write_json_line(const char *name, const cara_result *result, cara_error *err) {
+static int write_json_line(const cara_transcribe_flags *flags, const char *name,
+                           const cara_result *result, cara_error *err) {
     cara_buf json, line;
     cara_buf_init(&json, CARA_LIMIT_RESULT_BYTES);
     cara_buf_init(&line, CARA_LIMIT_RESULT_BYTES);
@@ -163,8 +169,8 @@ static int write_json_line(const char *name, const cara_result *result, cara_err
         while (end > 0 && json.data[end - 1] == '\n')
             end--;
         if (end < 2 || cara_buf_char(&line, '{') || add_file_member(name, &line) ||
-            cara_buf_str(&line, ", ") || cara_buf_add(&line, json.data + 1, end - 1) ||
-            cara_buf_char(&line, '\n'))
+            (flags->draft_model && add_draft_member(result, &line)) || cara_buf_str(&line, ", ") ||
+            cara_buf_add(&line, json.data + 1, end - 1) || cara_buf_char(&line, '\n'))
             rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the JSON of %s", name);
         else
             fwrite(line.data, 1, line.len, stdout);
@@ -229,7 +235,7 @@ int cara_output_result(const cara_transcribe_flags *flags, const char *name,
                        const cara_result *result, cara_error *err) {
     int rc = CARA_OK;
     if (flags->json)
-        rc = write_json_line(name, result, err);
+        rc = write_json_line(flags, name, result, err);
     if (rc == CARA_OK && flags->write_files)
         return write_files(flags, name, result, err);
     if (rc != CARA_OK || flags->json || flags->verbose)

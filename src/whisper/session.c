@@ -6,6 +6,7 @@
 #include "whisper/compute.h"
 #include "whisper/decoder.h"
 #include "whisper/decoding.h"
+#include "whisper/draft.h"
 #include "whisper/encoder.h"
 #include "whisper/mel.h"
 #include "whisper/quantise.h"
@@ -24,6 +25,7 @@ struct cara_session {
     cara_quantised *quantised; /* or NULL */
     cara_mel_tables *tables;
     cara_encoder *encoder;
+    cara_draft *draft;     /* or NULL */
     cara_decoder *decoder; /* made at the first window; again where more slots are wanted */
     int decoder_slots;
     float *mel;    /* [n_mels, CARA_N_FRAMES], the window */
@@ -45,6 +47,7 @@ typedef struct job {
     size_t audio_ctx;                 /* positions of its states */
     int decoder_ready;                /* the decoder was given these states */
     cara_timings timings;
+    size_t drafted, drafted_right;
 } job;
 
 static int stop_asked(const job *j) {
@@ -99,6 +102,8 @@ static int turn_to(void *ctx, int64_t seek, int64_t n_frames, cara_error *err) {
     start = cara_clock_monotonic();
     j->audio_ctx = (size_t)cara_settings_audio_ctx(&j->settings, n_frames);
     cara_encoder_use_ctx(s->encoder, j->audio_ctx);
+    if (s->draft)
+        cara_draft_hear(s->draft, s->mel, j->audio_ctx, &j->settings.task.rules);
     rc = cara_encoder_run(s->encoder, s->mel, s->states, err);
     j->timings.encode_s += cara_clock_monotonic() - start;
     if (rc)
@@ -170,14 +175,27 @@ static cara_inference inference_of(cara_session *s) {
 static int decode(void *ctx, const cara_attempt *attempt, cara_arena *arena, cara_decoding *out,
                   cara_error *err) {
     job *j = ctx;
+    cara_draft *draft = attempt->temperature > 0 ? NULL : j->session->draft;
+    cara_attempt own = *attempt;
+    cara_guesser guesser;
+    if (draft) {
+        guesser = cara_draft_guesser(draft);
+        own.guesser = &guesser;
+    }
     double start = cara_clock_monotonic();
-    int rc = ready_decoder(j, attempt, err);
+    int rc = ready_decoder(j, &own, err);
     if (!rc) {
         cara_inference inference = inference_of(j->session);
-        rc = cara_decode(&j->settings.task, attempt, &inference, &j->random, j->session->logits,
-                         arena, out, err);
+        rc = cara_decode(&j->settings.task, &own, &inference, &j->random, j->session->logits, arena,
+                         out, err);
     }
-    j->timings.decode_s += cara_clock_monotonic() - start;
+    double took = cara_clock_monotonic() - start, in_draft = draft ? cara_draft_seconds(draft) : 0;
+    j->timings.decode_s += took - in_draft;
+    j->timings.draft_s += in_draft;
+    if (!rc) {
+        j->drafted += out->n_guessed;
+        j->drafted_right += out->n_guessed_right;
+    }
     return rc;
 }
 
@@ -277,6 +295,8 @@ int cara_transcribe(cara_session *session, cara_pcm_source source, const cara_op
     }
     j.timings.total_s = cara_clock_monotonic() - start;
     owner->result.timings = j.timings;
+    owner->result.drafted = j.drafted;
+    owner->result.drafted_right = j.drafted_right;
     *out = &owner->result;
     return CARA_OK;
 }
@@ -313,11 +333,16 @@ int cara_session_new(const cara_model *model, const cara_session_options *option
                      cara_session **out, cara_error *err) {
     *out = NULL;
     int threads = options ? options->threads : 0;
+    int draft_tokens = options ? options->draft_tokens : 0;
     const char *level = options ? options->cpu_level : NULL;
     if (threads < 0 || threads > CARA_LIMIT_THREADS)
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "threads is %d; it takes 1 to %d, or 0 for all there are", threads,
                          CARA_LIMIT_THREADS);
+    if (draft_tokens < 0 || draft_tokens > CARA_MAX_GUESSES)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "draft_tokens is %d; it takes 1 to %d, or 0 for as many as seem to pay",
+                         draft_tokens, CARA_MAX_GUESSES);
     if (!cara_model_tokenizer(model))
         return cara_fail(err, CARA_ERR_VOCAB, -1,
                          "This model was opened without its vocabulary, so it cannot transcribe");
@@ -352,6 +377,9 @@ int cara_session_new(const cara_model *model, const cara_session_options *option
         rc = cara_mel_tables_new(dims->n_mels, &s->tables, err);
     if (!rc)
         rc = cara_encoder_new(&s->compute, &s->encoder, err);
+    if (!rc && options && options->draft_model)
+        rc = cara_draft_new(options->draft_model, &s->compute, s->quantised != NULL, draft_tokens,
+                            &s->draft, err);
     if (rc)
         goto fail;
     *out = s;
@@ -368,6 +396,7 @@ const char *cara_session_cpu_level(const cara_session *session) {
 void cara_session_free(cara_session *s) {
     if (!s)
         return;
+    cara_draft_free(s->draft);
     cara_decoder_free(s->decoder);
     cara_encoder_free(s->encoder);
     cara_quantised_free(s->quantised);
