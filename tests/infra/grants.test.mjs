@@ -64,8 +64,14 @@ async function asFunction(cloud, stack) {
   // The file system is not here; its model is.
   if (features(stack).efs || !env.CARACOLA_MODEL) env.CARACOLA_MODEL = MODEL;
   const wrap = features(stack).queue ? sqsToLambda : snsToLambda;
-  await asLambda(cloud, { env }, async (fn, sandbox, lines) => {
+  await asLambda(cloud, { env, memoryMb: Number(stack.parameters.MemorySize) }, async (fn, sandbox, lines) => {
     for (const event of events(cloud)) assert.ok((await fn.invoke(wrap([event]))).ok, lines.join('\n'));
+    // What examines the function from inside must do with the same rights; it is no reason to grant one.
+    cloud.handled = cloud.requests.length;
+    const { ok, body } = await fn.invoke({ caracola: 'doctor', phone: cloud.social.accounts[0].phoneNumbers[0].phoneNumberId });
+    assert.ok(ok, lines.join('\n'));
+    const { checks } = JSON.parse(body);
+    for (const name of ['bucket', 'media']) assert.equal(checks.find((check) => check.name === name)?.status, 'ok', body);
   });
 }
 
@@ -113,6 +119,7 @@ for (const [name, parameters] of Object.entries(RUNS)) {
       await cloud.stop();
     }
     const statements = statementsOf(stack);
+    assert.deepEqual([...compare(statements, cloud.requests.slice(0, cloud.handled))], []);
     assert.deepEqual([...compare(statements, cloud.requests)], []);
     assert.deepEqual(new Set(cloud.requests.map(({ action }) => action)), cloud.permissions);
     // The copy of the media is written with the caller's rights: by the grant for records.
