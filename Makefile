@@ -5,7 +5,7 @@ SEED ?= 1
 SHAPES ?= tiny base small medium large-v3-turbo
 
 .PHONY: help deps build demo cloud-demo test check lint fuzz fault-test infra-test bench \
-	bench-invocation format install clean
+	bench-invocation format install clean package package-test
 
 help:
 	@echo 'make demo      handle a WhatsApp event with a voice note and show the record'
@@ -20,6 +20,8 @@ help:
 	@echo 'make bench     how fast this machine runs each model, beside how fast it could (SHAPES=...)'
 	@echo 'make bench-invocation  a cold and a warm invocation, and where the time goes; BENCH_ARGS=...'
 	@echo 'make format    clang-format over our C'
+	@echo 'make package   Lambda zip, OCI image and .deb into build/package; MODEL=file.cara for the image'
+	@echo 'make package-test  starts each of them in a bare root and has it handle a voice note'
 	@echo 'make install   into PREFIX (/usr/local), DESTDIR honoured'
 	@echo 'make deps      only install the packages that are missing'
 	@echo 'make clean     remove the build folders'
@@ -75,6 +77,14 @@ format:
 
 install: build
 	@meson install -C $(BUILD) --no-rebuild
+
+package:
+	@scripts/deps package
+	@scripts/package --jobs $(JOBS) $(if $(MODEL),--model '$(MODEL)')
+
+package-test: package
+	@scripts/deps test
+	@tests/package/run.py
 
 clean:
 	rm -rf build build-san
