@@ -3,7 +3,7 @@
  *
  * Quantised layout: tile after tile of I8_ROWS rows (the last may have fewer: r). A tile is a head
  * of I8_HEAD bytes (i8_head), then the rows [k / 4][r][4], so that their groups are read in
- * sequence, each value in I8_BYTES bytes.
+ * sequence, each value in I8_BYTES bytes; AVX2's as x0 x2 x1 x3.
  *
  * Before including: I8_ROWS, I8_BYTES (of an activation: 1, or 2 where the level multiplies 16
  * bits), I8_BITS (512 or 256 where those intrinsics are there, else 0), I8_ZERO (what is added to
@@ -164,6 +164,7 @@ static inline i8_values i8_round(const float *from, const i8_steps *s) {
         _mm256_packs_epi32((__m256i)i8_round_lanes(from, s), (__m256i)i8_round_lanes(from + 8, s));
     words = _mm256_permute4x64_epi64(words, 0xD8);
 #if I8_BYTES == 2
+    words = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(words, 0xD8), 0xD8);
     memcpy(&out, &words, sizeof out);
 #else
     __m128i b = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
@@ -207,14 +208,13 @@ static void i8_quantise_tile(const float *x, size_t ldx, size_t rows, size_t k, 
     for (size_t r = 0; r < rows; r++) {
         const float *row = x + r * ldx;
         const i8_steps s = i8_steps_of(row, k);
+        uint8_t *to = bytes + r * 4 * I8_BYTES;
         head->scale[r] = s.scale;
         head->zero[r] = s.zero;
-        size_t i = 0;
-        for (; i + 16 <= k; i += 16)
-            i8_spread(i8_round(row + i, &s), bytes + i * per_input + r * 4 * I8_BYTES, rows);
-        if (i < k)
-            i8_spread(i8_round_some(row + i, k - i, &s), bytes + i * per_input + r * 4 * I8_BYTES,
-                      rows);
+        for (size_t i = 0; i < k; i += 16) {
+            i8_values q = k - i >= 16 ? i8_round(row + i, &s) : i8_round_some(row + i, k - i, &s);
+            i8_spread(q, to + i * per_input, rows);
+        }
     }
 }
 
@@ -277,6 +277,14 @@ static inline void i8_finish_lanes(const cara_i8_product *p, const int32_t *acc,
     }
 }
 
+/* Asks for the memory of results (and often of residuals) while they are being summed. */
+static inline void i8_fetch(const cara_i8_product *p, size_t row, size_t rows, size_t channel,
+                            size_t channels) {
+    for (size_t r = row; r < row + rows; r++)
+        for (size_t c = channel; c < channel + channels && c < p->weights.n; c += CARA_I8_PANEL)
+            __builtin_prefetch(p->y + r * p->ldy + c, 1);
+}
+
 /* One panel of `rows` rows. `n` < 16 only in the last panel. */
 static inline void i8_finish_panel(const cara_i8_product *p, const int32_t *acc, size_t width,
                                    const i8_head *head, size_t rows, size_t row, size_t channel,
@@ -304,6 +312,7 @@ static void i8_product(const cara_i8_product *p, size_t tile0, size_t tile1, siz
                     break;
                 size_t rows = p->rows - first < I8_ROWS ? p->rows - first : I8_ROWS;
                 const uint8_t *tile = (const uint8_t *)p->x + t * full;
+                i8_fetch(p, first, rows, panel * CARA_I8_PANEL, panels * CARA_I8_PANEL);
                 i8_block(rows, panels, tile + I8_HEAD, b, stride, k / 4, acc);
                 for (size_t j = 0; j < panels; j++) {
                     size_t channel = (panel + j) * CARA_I8_PANEL, n = p->weights.n - channel;
