@@ -92,7 +92,7 @@ static int on_progress(void *cookie, int64_t done, int64_t total) {
 }
 
 /* The model's path is looked for as late as the model itself: an event without audio needs none. */
-static int prepare(void *ctx, cara_error *err) {
+static int prepare(void *ctx, cara_stop_fn stop_fn, void *cookie, cara_error *err) {
     handle *h = ctx;
     if (!h->engine && !h->model_error.code &&
         cara_cli_model_path(h->flags->model, h->flags->quiet, &h->model_path, &h->model_error) ==
@@ -115,7 +115,7 @@ static int prepare(void *ctx, cara_error *err) {
         *err = h->model_error;
         return (int)err->code;
     }
-    return h->inner.prepare(h->inner.ctx, err);
+    return h->inner.prepare(h->inner.ctx, stop_fn, cookie, err);
 }
 
 static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop_fn, void *cookie,

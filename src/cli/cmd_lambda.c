@@ -30,6 +30,8 @@ static int obey(void *ctx, const char *name, const json_t *event, double left_s,
                 cara_error *err) {
     if (strcmp(name, "doctor") == 0)
         return cara_cli_doctor_answer(ctx, event, left_s, answer, err);
+    if (strcmp(name, "fill") == 0)
+        return cara_cli_service_fill(ctx, left_s, answer, err);
     return cara_fail(err, CARA_ERR_USAGE, -1, "this function has no command \"%.64s\"", name);
 }
 

@@ -16,7 +16,9 @@ static const cara_cli_option options[] = {
     [MEDIA] = {"media", 0, "DIR",
                "aws, the default where the store is in S3, or a folder with the audio;\n"
                "without it $CARACOLA_MEDIA"},
-    [MODEL] = {"model", 'm', "FILE", "the model; without it $CARACOLA_MODEL, else the demo model"},
+    [MODEL] = {"model", 'm', "FILE",
+               "the model, or s3://bucket/key to stream it from there, checked against\n"
+               "$CARACOLA_MODEL_SHA256; without it $CARACOLA_MODEL, else the demo model"},
     [VOCAB] = {"vocab", 0, "FILE",
                "the vocabulary of a model that carries none; without it\n$CARACOLA_VOCAB"},
     [LANGUAGE] = {"language", 'l', "LANGUAGE",

@@ -1,6 +1,8 @@
 #include "cli/service.h"
 
 #include "aws/client.h"
+#include "aws/s3_file.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "pipeline/lambda.h"
@@ -87,6 +89,32 @@ static int check_file(const char *path, cara_error *err) {
     return CARA_OK;
 }
 
+/* The model as a file that is there or that a fill will bring, or as an object of S3. */
+static int find_model(cara_cli_service *s, cara_engine_options *options, cara_error *err) {
+    const char *from = env("CARACOLA_MODEL_SOURCE"), *sha256 = env("CARACOLA_MODEL_SHA256");
+    int rc = cara_cli_model_path(NULL, 1, &s->model_path, err);
+    if (rc)
+        return rc;
+    options->model_path = s->model_path;
+    if (cara_cli_is_s3(s->model_path)) {
+        rc = cara_cli_stream_init(&s->stream, s->model_path, sha256, err);
+        /* What the weights leave of the memory must hold a session. */
+        const char *memory = env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
+        s->stream.limit = memory ? strtoull(memory, NULL, 10) * CARA_MIB : 0;
+        s->stream.vocab_path = options->vocab_path;
+        s->source = cara_cli_stream_source(&s->stream);
+        options->source = &s->source;
+        return rc;
+    }
+    if (!from)
+        return check_file(s->model_path, err);
+    char bucket[64], key[CARA_S3_KEY_MAX + 1];
+    rc = cara_s3_url_split(from, bucket, key, err);
+    if (rc)
+        cara_error_prefix(err, "CARACOLA_MODEL_SOURCE");
+    return rc ? rc : cara_s3_digest_check(sha256, "CARACOLA_MODEL_SHA256", err);
+}
+
 static int open_engine(cara_cli_service *s, cara_error *err) {
     cara_engine_options options = {.vocab_path = env("CARACOLA_VOCAB")};
     const char *language = env("CARACOLA_LANGUAGE");
@@ -96,14 +124,11 @@ static int open_engine(cara_cli_service *s, cara_error *err) {
                          language);
     int rc = cara_cli_service_threads(&options.threads, err);
     if (!rc)
-        rc = cara_cli_model_path(NULL, 1, &s->model_path, err);
-    if (!rc)
-        rc = check_file(s->model_path, err);
+        rc = find_model(s, &options, err);
     if (!rc && options.vocab_path)
         rc = check_file(options.vocab_path, err);
     if (rc)
         return rc;
-    options.model_path = s->model_path;
     cara_options_default(&options.transcribe);
     options.transcribe.best_of = 5; /* as openai's command, and as handle */
     options.transcribe.language = language;
@@ -169,6 +194,41 @@ int cara_cli_service_open(cara_cli_service *s, int log_fd, cara_error *err) {
     if (!s->service.function)
         s->service.function = env("AWS_LAMBDA_FUNCTION_NAME");
     return rc ? rc : open_reply(s, err);
+}
+
+int cara_cli_service_fill(cara_cli_service *s, double left_s, json_t **answer, cara_error *err) {
+    const char *from = env("CARACOLA_MODEL_SOURCE");
+    if (!from || cara_cli_is_s3(s->model_path))
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "a fill needs CARACOLA_MODEL_SOURCE=s3://bucket/key and "
+                         "CARACOLA_MODEL_SHA256, and a file's path in CARACOLA_MODEL");
+    double started = cara_clock_monotonic();
+    char bucket[64], key[CARA_S3_KEY_MAX + 1];
+    int rc = cara_s3_url_split(from, bucket, key, err);
+    if (rc)
+        return rc;
+    const cara_s3_fill fill = {
+        .from = {.bucket = bucket,
+                 .key = key,
+                 .deadline = left_s > 0 ? started + left_s - cara_service_keep(left_s) : 0},
+        .sha256 = env("CARACOLA_MODEL_SHA256"),
+        .path = s->model_path};
+    cara_s3_filled filled;
+    rc = cara_s3_fill_file(&fill, &filled, err);
+    if (rc)
+        return rc;
+    if (filled.done && !filled.already)
+        cara_engine_reset(s->engine); /* it may hold the old one open */
+    cara_log_line(&s->log.log, CARA_LOG_INFO, "fill: %llu of %llu bytes of %s, %s",
+                  (unsigned long long)filled.bytes, (unsigned long long)filled.size, s->model_path,
+                  filled.done   ? "done"
+                  : filled.busy ? "another process is at it"
+                                : "to be gone on with");
+    *answer =
+        json_pack("{s:s, s:b, s:b, s:b, s:I, s:I, s:f}", "caracola", "fill", "done", filled.done,
+                  "already", filled.already, "busy", filled.busy, "bytes", (json_int_t)filled.bytes,
+                  "size", (json_int_t)filled.size, "seconds", cara_clock_monotonic() - started);
+    return *answer ? CARA_OK : cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the answer");
 }
 
 void cara_cli_service_close(cara_cli_service *s) {

@@ -3,6 +3,7 @@
 #ifndef CLI_SERVICE_H
 #define CLI_SERVICE_H
 
+#include "cli/model_stream.h"
 #include "pipeline/service.h"
 
 struct cara_aws;
@@ -32,16 +33,26 @@ typedef struct cara_cli_service {
     cara_media media;
     cara_engine *engine;
     cara_transcriber transcriber;
+    cara_cli_stream stream; /* where the model is in S3 */
+    cara_model_source source;
     char *model_path;
     cara_service_log log;
     cara_service service;
 } cara_cli_service;
 
 /* Everything from the environment (docs/aws.md has the table): CARACOLA_STORE, _MEDIA, _MODEL,
- * _VOCAB, _LANGUAGE, _TIMEZONE, _THREADS, AWS_LAMBDA_LOG_FORMAT and _LEVEL. `log_fd` takes the log.
+ * _MODEL_SOURCE, _MODEL_SHA256, _VOCAB, _LANGUAGE, _TIMEZONE, _THREADS, AWS_LAMBDA_LOG_FORMAT and
+ * _LEVEL. `log_fd` takes the log.
  * Opens nothing slow: the model comes with the first audio, S3 with the first message. *out must
  * stay where it is. Close it in any case. */
 int cara_cli_service_open(cara_cli_service *out, int log_fd, cara_error *err);
 void cara_cli_service_close(cara_cli_service *service);
+
+/* The command {"caracola":"fill"}: CARACOLA_MODEL_SOURCE to the file that CARACOLA_MODEL names. It
+ * ends in time to answer within `left_s` seconds (<= 0: no limit); *answer, which becomes the
+ * caller's, says whether it is done. USAGE where a setting is missing, else as
+ * cara_s3_fill_file(). */
+int cara_cli_service_fill(cara_cli_service *service, double left_s, json_t **answer,
+                          cara_error *err);
 
 #endif

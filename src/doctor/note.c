@@ -147,7 +147,7 @@ void cara_doctor_note(cara_doctor *d) {
     cara_error err = {.code = CARA_OK, .position = -1};
     cara_resume resume = {0};
     cara_result *result = NULL;
-    int rc = t->prepare(t->ctx, &err);
+    int rc = t->prepare(t->ctx, should_stop, &l, &err);
     double started = cara_clock_monotonic();
     if (!rc)
         rc = t->transcribe(t->ctx, note->bytes, note->n, should_stop, &l, &resume, &result, &err);

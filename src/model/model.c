@@ -55,7 +55,6 @@ int cara_model_open_bytes(cara_slice bytes, const char *path, cara_model **out, 
         rc = unknown_format(bytes, err);
     }
     if (rc) {
-        m->file = (cara_mapping){0}; /* the caller's */
         cara_model_close(m);
         return rc;
     }
@@ -73,6 +72,8 @@ int cara_model_open_without_vocab(const char *path, cara_model **out, cara_error
     if (rc) {
         cara_unmap(&file);
         cara_error_prefix(err, "%s", path);
+    } else {
+        (*out)->owns_file = 1;
     }
     return rc;
 }
@@ -93,7 +94,8 @@ void cara_model_close(cara_model *model) {
         return;
     cara_tokenizer_free(model->tokenizer);
     cara_arena_free(&model->arena);
-    cara_unmap(&model->file);
+    if (model->owns_file)
+        cara_unmap(&model->file);
     free(model);
 }
 

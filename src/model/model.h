@@ -45,6 +45,7 @@ typedef enum cara_model_format { CARA_FORMAT_PT = 1, CARA_FORMAT_CARA = 2 } cara
 
 struct cara_model {
     cara_mapping file;
+    int owns_file;    /* it is unmapped with the model */
     cara_arena arena; /* all below that is not in the file; its limit is told by the file's size */
     cara_model_format format;
     cara_dims dims;

@@ -225,11 +225,24 @@ static int stop_listening(void *cookie) {
     return j->claim_lost || stopping(j);
 }
 
+/* 1 where the claim is another's, which ends the work. */
+static int lost_claim(job *j, cara_result *result) {
+    if (!j->claim_lost)
+        return 0;
+    if (result)
+        j->p->transcriber->release(j->p->transcriber->ctx, result);
+    (void)cara_fail(j->err, CARA_ERR_CONFLICT, -1,
+                    "another process has taken over the audio meanwhile");
+    return settle(j, CARA_OUTCOME_RETRY, CARA_STAGE_STORE), 1;
+}
+
 static void listen(job *j) {
     const cara_transcriber *t = j->p->transcriber;
     double started = cara_clock_monotonic();
-    int rc = t->prepare(t->ctx, j->err);
+    int rc = t->prepare(t->ctx, stop_listening, j, j->err);
     j->times.model = cara_clock_monotonic() - started;
+    if (lost_claim(j, NULL))
+        return;
     if (rc) {
         wait_for_retry(j, CARA_STAGE_MODEL);
         return;
@@ -244,19 +257,12 @@ static void listen(job *j) {
     rc = t->transcribe(t->ctx, j->file.bytes, j->file.n, stop_listening, j, &resume, &result,
                        j->err);
     j->frame = resume.frame;
-    if (j->claim_lost) {
-        if (result)
-            t->release(t->ctx, result);
-        (void)cara_fail(j->err, CARA_ERR_CONFLICT, -1,
-                        "another process has taken over the audio meanwhile");
-        settle(j, CARA_OUTCOME_RETRY, CARA_STAGE_STORE);
+    if (lost_claim(j, result))
         return;
-    }
     if (rc == CARA_ERR_MEMORY || rc == CARA_ERR_CANCELLED) {
         wait_for_retry(j, CARA_STAGE_AUDIO);
-    } else if (rc == CARA_ERR_USAGE || rc == CARA_ERR_CPU) {
-        wait_for_retry(j,
-                       CARA_STAGE_MODEL); /* options that this model cannot serve: not the audio */
+    } else if (cara_transcriber_is_model(rc)) {
+        wait_for_retry(j, CARA_STAGE_MODEL);
     } else if (rc) {
         fail(j, CARA_STAGE_AUDIO, cara_code_name(j->err->code));
     } else if (result->cut_short && resume.frame <= j->partial.kept_frame) {

@@ -67,7 +67,7 @@ const char *cara_service_error_type(cara_stage stage, cara_code code) {
     case CARA_STAGE_MEDIA:
         return "Media.Unavailable";
     case CARA_STAGE_MODEL:
-        return "Model.Unusable";
+        return code == CARA_ERR_NETWORK ? "Model.Unavailable" : "Model.Unusable";
     case CARA_STAGE_AUDIO:
         return "Audio.Failed";
     default:
@@ -156,17 +156,20 @@ static void log_summary(const event *e, double seconds, int cold) {
     cara_service_log_facts(e->service->log, CARA_LOG_INFO, "event handled", facts);
 }
 
+double cara_service_keep(double left_s) {
+    double keep = left_s * KEEP_SHARE;
+    keep = keep < KEEP_MIN_S ? KEEP_MIN_S : keep > KEEP_MAX_S ? KEEP_MAX_S : keep;
+    return keep > left_s / 4 ? left_s / 4 : keep;
+}
+
 int cara_service_handle(cara_service *s, const char *bytes, size_t n, double left_s,
                         cara_handled *out, cara_error *err) {
     event e = {.service = s, .out = out};
     *out = (cara_handled){.failed = json_object()};
     if (!out->failed)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for an event");
-    double started = cara_clock_monotonic(), keep = left_s * KEEP_SHARE;
-    keep = keep < KEEP_MIN_S ? KEEP_MIN_S : keep > KEEP_MAX_S ? KEEP_MAX_S : keep;
-    if (keep > left_s / 4)
-        keep = left_s / 4;
-    s->stop_at = left_s > 0 ? started + left_s - keep : 0;
+    double started = cara_clock_monotonic();
+    s->stop_at = left_s > 0 ? started + left_s - cara_service_keep(left_s) : 0;
     s->pipeline.stop = should_stop;
     s->pipeline.stop_cookie = s;
     s->pipeline.log = &s->log->log;

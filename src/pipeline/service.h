@@ -44,6 +44,9 @@ int cara_service_handle(cara_service *service, const char *event, size_t n, doub
                         cara_handled *out, cara_error *err);
 void cara_handled_free(cara_handled *handled);
 
+/* Seconds of the `left_s` that work leaves for keeping what it has, and for the answer. */
+double cara_service_keep(double left_s);
+
 /* "Category.Reason" of an error as Lambda and CloudWatch show it: "Store.Unavailable"; static. */
 const char *cara_service_error_type(cara_stage stage, cara_code code);
 

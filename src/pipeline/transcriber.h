@@ -4,6 +4,7 @@
 
 #include <caracola/audio.h>
 #include <caracola/error.h>
+#include <caracola/model.h>
 #include <caracola/result.h>
 #include <caracola/transcribe.h>
 #include <stddef.h>
@@ -22,12 +23,12 @@ typedef struct cara_resume {
 typedef struct cara_transcriber {
     /* Called before the first audio and before each: makes ready whatever it takes to listen (the
      * model). A failure here is the installation's, not the audio's: the message waits for a retry.
-     */
-    int (*prepare)(void *ctx, cara_error *err);
-    /* `stop` may be NULL. Begins at resume->frame (0: the beginning) and leaves there up to where
-     * all was heard. Stopped work is a success with result->cut_short. A retry cures MEMORY
-     * and CANCELLED, whoever set the options cures USAGE and CPU; any other failure is the audio's,
-     * and recorded with the message. */
+     * `stop` may be NULL. */
+    int (*prepare)(void *ctx, cara_stop_fn stop, void *cookie, cara_error *err);
+    /* Begins at resume->frame (0: the beginning) and leaves there up to where all was heard.
+     * Stopped work is a success with result->cut_short. A retry cures MEMORY and CANCELLED; of
+     * cara_transcriber_is_model() the model or its settings are the cause; any other failure is the
+     * audio's, and recorded with the message. */
     int (*transcribe)(void *ctx, const void *bytes, size_t n, cara_stop_fn stop, void *cookie,
                       cara_resume *resume, cara_result **out, cara_error *err);
     void (*release)(void *ctx, cara_result *result);
@@ -36,22 +37,54 @@ typedef struct cara_transcriber {
     void *ctx;
 } cara_transcriber;
 
+/* 1 where transcribe() failed with a code that no audio causes. */
+static inline int cara_transcriber_is_model(int code) {
+    switch (code) {
+    case CARA_ERR_USAGE: /* options that this model cannot serve */
+    case CARA_ERR_CPU:
+    case CARA_ERR_NETWORK: /* it did not come */
+    case CARA_ERR_DENIED:
+    case CARA_ERR_NOT_FOUND:
+    case CARA_ERR_CONFLICT:
+    case CARA_ERR_MODEL_CORRUPT:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* A model that is no file of this machine's. */
+typedef struct cara_model_source {
+    /* Makes the model ready for use, though its weights may still be on their way. `stop` is asked
+     * whenever something has to be waited for, until close(); it knows who waits now. The engine
+     * closes *out before close(). */
+    int (*open)(void *ctx, cara_stop_fn stop, void *cookie, cara_model **out, cara_error *err);
+    /* Waits until all of it is there, and is what it must be: only then may anything be kept that
+     * was heard with it. Called after each transcribe(); CANCELLED leaves the model open. */
+    int (*verify)(void *ctx, cara_error *err);
+    void (*close)(void *ctx); /* also after an open that failed */
+    void *ctx;
+} cara_model_source;
+
 /* libcaracola as a transcriber. The model is opened at the first prepare(), so that events without
- * audio do not pay for it; where that fails, later calls give the same error without another try.
- */
+ * audio do not pay for it; where that fails, calls in the next seconds give the same error without
+ * another try. */
 typedef struct cara_engine cara_engine;
 
 typedef struct cara_engine_options { /* everything is borrowed as long as the engine lives */
-    const char *model_path;
-    const char *vocab_path;   /* or NULL */
-    int threads;              /* 0: as many as this process may run on */
-    cara_options transcribe;  /* progress may be set; it is called before `stop` is asked */
-    cara_audio_limits limits; /* zeros: the defaults */
+    const char *model_path;          /* with `source`: only names the model */
+    const cara_model_source *source; /* or NULL */
+    const char *vocab_path;          /* or NULL */
+    int threads;                     /* 0: as many as this process may run on */
+    cara_options transcribe;         /* progress may be set; it is called before `stop` is asked */
+    cara_audio_limits limits;        /* zeros: the defaults */
 } cara_engine_options;
 
 /* NULL on no memory. */
 cara_engine *cara_engine_new(const cara_engine_options *options);
 cara_transcriber cara_engine_transcriber(cara_engine *engine);
+/* Closes the model, or forgets why it could not be opened: the next prepare() looks again. */
+void cara_engine_reset(cara_engine *engine);
 void cara_engine_free(cara_engine *engine);
 
 #endif

@@ -69,10 +69,7 @@ static void begin(stream *s, int fails_at, cara_model **model) {
 }
 
 static void end(stream *s, cara_model *model) {
-    if (model) {
-        model->file = (cara_mapping){0}; /* ours */
-        cara_model_close(model);
-    }
+    cara_model_close(model);
     free(s->memory);
     cara_unmap(&s->file);
 }

@@ -2,8 +2,10 @@
 // variant. The program gets the variables that the template gives it, and nothing else.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { startCloud } from '../cloud/lib/cloud.mjs';
@@ -61,10 +63,14 @@ function events(cloud) {
 
 async function asFunction(cloud, stack) {
   const env = { ...environmentOf(stack) };
-  // The file system is not here; its model is.
-  if (features(stack).efs || !env.CARACOLA_MODEL) env.CARACOLA_MODEL = MODEL;
-  const wrap = features(stack).queue ? sqsToLambda : snsToLambda;
+  const { efs, queue, source } = features(stack);
+  // The file system is not here; its model is, or comes to another folder.
+  const folder = mkdtempSync(join(tmpdir(), 'caracola-grants-'));
+  if (efs && source) env.CARACOLA_MODEL = join(folder, stack.parameters.ModelFile);
+  else if (efs || !env.CARACOLA_MODEL) env.CARACOLA_MODEL = MODEL;
+  const wrap = queue ? sqsToLambda : snsToLambda;
   await asLambda(cloud, { env, memoryMb: Number(stack.parameters.MemorySize) }, async (fn, sandbox, lines) => {
+    if (efs && source) assert.equal(JSON.parse((await fn.invoke({ caracola: 'fill' })).body).done, true, lines.join('\n'));
     for (const event of events(cloud)) assert.ok((await fn.invoke(wrap([event]))).ok, lines.join('\n'));
     // What examines the function from inside must do with the same rights; it is no reason to grant one.
     cloud.handled = cloud.requests.length;
@@ -73,6 +79,7 @@ async function asFunction(cloud, stack) {
     const { checks } = JSON.parse(body);
     for (const name of ['bucket', 'media']) assert.equal(checks.find((check) => check.name === name)?.status, 'ok', body);
   });
+  rmSync(folder, { recursive: true });
 }
 
 async function asWorker(cloud, stack) {
@@ -98,11 +105,15 @@ after(() => {
 });
 
 const image = (variant) => parametersOf(`${variant}, ${variant === 'worker' ? 'image' : 'zip'}, model by image`);
+const ModelSha256 = createHash('sha256').update(readFileSync(MODEL)).digest('hex');
 const RUNS = {
   direct: image('direct'),
   'direct, with replies': { ...image('direct'), Reply: 'yes' },
   'direct, into a bucket of before': { ...image('direct'), StoreBucket: 'first-system-messages' },
   queued: image('queued'),
+  'direct, the model streamed': { ...parametersOf('direct, zip, model by s3'), ModelSha256 },
+  'vpc, the model filled': { ...parametersOf('vpc, zip, model by efs'), ModelSha256 },
+  'worker, the model streamed': { ...parametersOf('worker, image, model by s3'), ModelSha256 },
   'vpc, the first system\'s file system': { ...image('vpc'), ModelDelivery: 'efs', ...EXISTING },
   worker: image('worker'),
   'worker, with replies': { ...image('worker'), Reply: 'yes' },

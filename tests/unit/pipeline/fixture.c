@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int prepare(void *ctx, cara_error *err) {
+static int prepare(void *ctx, cara_stop_fn stop, void *cookie, cara_error *err) {
     fixture *f = ctx;
     f->n_prepared++;
     return f->prepare_rc ? cara_fail(err, (cara_code)f->prepare_rc, -1, "the model is away") : 0;

@@ -128,7 +128,7 @@ static int fetch(void *ctx, const cara_media_request *request, cara_media_file *
     return CARA_OK;
 }
 
-static int prepare(void *ctx, cara_error *err) {
+static int prepare(void *ctx, cara_stop_fn stop, void *cookie, cara_error *err) {
     return CARA_OK;
 }
 

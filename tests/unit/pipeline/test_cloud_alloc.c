@@ -139,7 +139,7 @@ typedef struct process {
     cara_error err;
 } process;
 
-static int prepare(void *ctx, cara_error *err) {
+static int prepare(void *ctx, cara_stop_fn stop, void *cookie, cara_error *err) {
     return CARA_OK;
 }
 

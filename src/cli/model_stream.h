@@ -1,0 +1,27 @@
+/* CARACOLA_MODEL=s3://bucket/key: a model that is used while it still comes. */
+#ifndef CLI_MODEL_STREAM_H
+#define CLI_MODEL_STREAM_H
+
+#include "aws/s3_memory.h"
+#include "pipeline/transcriber.h"
+
+typedef struct cara_cli_stream {
+    const char *sha256;     /* borrowed; see cara_s3_memory_open() */
+    const char *vocab_path; /* borrowed; or NULL */
+    uint64_t limit;         /* most bytes; 0: none */
+    char bucket[64], key[CARA_S3_KEY_MAX + 1];
+    cara_s3_memory *memory;
+    cara_stop_fn stop;
+    void *stop_cookie;
+} cara_cli_stream;
+
+/* 1 where that names an object of S3 rather than a file. */
+int cara_cli_is_s3(const char *model);
+
+/* Checks the settings, without a call to S3. `url` is copied; *stream must stay where it is as long
+ * as the source is used. USAGE. */
+int cara_cli_stream_init(cara_cli_stream *stream, const char *url, const char *sha256,
+                         cara_error *err);
+cara_model_source cara_cli_stream_source(cara_cli_stream *stream);
+
+#endif
