@@ -47,7 +47,7 @@ test:
 
 check:
 	@scripts/deps test
-	@scripts/test lint release
+	@scripts/test lint release infra
 
 lint:
 	@scripts/deps test

@@ -212,6 +212,8 @@ export const CHECKS = {
       ...(f.worker && { CARACOLA_QUEUE: `https://sqs.us-east-1.amazonaws.com/${ACCOUNT}/Queue`, CARACOLA_METRICS: 'caracola', AWS_LAMBDA_LOG_FORMAT: 'JSON', AWS_REGION: 'us-east-1' }),
     };
     yield* exactly('variables', Object.keys(env), Object.keys(wanted));
+    const page = readFileSync(join(SOURCE, 'docs/aws.md'), 'utf8');
+    for (const name of Object.keys(env)) if (name.startsWith('CARACOLA_') && !page.includes(`\`${name}\``)) yield `docs/aws.md does not know ${name}`;
     for (const [name, value] of Object.entries(env)) if (String(value) !== wanted[name]) yield `${name} is '${value}', not '${wanted[name]}'`;
   },
 
