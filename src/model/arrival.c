@@ -16,6 +16,10 @@ void cara_model_set_arrival(cara_model *model, cara_arrival arrival) {
     model->arrival = arrival;
 }
 
+void cara_model_read_ahead(const cara_model *model) {
+    cara_read_ahead_start(model->ahead);
+}
+
 int cara_model_await(const cara_model *model, const void *part, size_t size, cara_error *err) {
     if (!model->arrival.wait)
         return CARA_OK;

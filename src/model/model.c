@@ -72,10 +72,16 @@ int cara_model_open_without_vocab(const char *path, cara_model **out, cara_error
     if (rc) {
         cara_unmap(&file);
         cara_error_prefix(err, "%s", path);
-    } else {
-        (*out)->owns_file = 1;
+        return rc;
     }
-    return rc;
+    cara_model *m = *out;
+    m->owns_file = 1;
+    const uint8_t *weights = file.data + file.size; /* behind the head, which was read just now */
+    for (size_t i = 0; i < m->n_slots; i++)
+        if (m->slots[i].stored.ptr < weights)
+            weights = m->slots[i].stored.ptr;
+    m->ahead = cara_read_ahead_new(weights, (size_t)(file.data + file.size - weights));
+    return CARA_OK;
 }
 
 int cara_model_open(const char *path, const char *vocab_path, cara_model **out, cara_error *err) {
@@ -94,6 +100,7 @@ void cara_model_close(cara_model *model) {
         return;
     cara_tokenizer_free(model->tokenizer);
     cara_arena_free(&model->arena);
+    cara_read_ahead_free(model->ahead);
     if (model->owns_file)
         cara_unmap(&model->file);
     free(model);

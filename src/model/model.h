@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/read_ahead.h"
 #include "model/dims.h"
 #include "model/weights.h"
 
@@ -59,7 +60,8 @@ struct cara_model {
     cara_slice vocab;       /* the vocabulary inside the file; empty where it has none */
     const char *vocab_path; /* the file that the vocabulary came from, or NULL */
     cara_tokenizer *tokenizer;
-    cara_arrival arrival; /* wait is NULL where all is there, or is fetched by being read */
+    cara_read_ahead *ahead; /* of a file that was opened by its path; or NULL */
+    cara_arrival arrival;   /* wait is NULL where all is there, or is fetched by being read */
 };
 
 /* ---- slots ---- */

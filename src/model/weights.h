@@ -75,6 +75,10 @@ const cara_alignment_head *cara_model_alignment_heads(const cara_model *model, s
  * model/model.h, which says the errors). */
 int cara_model_await(const cara_model *model, const void *part, size_t size, cara_error *err);
 
+/* Begins to bring the weights into memory in the order in which they lie, which is that of use, by
+ * a thread that ends with the model; once, whoever asks. */
+void cara_model_read_ahead(const cara_model *model);
+
 /* Opens the weights only, for `model info` and tests of numerics; else as cara_model_open(). */
 int cara_model_open_without_vocab(const char *path, cara_model **out, cara_error *err);
 

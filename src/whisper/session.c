@@ -367,6 +367,7 @@ int cara_session_new(const cara_model *model, const cara_session_options *option
     s->compute.pool = cara_pool_new(threads);
     s->mel = floats((size_t)dims->n_mels, CARA_N_FRAMES);
     s->states = floats((size_t)dims->n_audio_ctx, (size_t)dims->n_audio_state);
+    cara_model_read_ahead(model);
     if (!s->compute.pool || !s->mel || !s->states) {
         rc =
             cara_fail(err, CARA_ERR_MEMORY, -1, "No memory for a session with %d threads", threads);

@@ -1,0 +1,175 @@
+/* Large blocks, and files that are read ahead. */
+#define _GNU_SOURCE /* mincore, posix_fadvise */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/pages.h"
+#include "base/read_ahead.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB ((size_t)1 << 20)
+
+static void blocks_are_aligned_zeroed_and_whole(void **state) {
+    (void)state;
+    static const size_t sizes[][2] = {
+        {0, 8},       {8, 0},       {1, 1},           {1, 4095},    {1, 4096},
+        {4097, 1},    {1023, 2048}, {1, 2 * MIB - 1}, {1, 2 * MIB}, {1, 2 * MIB + 1},
+        {3, 2 * MIB}, {5, MIB + 7}, {16 * MIB, 1},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t n = sizes[i][0] * sizes[i][1];
+        unsigned char *p = cara_pages_alloc(sizes[i][0], sizes[i][1]);
+        unsigned char *q = cara_pages_alloc(sizes[i][0], sizes[i][1]);
+        assert_true(p && q && p != q);
+        assert_int_equal((uintptr_t)p % (n >= 2 * MIB ? 2 * MIB : 4096), 0);
+        for (size_t at = 0; at < n; at += at + 1 < n && at % 4096 == 0 ? 1 : 997)
+            assert_int_equal(p[at], 0);
+        if (n) {
+            memset(p, 0xa5, n); /* to the last byte, and into nobody else's */
+            assert_int_equal(q[0], 0);
+            assert_int_equal(q[n - 1], 0);
+        }
+        cara_pages_free(p, sizes[i][0], sizes[i][1]);
+        cara_pages_free(q, sizes[i][0], sizes[i][1]);
+    }
+}
+
+static void what_cannot_be_had_is_null(void **state) {
+    (void)state;
+    static const size_t sizes[][2] = {{SIZE_MAX, 2},
+                                      {2, SIZE_MAX},
+                                      {SIZE_MAX / 2, 3},
+                                      {SIZE_MAX, 1},
+                                      {(size_t)1 << 60, 1}}; /* more than there are addresses */
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        assert_null(cara_pages_alloc(sizes[i][0], sizes[i][1]));
+    cara_pages_free(NULL, 1, 1);
+}
+
+/* A freed block is the system's again: address space does not leak with the alignment. */
+static size_t mapped(void) {
+    unsigned long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%lu", &pages) != 1)
+        pages = 0;
+    if (f)
+        fclose(f);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void freed_blocks_leave_nothing_mapped(void **state) {
+    (void)state;
+    size_t before = mapped();
+    if (!before)
+        skip();
+    for (int i = 0; i < 200; i++)
+        cara_pages_free(cara_pages_alloc(3, MIB), 3, MIB);
+    assert_true(mapped() < before + 8 * MIB);
+}
+
+/* ---- reading ahead ---- */
+
+typedef struct sample {
+    char path[128];
+    cara_mapping file;
+} sample;
+
+static sample make_file(size_t n) {
+    sample s;
+    cara_error err;
+    char *bytes = malloc(n + 1);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (char)(i * 31 >> 5);
+    snprintf(s.path, sizeof s.path, "/tmp/caracola-read-ahead-%ld", (long)getpid());
+    assert_int_equal(cara_write_file_atomic(s.path, bytes, n, &err), CARA_OK);
+    free(bytes);
+    int fd = open(s.path, O_RDONLY);
+    assert_true(fd >= 0);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+    assert_int_equal(cara_map_file(s.path, &s.file, &err), CARA_OK);
+    return s;
+}
+
+static void drop_file(sample *s) {
+    cara_unmap(&s->file);
+    unlink(s->path);
+}
+
+static size_t resident(const sample *s) {
+    static unsigned char there[64 * MIB / 4096];
+    size_t pages = (s->file.size + 4095) / 4096, n = 0;
+    assert_true(pages <= sizeof there);
+    assert_int_equal(mincore((void *)(uintptr_t)s->file.data, s->file.size, there), 0);
+    for (size_t i = 0; i < pages; i++)
+        n += there[i] & 1;
+    return n;
+}
+
+static void a_file_is_there_before_it_is_touched(void **state) {
+    (void)state;
+    static const struct {
+        size_t size, from;
+    } cases[] = {{40 * MIB + 5, 0}, {40 * MIB, 4096 * 3 + 64}, {1, 0}, {2 * MIB, 100}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sample s = make_file(cases[i].size);
+        size_t wanted = cases[i].size - cases[i].from;
+        cara_read_ahead *a = cara_read_ahead_new(s.file.data + cases[i].from, wanted);
+        assert_non_null(a);
+        assert_int_equal(cara_read_ahead_done(a), 0);
+        cara_read_ahead_start(a);
+        cara_read_ahead_start(a); /* once, whoever asks */
+        for (int tries = 0; cara_read_ahead_done(a) < wanted && tries < 30000; tries++)
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        assert_int_equal(cara_read_ahead_done(a), wanted);
+        assert_true(resident(&s) + cases[i].from / 4096 >= (cases[i].size + 4095) / 4096);
+        cara_read_ahead_free(a);
+        drop_file(&s);
+    }
+}
+
+/* Freed in the middle of the work, or before it: the mapping may go at once. */
+static void it_stops_with_its_owner(void **state) {
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        sample s = make_file(16 * MIB);
+        cara_read_ahead *a = cara_read_ahead_new(s.file.data, s.file.size);
+        if (i % 3)
+            cara_read_ahead_start(a);
+        if (i % 3 == 2)
+            nanosleep(&(struct timespec){.tv_nsec = 100000 * i}, NULL);
+        cara_read_ahead_free(a);
+        drop_file(&s);
+    }
+    cara_read_ahead *none = cara_read_ahead_new(NULL, 0);
+    cara_read_ahead_start(none);
+    assert_int_equal(cara_read_ahead_done(none), 0);
+    cara_read_ahead_free(none);
+    cara_read_ahead_start(NULL);
+    assert_int_equal(cara_read_ahead_done(NULL), 0);
+    cara_read_ahead_free(NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_are_aligned_zeroed_and_whole),
+        cmocka_unit_test(what_cannot_be_had_is_null),
+        cmocka_unit_test(freed_blocks_leave_nothing_mapped),
+        cmocka_unit_test(a_file_is_there_before_it_is_touched),
+        cmocka_unit_test(it_stops_with_its_owner),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
