@@ -91,6 +91,18 @@ CARA_API CARA_MUST_USE int cara_session_new(const cara_model *model,
                                             const cara_session_options *options, cara_session **out,
                                             cara_error *err);
 
+#define CARA_MAX_SESSIONS 16
+
+/* n sessions (1 to CARA_MAX_SESSIONS) to hear several audios at once, each in a thread of its own:
+ * out [n]. They share the options' threads, which serve one at a time, and while several decode,
+ * each weight is read once for all of them. Every result is what the session would give
+ * alone; its timings are those of the clock, the others' turns included. Each takes
+ * memory for its own window. They are freed one by one, and may be used again in any company.
+ * On failure all of out is NULL. */
+CARA_API CARA_MUST_USE int cara_sessions_new(const cara_model *model,
+                                             const cara_session_options *options, int n,
+                                             cara_session **out, cara_error *err);
+
 /* The level in use: "scalar", "avx2", ...; static. */
 CARA_API const char *cara_session_cpu_level(const cara_session *session);
 

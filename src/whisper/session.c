@@ -1,16 +1,11 @@
 /* The public session: what a model needs in memory to hear, kept between audios. */
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/threads.h"
 #include "tokenizer/language.h"
-#include "whisper/compute.h"
-#include "whisper/decoder.h"
 #include "whisper/decoding.h"
 #include "whisper/draft.h"
-#include "whisper/encoder.h"
-#include "whisper/mel.h"
-#include "whisper/quantise.h"
 #include "whisper/settings.h"
+#include "whisper/shared.h"
 #include "whisper/transcribe.h"
 
 #include <caracola/transcribe.h>
@@ -20,13 +15,12 @@
 #include <string.h>
 
 struct cara_session {
-    cara_compute compute;
-    cara_cpu_level level;
-    cara_quantised *quantised; /* or NULL */
-    cara_mel_tables *tables;
-    cara_encoder *encoder;
-    cara_draft *draft;     /* or NULL */
-    cara_decoder *decoder; /* made at the first window; again where more slots are wanted */
+    cara_shared *shared;
+    int index; /* of shared->n: its audio in the common decoder */
+    cara_draft *draft; /* or NULL; it shares nothing then */
+    /* Its own, where it shares none or wants more candidates than that has slots for; made at the
+     * first window, and again where more slots are wanted. */
+    cara_decoder *decoder;
     int decoder_slots;
     float *mel;    /* [n_mels, CARA_N_FRAMES], the window */
     float *states; /* [n_audio_ctx, n_audio_state], what the encoder made of it */
@@ -45,7 +39,9 @@ typedef struct job {
     int64_t total, done;              /* mel frames */
     int64_t window_seek, window_size; /* whose states the session holds; size -1: none */
     size_t audio_ctx;                 /* positions of its states */
-    int decoder_ready;                /* the decoder was given these states */
+    cara_decoder *decoder;            /* of the attempt at hand */
+    int audio, slot;                  /* in it: the session's audio and the first of its slots */
+    const cara_decoder *ready;        /* the decoder that was given these states last, or NULL */
     cara_timings timings;
     size_t drafted, drafted_right;
 } job;
@@ -55,10 +51,11 @@ static int stop_asked(const job *j) {
     return o->progress ? o->progress(o->cookie, j->done, j->total) : 0;
 }
 
-/* What the numerics poll; the cookie is the session. */
+/* What the numerics poll. */
 static int poll(void *cookie) {
-    const cara_session *s = cookie;
-    return s->job ? stop_asked(s->job) : 0;
+    const cara_shared *shared = cookie;
+    const cara_session *s = shared->current;
+    return s && s->job ? stop_asked(s->job) : 0;
 }
 
 /* Hours of audio are read before the first window: that can be stopped, too. */
@@ -92,7 +89,7 @@ static int turn_to(void *ctx, int64_t seek, int64_t n_frames, cara_error *err) {
     if (j->window_size == n_frames && j->window_seek == seek)
         return CARA_OK; /* heard already, for its language */
     j->window_size = -1;
-    j->decoder_ready = 0;
+    j->ready = NULL;
 
     double start = cara_clock_monotonic(), audio_before = j->timings.audio_s;
     int rc = cara_mel_stream_window(j->stream, seek, n_frames, s->mel, err);
@@ -101,10 +98,12 @@ static int turn_to(void *ctx, int64_t seek, int64_t n_frames, cara_error *err) {
         return rc;
     start = cara_clock_monotonic();
     j->audio_ctx = (size_t)cara_settings_audio_ctx(&j->settings, n_frames);
-    cara_encoder_use_ctx(s->encoder, j->audio_ctx);
     if (s->draft)
         cara_draft_hear(s->draft, s->mel, j->audio_ctx, &j->settings.task.rules);
-    rc = cara_encoder_run(s->encoder, s->mel, s->states, err);
+    cara_shared_enter(s->shared, s);
+    cara_encoder_use_ctx(s->shared->encoder, j->audio_ctx);
+    rc = cara_encoder_run(s->shared->encoder, s->mel, s->states, err);
+    cara_shared_leave(s->shared);
     j->timings.encode_s += cara_clock_monotonic() - start;
     if (rc)
         return rc;
@@ -113,19 +112,33 @@ static int turn_to(void *ctx, int64_t seek, int64_t n_frames, cara_error *err) {
     return CARA_OK;
 }
 
-/* A decoder with enough slots that knows the window at hand. */
-static int ready_decoder(job *j, const cara_attempt *attempt, cara_error *err) {
+/* A decoder with enough slots: the common one, or the session's own. While the session computes. */
+static int choose_decoder(job *j, int candidates, cara_error *err) {
     cara_session *s = j->session;
-    int rc = CARA_OK;
-    if (!s->decoder || s->decoder_slots < attempt->candidates) {
+    if (s->shared->n > 1 && candidates <= CARA_SHARED_SLOTS) {
+        int rc = cara_shared_decoder(s->shared, err);
+        j->decoder = s->shared->decoder;
+        j->audio = s->index;
+        j->slot = s->index * CARA_SHARED_SLOTS;
+        return rc;
+    }
+    if (!s->decoder || s->decoder_slots < candidates) {
         cara_decoder_free(s->decoder);
         s->decoder = NULL;
-        rc = cara_decoder_new(&s->compute, 1, attempt->candidates, &s->decoder, err);
+        j->ready = NULL;
+        int rc = cara_decoder_new(&s->shared->compute, 1, candidates, &s->decoder, err);
         if (rc)
             return rc;
-        s->decoder_slots = attempt->candidates;
-        j->decoder_ready = 0;
+        s->decoder_slots = candidates;
     }
+    j->decoder = s->decoder;
+    j->audio = j->slot = 0;
+    return CARA_OK;
+}
+
+/* A decoder that knows the window at hand, and room for its logits. */
+static int ready_decoder(job *j, const cara_attempt *attempt, cara_error *err) {
+    cara_session *s = j->session;
     size_t logit_rows = cara_decode_logit_rows(attempt);
     if (s->logit_rows < logit_rows) {
         size_t n = logit_rows * (size_t)j->settings.dims.n_vocab;
@@ -136,40 +149,75 @@ static int ready_decoder(job *j, const cara_attempt *attempt, cara_error *err) {
         s->logits = logits;
         s->logit_rows = logit_rows;
     }
-    if (!j->decoder_ready) {
-        cara_decoder_use_audio_ctx(s->decoder, 0, j->audio_ctx);
-        rc = cara_decoder_set_audio(s->decoder, 0, s->states, err);
-        if (rc)
-            return rc;
-        j->decoder_ready = 1;
+    cara_shared_enter(s->shared, s);
+    int rc = choose_decoder(j, attempt->candidates, err);
+    if (!rc && j->ready != j->decoder) {
+        j->ready = NULL;
+        cara_decoder_use_audio_ctx(j->decoder, j->audio, j->audio_ctx);
+        rc = cara_decoder_set_audio(j->decoder, j->audio, s->states, err);
+        if (!rc)
+            j->ready = j->decoder;
     }
-    return CARA_OK;
+    cara_shared_leave(s->shared);
+    return rc;
 }
 
+/* ---- the decoder as decoding.h wants it; slots are counted from the session's first ---- */
+
 static void decoder_start(void *ctx, int slot) {
-    cara_decoder_start(ctx, slot, 0);
+    const job *j = ctx;
+    cara_shared_enter(j->session->shared, j->session);
+    cara_decoder_start(j->decoder, j->slot + slot, j->audio);
+    cara_shared_leave(j->session->shared);
 }
 
 static void decoder_truncate(void *ctx, int slot, size_t length) {
-    cara_decoder_truncate(ctx, slot, length);
+    const job *j = ctx;
+    cara_shared_enter(j->session->shared, j->session);
+    cara_decoder_truncate(j->decoder, j->slot + slot, length);
+    cara_shared_leave(j->session->shared);
 }
 
 static void decoder_fork(void *ctx, int from, int first, int n) {
-    cara_decoder_fork(ctx, from, first, n);
+    const job *j = ctx;
+    if (n == 1 && from == first)
+        return;
+    cara_shared_enter(j->session->shared, j->session);
+    cara_decoder_fork(j->decoder, j->slot + from, j->slot + first, n);
+    cara_shared_leave(j->session->shared);
 }
 
 static void decoder_reorder(void *ctx, int first, const int *source, int n) {
-    cara_decoder_reorder(ctx, first, source, n);
+    const job *j = ctx;
+    cara_shared_enter(j->session->shared, j->session);
+    cara_decoder_reorder(j->decoder, j->slot + first, source, n);
+    cara_shared_leave(j->session->shared);
 }
 
 static int decoder_forward(void *ctx, const cara_run *runs, size_t n_runs, const size_t *wanted,
                            size_t n_wanted, float *logits, cara_error *err) {
-    return cara_decoder_forward(ctx, runs, n_runs, wanted, n_wanted, logits, err);
+    const job *j = ctx;
+    cara_shared *shared = j->session->shared;
+    cara_run own[CARA_MAX_CANDIDATES];
+    if (n_runs > CARA_MAX_CANDIDATES)
+        return cara_fail(err, CARA_ERR_INTERNAL, -1, "A window cannot have %zu runs", n_runs);
+    for (size_t i = 0; i < n_runs; i++)
+        own[i] = (cara_run){j->slot + runs[i].slot, runs[i].tokens, runs[i].n};
+    if (j->decoder == shared->decoder) {
+        if (stop_asked(j))
+            return cara_fail(err, CARA_ERR_CANCELLED, -1, "Stopped by the progress callback");
+        return cara_passes_forward(shared->passes, j->decoder, own, n_runs, wanted, n_wanted,
+                                   logits, (size_t)j->settings.dims.n_vocab, err);
+    }
+    cara_shared_enter(shared, j->session);
+    int rc = cara_decoder_forward(j->decoder, own, n_runs, wanted, n_wanted, logits, err);
+    cara_shared_leave(shared);
+    return rc;
 }
 
-static cara_inference inference_of(cara_session *s) {
+static cara_inference inference_of(job *j) {
     return (cara_inference){decoder_start,   decoder_truncate, decoder_fork,
-                            decoder_reorder, decoder_forward,  s->decoder};
+                            decoder_reorder, decoder_forward,  j};
 }
 
 static int decode(void *ctx, const cara_attempt *attempt, cara_arena *arena, cara_decoding *out,
@@ -185,9 +233,11 @@ static int decode(void *ctx, const cara_attempt *attempt, cara_arena *arena, car
     double start = cara_clock_monotonic();
     int rc = ready_decoder(j, &own, err);
     if (!rc) {
-        cara_inference inference = inference_of(j->session);
+        cara_inference inference = inference_of(j);
+        cara_passes_join(j->session->shared->passes);
         rc = cara_decode(&j->settings.task, &own, &inference, &j->random, j->session->logits, arena,
                          out, err);
+        cara_passes_part(j->session->shared->passes);
     }
     double took = cara_clock_monotonic() - start, in_draft = draft ? cara_draft_seconds(draft) : 0;
     j->timings.decode_s += took - in_draft;
@@ -218,9 +268,11 @@ static int detect(job *j, double *probability, cara_error *err) {
     if (!rc)
         rc = ready_decoder(j, &(cara_attempt){.candidates = 1}, err);
     if (!rc) {
-        cara_inference inference = inference_of(j->session);
+        cara_inference inference = inference_of(j);
+        cara_passes_join(j->session->shared->passes);
         rc = cara_detect_language(j->settings.tokenizer, &inference, j->session->logits, &language,
                                   probability, err);
+        cara_passes_part(j->session->shared->passes);
     }
     j->timings.decode_s += cara_clock_monotonic() - start;
     if (!rc)
@@ -231,8 +283,10 @@ static int detect(job *j, double *probability, cara_error *err) {
 static int open_stream(job *j, cara_error *err) {
     cara_pcm_source timed = {timed_read, timed_rewind, j};
     double start = cara_clock_monotonic();
-    int rc =
-        cara_mel_stream_open(j->session->tables, timed, j->session->compute.pool, &j->stream, err);
+    const cara_shared *shared = j->session->shared;
+    /* The pool is for one session at a time: several make their own mel each. */
+    int rc = cara_mel_stream_open(shared->tables, timed,
+                                  shared->n > 1 ? NULL : shared->compute.pool, &j->stream, err);
     add_mel_time(j, start, 0);
     if (!rc)
         j->total = cara_mel_stream_content_frames(j->stream);
@@ -267,7 +321,7 @@ int cara_transcribe(cara_session *session, cara_pcm_source source, const cara_op
                     cara_result **out, cara_error *err) {
     *out = NULL;
     double start = cara_clock_monotonic();
-    const cara_model *model = session->compute.model;
+    const cara_model *model = session->shared->compute.model;
     cara_error failure; /* so that the caller's stays as it is when the work is merely stopped */
     cara_arena arena;
     cara_arena_init(&arena, CARA_LIMIT_RESULT_BYTES);
@@ -309,89 +363,72 @@ static float *floats(size_t a, size_t b) {
     return posix_memalign(&p, 64, a * b * sizeof(float)) ? NULL : p;
 }
 
-static int choose_type(cara_session *s, const char *type, cara_error *err) {
-    int has_i8 = cara_weights_have_i8(s->compute.model);
-    if (!type || !*type || !strcmp(type, "default"))
-        return CARA_OK;
-    if (!strcmp(type, "int8")) {
-        int rc = cara_quantise(&s->compute, &s->quantised, err);
-        if (!rc)
-            s->compute.weights = cara_quantised_weights(s->quantised);
-        return rc;
+/* All but what they share. NULL where there is no memory. */
+static cara_session *new_session(cara_shared *shared, int index) {
+    const cara_dims *dims = cara_model_dims(shared->compute.model);
+    cara_session *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->index = index;
+    if (shared->n == 1)
+        shared->current = s;
+    s->mel = floats((size_t)dims->n_mels, CARA_N_FRAMES);
+    s->states = floats((size_t)dims->n_audio_ctx, (size_t)dims->n_audio_state);
+    if (s->mel && s->states) {
+        s->shared = shared;
+        return s;
     }
-    if (strcmp(type, "float32") != 0)
-        return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "compute_type is '%s'; expected default, float32 or int8", type);
-    if (has_i8)
-        return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "compute_type is float32, but the model's weights are int8; use a model "
-                         "with float weights, or compute_type default");
-    return CARA_OK;
+    cara_session_free(s);
+    return NULL;
 }
 
-int cara_session_new(const cara_model *model, const cara_session_options *options,
-                     cara_session **out, cara_error *err) {
-    *out = NULL;
-    int threads = options ? options->threads : 0;
+int cara_sessions_new(const cara_model *model, const cara_session_options *options, int n,
+                      cara_session **out, cara_error *err) {
+    if (n < 1 || n > CARA_MAX_SESSIONS)
+        return cara_fail(err, CARA_ERR_USAGE, -1, "there can be 1 to %d sessions together, not %d",
+                         CARA_MAX_SESSIONS, n);
+    memset(out, 0, (size_t)n * sizeof *out);
+    const cara_model *draft = options ? options->draft_model : NULL;
     int draft_tokens = options ? options->draft_tokens : 0;
-    const char *level = options ? options->cpu_level : NULL;
-    if (threads < 0 || threads > CARA_LIMIT_THREADS)
-        return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "threads is %d; it takes 1 to %d, or 0 for all there are", threads,
-                         CARA_LIMIT_THREADS);
     if (draft_tokens < 0 || draft_tokens > CARA_MAX_GUESSES)
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "draft_tokens is %d; it takes 1 to %d, or 0 for as many as seem to pay",
                          draft_tokens, CARA_MAX_GUESSES);
-    if (!cara_model_tokenizer(model))
-        return cara_fail(err, CARA_ERR_VOCAB, -1,
-                         "This model was opened without its vocabulary, so it cannot transcribe");
-    if (!level)
-        level = getenv("CARACOLA_CPU");
-    if (level && !*level)
-        level = NULL;
-
-    cara_session *s = calloc(1, sizeof *s);
-    if (!s)
-        return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory for a session");
-    int rc = cara_cpu_pick(level, &s->level, err);
+    if (draft && n > 1)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "a draft model helps one session alone; %d share their passes already, "
+                         "so take one or the other",
+                         n);
+    cara_shared *shared;
+    int rc = cara_shared_new(model, options, n, poll, &shared, err);
     if (rc)
-        goto fail;
-    if (!threads)
-        threads = cara_threads_available();
-    if (threads > CARA_LIMIT_THREADS)
-        threads = CARA_LIMIT_THREADS;
-    const cara_dims *dims = cara_model_dims(model);
-    s->compute = (cara_compute){
-        .model = model, .kernels = cara_kernels_for(s->level), .poll = poll, .cookie = s};
-    s->compute.pool = cara_pool_new(threads);
-    s->mel = floats((size_t)dims->n_mels, CARA_N_FRAMES);
-    s->states = floats((size_t)dims->n_audio_ctx, (size_t)dims->n_audio_state);
-    cara_model_read_ahead(model);
-    if (!s->compute.pool || !s->mel || !s->states) {
-        rc =
-            cara_fail(err, CARA_ERR_MEMORY, -1, "No memory for a session with %d threads", threads);
-        goto fail;
+        return rc;
+    int made = 0;
+    while (made < n && (out[made] = new_session(shared, made)))
+        made++;
+    if (made == n && draft)
+        rc = cara_draft_new(draft, &shared->compute, shared->quantised != NULL, draft_tokens,
+                            &out[0]->draft, err);
+    else if (made < n)
+        rc = cara_fail(err, CARA_ERR_MEMORY, -1, "No memory for %d sessions", n);
+    if (!rc)
+        return CARA_OK;
+    for (int i = made; i < n; i++)
+        cara_shared_release(shared);
+    while (made > 0) {
+        cara_session_free(out[--made]);
+        out[made] = NULL;
     }
-    rc = choose_type(s, options ? options->compute_type : NULL, err);
-    if (!rc)
-        rc = cara_mel_tables_new(dims->n_mels, &s->tables, err);
-    if (!rc)
-        rc = cara_encoder_new(&s->compute, &s->encoder, err);
-    if (!rc && options && options->draft_model)
-        rc = cara_draft_new(options->draft_model, &s->compute, s->quantised != NULL, draft_tokens,
-                            &s->draft, err);
-    if (rc)
-        goto fail;
-    *out = s;
-    return CARA_OK;
-fail:
-    cara_session_free(s);
     return rc;
 }
 
+int cara_session_new(const cara_model *model, const cara_session_options *options,
+                     cara_session **out, cara_error *err) {
+    return cara_sessions_new(model, options, 1, out, err);
+}
+
 const char *cara_session_cpu_level(const cara_session *session) {
-    return cara_cpu_level_name(session->level);
+    return cara_cpu_level_name(session->shared->level);
 }
 
 void cara_session_free(cara_session *s) {
@@ -399,10 +436,7 @@ void cara_session_free(cara_session *s) {
         return;
     cara_draft_free(s->draft);
     cara_decoder_free(s->decoder);
-    cara_encoder_free(s->encoder);
-    cara_quantised_free(s->quantised);
-    cara_mel_tables_free(s->tables);
-    cara_pool_free(s->compute.pool);
+    cara_shared_release(s->shared);
     free(s->mel);
     free(s->states);
     free(s->logits);
