@@ -38,6 +38,7 @@ typedef enum flag {
     SEED,
     MAX_SECONDS,
     THREADS,
+    BATCH_SIZE,
     COMPUTE_TYPE,
     DEVICE,
     FP16,
@@ -118,6 +119,9 @@ static const cara_cli_option options[N_FLAGS + 1] = {
     [SEED] = {"seed", 0, "N", "of the sampling above temperature 0 (default: 0)"},
     [MAX_SECONDS] = {"max-seconds", 0, "NUMBER", "refuse audio that is longer (default: 86400)"},
     [THREADS] = {"threads", 0, "N", "0: as many as this process may use (default: 0)"},
+    [BATCH_SIZE] = {"batch-size", 0, "N",
+                    "files to hear at once, 1 to 16: while several decode, weights\n"
+                    "are read once for all; same text, more memory (default: 4)"},
     [COMPUTE_TYPE] = {"compute-type", 0, "TYPE",
                       "default: as the model's weights are; int8, float32\n"
                       "(default: default)"},
@@ -332,6 +336,10 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
     case THREADS:
         rc = cara_cli_int(args, 0, 256, &none, &number);
         flags->threads = (int)number;
+        return rc;
+    case BATCH_SIZE:
+        rc = cara_cli_int(args, 1, CARA_MAX_SESSIONS, NULL, &number);
+        flags->batch_size = (int)number;
         return rc;
     case COMPUTE_TYPE:
         rc = cara_cli_choice(args, compute_types, &value);
