@@ -49,9 +49,7 @@ static int open_draft(const cara_transcribe_flags *flags, cara_model **draft) {
 
 /* How many files to hear at once: one where a draft model does the saving. */
 static int how_many(const cara_transcribe_flags *flags, int n) {
-    int most = flags->batch_size    ? flags->batch_size
-               : flags->draft_model ? 1
-                                    : CARA_DEFAULT_BATCH;
+    int most = flags->batch_size ? flags->batch_size : flags->draft_model ? 1 : CARA_DEFAULT_BATCH;
     return most < n ? most : n;
 }
 

@@ -16,7 +16,7 @@
 
 struct cara_session {
     cara_shared *shared;
-    int index; /* of shared->n: its audio in the common decoder */
+    int index;         /* of shared->n: its audio in the common decoder */
     cara_draft *draft; /* or NULL; it shares nothing then */
     /* Its own, where it shares none or wants more candidates than that has slots for; made at the
      * first window, and again where more slots are wanted. */
