@@ -132,6 +132,15 @@ for (const [name, parameters] of Object.entries(RUNS)) {
     const statements = statementsOf(stack);
     assert.deepEqual([...compare(statements, cloud.requests.slice(0, cloud.handled))], []);
     assert.deepEqual([...compare(statements, cloud.requests)], []);
+    // And with each of these grants taken away, or another one made, it would be seen.
+    for (const { Sid, actions } of statements.filter((one) => one.Sid.startsWith('Code'))) {
+      for (const gone of actions) {
+        const less = statements.map((one) => (one.Sid === Sid ? { ...one, actions: actions.filter((action) => action !== gone) } : one));
+        assert.match([...compare(less, cloud.requests)].join(), new RegExp(`asked for ${gone} `), `${Sid} without ${gone}`);
+      }
+      const more = statements.map((one) => (one.Sid === Sid ? { ...one, actions: [...actions, 's3:DeleteObject'] } : one));
+      assert.match([...compare(more, cloud.requests)].join(), /grants s3:DeleteObject /, Sid);
+    }
     assert.deepEqual(new Set(cloud.requests.map(({ action }) => action)), cloud.permissions);
     // The copy of the media is written with the caller's rights: by the grant for records.
     const write = statements.find(({ Sid }) => Sid === 'CodeObjects');

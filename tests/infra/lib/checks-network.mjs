@@ -91,6 +91,7 @@ export const NETWORK_CHECKS = {
     if (log?.LogDriver !== 'awslogs' || log.Options['awslogs-group'] !== 'ref-LogGroup') yield 'the log goes elsewhere';
     const net = service.NetworkConfiguration?.AwsvpcConfiguration;
     if (!same(net?.Subnets, ['ref-PublicSubnet']) || !same(net?.SecurityGroups, ['WorkerSecurityGroup-GroupId']) || net?.AssignPublicIp !== 'ENABLED') yield 'workers have no way out, or others have one in';
+    if (!same(stack.resources.WorkerService.DependsOn, ['PublicDefaultRoute', 'PublicSubnetRoutes'])) yield 'workers may be there before their way out';
     const count = stack.resources.WorkerCount.Properties;
     if (String(count.MaxCapacity) !== f.p.Concurrency || String(count.MinCapacity) !== f.p.WorkerMinimum) yield 'the number of workers is not as asked for';
     if (count.ResourceId !== 'service/ref-WorkerCluster/WorkerService') yield 'another service is scaled';

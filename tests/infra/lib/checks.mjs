@@ -230,7 +230,8 @@ export const CHECKS = {
       f.worker ? 'Caracola caracola errors' : 'AWS/Lambda Errors ref-Function',
       'AWS/SQS ApproximateNumberOfMessagesVisible DeadLetterQueue', 'AWS/SQS ApproximateAgeOfOldestMessage DeadLetterQueue',
       f.queue ? 'AWS/SQS ApproximateAgeOfOldestMessage Queue' : 'AWS/Lambda AsyncEventAge ref-Function',
-      ...(f.worker ? ['AWS/SQS ApproximateNumberOfMessagesVisible Queue'] : ['AWS/Lambda Throttles ref-Function'])]);
+      ...(f.worker ? ['AWS/SQS ApproximateNumberOfMessagesVisible Queue'] : ['AWS/Lambda Throttles ref-Function']),
+      ...(f.direct ? ['AWS/Lambda DestinationDeliveryFailures ref-Function'] : [])]);
     for (const [id, { Properties: p }] of alarms) {
       if (!p.AlarmDescription) yield `${id} does not say what to do`;
       if (p.TreatMissingData !== 'notBreaching') yield `${id} sounds where nothing happens`;

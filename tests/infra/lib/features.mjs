@@ -22,7 +22,7 @@ export function inventory(stack) {
     ...'Topic TopicPolicy DeadLetterQueue DeadLetterQueuePolicy Role LogGroup Dashboard FailuresAlarm DeadLettersAlarm DeadLetterAgeAlarm AgeAlarm'.split(' '),
     ...when(f.ownBucket, 'Bucket BucketPolicy'), ...when(f.p.TestEmail, 'TestSubscription'),
     ...when(f.p.AlarmEmail, 'AlarmTopic AlarmTopicPolicy AlarmSubscription'),
-    ...when(f.direct, 'FunctionSubscription FunctionPermission FunctionFailures'), ...when(f.queued, 'QueueToFunction'),
+    ...when(f.direct, 'FunctionSubscription FunctionPermission FunctionFailures LostAlarm'), ...when(f.queued, 'QueueToFunction'),
     ...when(!f.worker, 'Function ThrottlesAlarm'), ...when(f.queue, 'Queue QueuePolicy QueueSubscription'), ...when(f.vpc, 'NotCodePolicy'),
     ...when(f.network, 'Vpc PublicSubnet InternetGateway InternetGatewayAttachment PublicRouteTable PublicDefaultRoute PublicSubnetRoutes'),
     ...when(f.nat, 'PrivateSubnet NatAddress NatGateway PrivateRouteTable PrivateDefaultRoute PrivateSubnetRoutes SecurityGroup SecurityGroupNfs'),
