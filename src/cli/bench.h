@@ -61,6 +61,9 @@ const cara_bench_peak *cara_bench_attention_peak(const cara_bench_cost *cost,
 
 typedef struct cara_bench_times { /* medians, milliseconds */
     double open, encode, prompt, token, beam5, mel, audio;
+    /* From the start of a process to the first token of a 30 s note, with the model in the page
+     * cache and not; and reading its file once. NaN where the file cannot be dropped from it. */
+    double first_token, cold_first_token, read_file;
     double peak_rss_mb; /* 10^6 bytes; NaN where the system does not say */
 } cara_bench_times;
 
@@ -86,6 +89,15 @@ float *cara_bench_mel(int n_mels, cara_pool *pool, cara_bench_times *out, cara_e
 /* Measures the encoder of the float model in the file over that mel and prints a table, or one
  * JSON object. USAGE where its weights are int8, and what opening it can fail with. */
 int cara_bench_accuracy(const cara_bench_run *run, int json, cara_error *err);
+
+/* ---- bench_start.c: the first token of a process ---- */
+
+/* Fills in first_token, cold_first_token and read_file, by processes of their own. Drops the
+ * model's file from the page cache. */
+int cara_bench_measure_start(const cara_bench_run *run, cara_bench_times *out, cara_error *err);
+
+/* What such a process does: prints the monotonic clock at the first token. */
+int cara_bench_first_token(const char *path, int threads, cara_error *err);
 
 /* 30 s of a WhatsApp-like note as Ogg/Opus; malloc'd, *n bytes. NULL on no memory. */
 unsigned char *cara_bench_note(size_t *n);

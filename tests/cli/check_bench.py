@@ -10,11 +10,12 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 NUMBERS = ["encode_ms", "prompt_ms", "decode_ms_per_token", "beam5_step_ms", "mel_ms", "audio_decode_ms",
            "open_ms", "peak_rss_mb", "floor_encode_ms", "floor_decode_ms_per_token", "linear_gop", "linear_gops",
            "attention_gop", "attention_gops", "token_mb", "read_gbs", "encode_percent_of_limit",
-           "decode_percent_of_limit", "beam5_percent_of_limit"]
+           "decode_percent_of_limit", "beam5_percent_of_limit", "first_token_ms"]
 LEVELS = {"scalar", "avx2", "avxvnni", "avx512", "avx512vnni", "amx", "neon"}
 
 
@@ -46,6 +47,18 @@ def main():
         for key in NUMBERS:
             value = result.get(key)
             checks.append((f"{key} is a positive number", isinstance(value, (int, float)) and value > 0))
+        cold = [result.get(key, 0) for key in ("cold_first_token_ms", "read_file_ms", "cold_start_ratio")]
+        checks.append((f"a cold start is a number or null: {cold}", cold == [None] * 3 or all(x and x > 0 for x in cold)))
+        if cold[0]:
+            checks.append(("cold_start_ratio follows",
+                           close(cold[2], cold[0] / max(cold[1], result["first_token_ms"]))))
+        for flags in (["--random", "tiny"], ["--model", demo, "--accuracy"], ["--model", demo, "--compute_type", "int8"]):
+            status, stamp, errors = bench(caracola, folder, "--first_token", *flags)
+            checks.append((f"--first_token {flags} is refused", status == 2 and stamp == "" and "--first_token takes" in errors))
+        before = time.monotonic()
+        status, stamp, errors = bench(caracola, folder, "--first_token", "--model", demo)
+        checks.append((f"the first token has a time: {stamp}{errors}",
+                       status == 0 and before < float(stamp or 0) < time.monotonic()))
         checks.append(("the level has a known name", result.get("cpu_level") in LEVELS))
         checks.append(("the rest is as asked", (result.get("model"), result.get("threads"), result.get("runs"),
                                                 result.get("compute_type")) == ("demo", 1, 1, "float16")))
