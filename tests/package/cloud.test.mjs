@@ -28,7 +28,8 @@ const IN = {
   'zip-trusting': { command: ['/var/task/bootstrap'], env: TASK },
   image: { command: ['/usr/bin/caracola'], env: {} },
   'image-trusting': { command: ['/usr/bin/caracola'], env: {} },
-  deb: { command: ['/usr/bin/caracola'], env: {} },
+  // Within what the unit of the worker allows.
+  deb: { command: ['/usr/bin/caracola'], env: { PACKAGE_UNIT: join(SOURCE, 'infra/package/deb/caracola-worker.service') } },
 };
 const BUNDLE = { zip: 'var/task/share/ca-certificates.crt', image: 'etc/ssl/certs/ca-certificates.crt' };
 
@@ -191,7 +192,7 @@ for (const root of ['image', 'deb']) {
     cloud.sqs.send(root, JSON.stringify(snsNotification(eumEvent([entry.message]))));
     const child = spawn(ENTER, [join(ROOTS, root), ...IN[root].command, 'worker'], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { PATH: process.env.PATH, CARACOLA_QUEUE: queue.url, CARACOLA_STORE: `s3://${BUCKET}`, ...cloud.clientEnv() },
+      env: { PATH: process.env.PATH, CARACOLA_QUEUE: queue.url, CARACOLA_STORE: `s3://${BUCKET}`, ...IN[root].env, ...cloud.clientEnv() },
     });
     let log = '';
     child.stderr.setEncoding('utf8').on('data', (text) => { log += text; });

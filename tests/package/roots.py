@@ -111,6 +111,19 @@ def depends_closure(fields):
     return found
 
 
+def add_packages(root, package, field):
+    """Puts what the .deb names in that field beside it: libraries and what they read, from this machine."""
+    packages = depends_closure(run("dpkg-deb", "-f", package, field))
+    for name in run("dpkg-query", "-L", *sorted(packages)).splitlines():
+        wanted = re.match(r"/(usr/)?(lib|lib64)/|/usr/share/zoneinfo/|/etc/(nsswitch|gai)", name)
+        source, target = pathlib.Path(name), root / name.lstrip("/")
+        if not wanted or source.is_dir() or not source.exists() or target.exists():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        shutil.copymode(source, target)
+
+
 def unpack_deb(package, root):
     """The .deb, with the files of the packages that it depends on beside it. Returns its own files."""
     root.mkdir(parents=True)
@@ -123,21 +136,13 @@ def unpack_deb(package, root):
             shutil.copytree(root / folder, root / "usr" / folder, dirs_exist_ok=True)
             shutil.rmtree(root / folder)
         (root / folder).symlink_to("usr/" + folder)
-    packages = depends_closure(run("dpkg-deb", "-f", package, "Depends"))
-    for name in run("dpkg-query", "-L", *sorted(packages)).splitlines():
-        wanted = re.match(r"/(usr/)?(lib|lib64)/|/usr/share/zoneinfo/|/etc/(nsswitch|gai)", name)
-        source, target = pathlib.Path(name), root / name.lstrip("/")
-        if not wanted or source.is_dir() or not source.exists() or target.exists():
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-        shutil.copymode(source, target)
+    add_packages(root, package, "Depends")
     # ca-certificates makes it when it is installed.
     certificates = root / "etc/ssl/certs/ca-certificates.crt"
     certificates.parent.mkdir(parents=True)
     shutil.copyfile("/etc/ssl/certs/ca-certificates.crt", certificates)
     furnish(root)
-    return files, packages
+    return files
 
 
 def copy_root(root, target):

@@ -58,11 +58,17 @@ def enter(root, *command, env=None):
                stdin=subprocess.DEVNULL, timeout=300)
 
 
-def transcribe(root, program="/usr/bin/caracola"):
+def transcribe(root, env=None):
     shutil.copyfile(ROOT / "samples/panga-blanca.ogg", root / "tmp/note.ogg")
-    heard = " ".join(enter(root, program, "transcribe", "/tmp/note.ogg").split())
+    heard = " ".join(enter(root, "/usr/bin/caracola", "transcribe", "/tmp/note.ogg", env=env).split())
     if heard != SAID:
         raise Broken(f"said:  {SAID}\nheard: {heard}")
+
+
+def transcribe_m4a(root, env=None):
+    shutil.copyfile(ROOT / "tests/data/audio/speech.m4a", root / "tmp/speech.m4a")
+    if not enter(root, "/usr/bin/caracola", "transcribe", "/tmp/speech.m4a", env=env).strip():
+        raise Broken("nothing was heard")
 
 
 def bare(root):
@@ -205,6 +211,16 @@ def sandbox(root):
         root / "usr/lib/systemd/system/caracola-worker.service")
 
 
+def confined(root):
+    """Voice notes and M4A within what the unit allows; with less than that it must fail, or nothing was forbidden."""
+    path = HERE.parents[1] / "infra/package/deb/caracola-worker.service"
+    for test in (transcribe, transcribe_m4a):
+        test(root, {"PACKAGE_UNIT": str(path)})
+    less = WORK / "less.service"
+    less.write_text(path.read_text().replace("~@privileged", "~openat @privileged"))
+    must_fail("Operation not permitted", transcribe, root, {"PACKAGE_UNIT": str(less)})
+
+
 def cloud_tests(work):
     """The packages in the test cloud; TAP lines are counted as cases."""
     global passed
@@ -269,10 +285,9 @@ def test_image(package, bill):
 def test_deb(package, bill):
     root = WORK / "deb"
     case("deb is lintian-clean", lintian, package)
-    unpacked = case("deb unpacks beside what it depends on", roots.unpack_deb, package, root)
-    if not unpacked:
+    files = case("deb unpacks beside what it depends on", roots.unpack_deb, package, root)
+    if not files:
         return
-    files, _ = unpacked
     moved = {name: root / "usr" / name if name.startswith("lib/") else path for name, path in files.items()}
     case("deb has what its bill says", bill_fits, moved, bill)
     case("deb is what its bill is of", bill_names_artifact, package, bill)
@@ -281,6 +296,11 @@ def test_deb(package, bill):
     case("deb transcribes the sample note", transcribe, root)
     case("deb's root is bare", bare, root)
     case("a deb without a dependency does not transcribe", lose, root, "deb-lost", "libopus.so.0", transcribe)
+    case("deb without what it recommends says what M4A needs", must_fail, "install the FFmpeg libraries", transcribe_m4a, root)
+    full = roots.copy_root(root, WORK / "deb-full")
+    case("deb with what it recommends reads M4A", lambda: (roots.add_packages(full, package, "Recommends"),
+                                                           transcribe_m4a(full))[1])
+    case("deb works within what its unit allows", confined, full)
     case("deb's unit is right", unit, root)
     case("deb's unit is a sandbox", sandbox, root)
     case("a wrong or open unit is seen", wrong_unit, root)
