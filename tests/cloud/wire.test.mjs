@@ -139,7 +139,7 @@ describe('on the wire', () => {
     for (const n of [1, 2, 3]) cloud.sqs.send('inbox', `message ${n} é`);
     const receive = () => sdk.sqs.send(new ReceiveMessageCommand({
       QueueUrl, MaxNumberOfMessages: 1, WaitTimeSeconds: 0, VisibilityTimeout: 60,
-      AttributeNames: ['ApproximateReceiveCount'], MessageSystemAttributeNames: ['ApproximateReceiveCount'], // older servers know the first
+      AttributeNames: ['ApproximateReceiveCount', 'SentTimestamp'], MessageSystemAttributeNames: ['ApproximateReceiveCount', 'SentTimestamp'], // older servers know the first
     }));
     const { stdout } = await same(receive, ['receive', QueueUrl, '1', '0', '60']);
     const [, ReceiptHandle, count, body] = stdout.trimEnd().split('\t');

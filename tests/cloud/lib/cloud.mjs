@@ -1,9 +1,11 @@
 // The test cloud: every double on the loopback, one fault plan, one record of what happened.
 import { Faults } from './faults.mjs';
 import { serve } from './http.mjs';
+import { Functions } from './functions.mjs';
 import { Container, Imds, Sts } from './identity.mjs';
 import { Keys } from './keys.mjs';
 import { S3 } from './s3.mjs';
+import { Sns } from './sns.mjs';
 import { Social } from './social.mjs';
 import { Sqs } from './sqs.mjs';
 import { control } from './control.mjs';
@@ -19,6 +21,7 @@ export class Cloud {
     this.log = []; // every request, in order
     this.violations = []; // requests that a correct client never makes; tests want none
     this.permissions = new Set(); // IAM actions that were used
+    this.denied = new Set(); // IAM actions that nobody may do
     this.broken = []; // defects of the doubles themselves
     this.hooks = new Set();
     this.capture = null;
@@ -26,6 +29,8 @@ export class Cloud {
     this.s3 = new S3({ region, ...s3 });
     this.social = new Social({ region, s3: this.s3, ...social });
     this.sqs = new Sqs({ region, ...sqs });
+    this.sns = new Sns({ region });
+    this.functions = new Functions({ region });
     this.sts = new Sts({ region, keys: this.keys });
     this.imds = new Imds({ region, keys: this.keys });
     this.container = new Container({ region, keys: this.keys });
@@ -33,7 +38,7 @@ export class Cloud {
 
   async start() {
     this.endpoints = {};
-    for (const name of ['s3', 'social', 'sqs', 'sts', 'imds', 'container']) {
+    for (const name of ['s3', 'social', 'sqs', 'sns', 'functions', 'sts', 'imds', 'container']) {
       this.endpoints[name] = (await this.serve(this[name])).url;
     }
     this.sqs.endpoint = this.endpoints.sqs;
@@ -62,6 +67,7 @@ export class Cloud {
       AWS_ENDPOINT_URL_S3: this.endpoints.s3,
       AWS_ENDPOINT_URL_SOCIALMESSAGING: this.endpoints.social,
       AWS_ENDPOINT_URL_SQS: this.endpoints.sqs,
+      AWS_ENDPOINT_URL_SNS: this.endpoints.sns, AWS_ENDPOINT_URL_LAMBDA: this.endpoints.functions,
       AWS_ENDPOINT_URL_STS: this.endpoints.sts,
       AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
     };

@@ -78,7 +78,8 @@ function write(res, response, now, cut = null) {
  * A service has: `name` (in operation names), `signingName` (null where requests are not signed),
  * `region`, `route(request)` giving {op, key?, action?, unsigned?, conditional?, slow?} or null from the head alone,
  * `handle(route, request, context)` giving {status, headers, body}, `error(status, code, message,
- * request)` in the service's shape, and `faultError(kind)` giving [status, code, message].
+ * request)` in the service's shape, and `faultError(kind)` giving [status, code, message]; and
+ * `actionOf(request)` where the IAM action stands in the body.
  */
 export async function serve(service, cloud) {
   const server = createServer((req, res) => {
@@ -160,7 +161,14 @@ async function answer(service, cloud, req, res) {
       return fail(status, code, message);
     }
   }
-  if (route.action) cloud.permissions.add(route.action);
+  const action = route.action ?? service.actionOf?.(request);
+  if (action) {
+    entry.action = action;
+    cloud.permissions.add(action);
+    if (cloud.denied.has(action)) {
+      return fail(403, service.name === 's3' ? 'AccessDenied' : 'AccessDeniedException', `User: ${accessKeyId} is not authorized to perform: ${action}`);
+    }
+  }
 
   if (fault?.kind === 'skew') {
     cloud.skewMs = fault.ms ?? (fault.random.int(2) ? 1 : -1) * (20 + fault.random.int(100)) * 60000;

@@ -19,9 +19,9 @@ export class Sqs {
   }
 
   /** `deadLetter`: {queue, maxReceiveCount}. */
-  createQueue(name, { visibilitySeconds = 30, deadLetter = null } = {}) {
+  createQueue(name, { visibilitySeconds = 30, deadLetter = null, retentionSeconds = 345600 } = {}) {
     const queue = {
-      name, visibilitySeconds, deadLetter, messages: [], waiters: new Set(),
+      name, visibilitySeconds, deadLetter, retentionSeconds, messages: [], waiters: new Set(),
       url: `${this.endpoint}/${this.accountId}/${name}`,
       arn: `arn:aws:sqs:${this.region}:${this.accountId}:${name}`,
     };
@@ -113,7 +113,8 @@ export class Sqs {
     const all = {
       ApproximateNumberOfMessages: String(queue.messages.length - hidden),
       ApproximateNumberOfMessagesNotVisible: String(hidden),
-      VisibilityTimeout: String(queue.visibilitySeconds), QueueArn: queue.arn,
+      VisibilityTimeout: String(queue.visibilitySeconds), QueueArn: queue.arn, MessageRetentionPeriod: String(queue.retentionSeconds),
+      ...(queue.deadLetter ? { RedrivePolicy: JSON.stringify({ deadLetterTargetArn: this.queues.get(queue.deadLetter.queue).arn, maxReceiveCount: queue.deadLetter.maxReceiveCount }) } : {}),
     };
     const asked = input.AttributeNames ?? [];
     return { Attributes: Object.fromEntries(Object.entries(all).filter(([k]) => asked.includes('All') || asked.includes(k))) };
