@@ -254,8 +254,20 @@ static int run(cara_doctor *d, const char *model, int named, int json, int quiet
     if (cara_cli_model_path(model, 1, &path, &model_err))
         d->model_error = model_err.text;
     d->model = path;
+    cara_cli_stream stream;
+    cara_model_source source;
+    int streamed = path && cara_cli_is_s3(path);
+    if (streamed && cara_cli_stream_init(&stream, path, d->model_sha256, &model_err)) {
+        d->model = NULL;
+        d->model_error = model_err.text;
+    }
     cara_engine_options engine_options = {
         .model_path = path, .vocab_path = d->vocab, .threads = d->threads};
+    if (streamed) {
+        stream.vocab_path = d->vocab;
+        source = cara_cli_stream_source(&stream);
+        engine_options.source = &source;
+    }
     cara_options_default(&engine_options.transcribe);
     engine_options.transcribe.best_of = 5;
     engine_options.transcribe.language = d->language;

@@ -322,6 +322,9 @@ static void check_model(cara_doctor *d) {
     if (!d->model) {
         d->unusable = 1;
         cara_checkup_add(d->checkup, "model", CARA_FINDING_FAILURE, "%s", d->model_error);
+        cara_checkup_advise(d->checkup,
+                            "name one with --model or CARACOLA_MODEL: the README says where "
+                            "to get one");
         return;
     }
     if (strncmp(d->model, "s3://", 5) == 0) {

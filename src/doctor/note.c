@@ -147,22 +147,24 @@ void cara_doctor_note(cara_doctor *d) {
     cara_error err = {.code = CARA_OK, .position = -1};
     cara_resume resume = {0};
     cara_result *result = NULL;
+    double begun = cara_clock_monotonic(), started = begun;
     int rc = t->prepare(t->ctx, should_stop, &l, &err);
-    double started = cara_clock_monotonic();
+    if (!rc)
+        started = cara_clock_monotonic();
     if (!rc)
         rc = t->transcribe(t->ctx, note->bytes, note->n, should_stop, &l, &resume, &result, &err);
     double seconds = cara_clock_monotonic() - started;
-    if (rc) {
+    if (rc && rc != CARA_ERR_CANCELLED) {
         cara_checkup_add(d->checkup, "note", CARA_FINDING_FAILURE,
                          "a voice note could not be heard: %s", err.text);
         if (rc == CARA_ERR_MEMORY)
             cara_checkup_advise(d->checkup, "there is too little memory for this model");
         return;
     }
-    if (result->cut_short) {
+    if (rc || result->cut_short) {
         cara_checkup_add(d->checkup, "note", CARA_FINDING_WARNING,
                          "listening to a voice note of some 10 s was stopped after %.0f s",
-                         seconds);
+                         cara_clock_monotonic() - begun);
         cara_checkup_advise(d->checkup, "%s",
                             d->memory_mb
                                 ? "give the function more time, or more memory"
@@ -171,5 +173,6 @@ void cara_doctor_note(cara_doctor *d) {
     } else {
         judge(d, note, result->text, seconds, result->duration_s, comparable);
     }
-    t->release(t->ctx, result);
+    if (result)
+        t->release(t->ctx, result);
 }

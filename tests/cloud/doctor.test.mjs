@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -271,6 +272,19 @@ describe('on AWS', () => {
       }
     });
   }
+  test('a model that is streamed', async () => {
+    const bytes = readFileSync(model);
+    cloud.s3.put(BUCKET, 'models/small.cara', bytes);
+    const env = { CARACOLA_MODEL: `s3://${BUCKET}/models/small.cara`, CARACOLA_MODEL_SHA256: createHash('sha256').update(bytes).digest('hex') };
+    const seen = await examine([], onAws(env));
+    found(seen, 'model', 'ok', /is streamed from s3:.*small\.cara \(30\.2 MB\)/);
+    found(seen, 'note', 'ok', /word for word/);
+    const other = await examine([], onAws({ ...env, CARACOLA_MODEL_SHA256: '0'.repeat(64) }));
+    found(other, 'note', 'failure', /SHA-256/, /^/);
+    found(await examine([], onAws({ ...env, CARACOLA_MODEL: `s3://${BUCKET}/none` })), 'model', 'failure', /none cannot be had/, /s3:GetObject/);
+    found(await examine([], onAws({ CARACOLA_MODEL: env.CARACOLA_MODEL })), 'model', 'failure', /CARACOLA_MODEL_SHA256/);
+    cloud.s3.buckets.get(BUCKET).objects.delete('models/small.cara');
+  });
   test('where AWS does not answer, the rest is not tried', async () => {
     const seen = await examine([...AWS_FLAGS, '--model', '/none'], onAws({ AWS_ENDPOINT_URL_STS: 'http://127.0.0.1:1' }));
     assert.equal(seen.find('function'), undefined);
@@ -305,7 +319,7 @@ describe('on AWS', () => {
     await at('none', 'failure', /there is no stack none/, /caracola setup/);
   });
   test('who does not answer is not waited for', async () => {
-    cloud.faults.command('s3.PutObject', 'hang', { times: 9 });
+    cloud.faults.command('s3.PutObject', 'hang', { times: 9, applied: false });
     cloud.faults.command('sns.Query', 'hang', { times: 9 });
     const started = Date.now();
     const seen = await examine([...AWS_FLAGS, '--model', '/none'], onAws(), { timeoutMs: 90000 });
@@ -339,7 +353,7 @@ describe('inside the function', () => {
     'too little memory': ['memory', /takes some \d+ MB, and there are 64 MB/, { memoryMb: 64 }, /give the function more memory/],
     'a bucket that its role may not write': ['bucket', /cannot be written/, { denied: 's3:PutObject' }, /to the function's role/],
     'media that its role may not fetch': ['media', /may not be fetched/, { denied: 'social-messaging:GetWhatsAppMessageMedia' }, /to the function's role/],
-    'another model than is meant': ['digest', /not the one that is meant/, { env: { CARACOLA_MODEL_SHA256: '0'.repeat(64), CARACOLA_MODEL_SOURCE: 's3://b/k' } }, /"caracola":"fill"/],
+    'another model than is meant': ['digest', /not the one that is meant/, { env: { CARACOLA_MODEL_SHA256: '0'.repeat(64), CARACOLA_MODEL_SOURCE: 's3://bucket/small.cara' } }, /"caracola":"fill"/],
   };
   for (const [name, [check, message, options, advice]] of Object.entries(CASES)) {
     test(name, async () => within(options, async () => {
