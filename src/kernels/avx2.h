@@ -17,7 +17,7 @@
 #define CARA_NC 256 /* columns of a packed block of w: 384 KiB; both fit a 1 MiB cache */
 
 /* Attention: queries that share packed keys and values, and keys of a packed block. */
-#define CARA_ATTEND_Q 252
+#define CARA_ATTEND_Q 504
 #define CARA_ATTEND_KV 256
 
 typedef struct cara_tile {
@@ -153,28 +153,52 @@ static inline __m256 cara_exp_8(__m256 x) {
     return _mm256_and_ps(y, live);
 }
 
-/* One query's scores [n] to e^(score - top), the running top and sum brought up to date. Returns by
+/* Attention's scores are in units of ln 2, so that weights are powers of two. */
+#define CARA_SCORE_UNIT 1.44269504088896341f
+
+/* 2^x for x <= 127 within 1e-7 of itself; -127 and below become 0. */
+static inline __m256 cara_exp2_8(__m256 x) {
+    x = _mm256_max_ps(x, _mm256_set1_ps(-127.0f));
+    /* Adding and taking away 1.5 * 2^23 rounds to the nearest integer. */
+    const __m256 magic = _mm256_set1_ps(12582912.0f);
+    __m256 shifted = _mm256_add_ps(x, magic);
+    __m256 r = _mm256_sub_ps(x, _mm256_sub_ps(shifted, magic));
+    __m256 y = _mm256_set1_ps(1.55946778e-4f);
+    y = _mm256_fmadd_ps(y, r, _mm256_set1_ps(1.34066434e-3f));
+    y = _mm256_fmadd_ps(y, r, _mm256_set1_ps(9.61769279e-3f));
+    y = _mm256_fmadd_ps(y, r, _mm256_set1_ps(5.55031039e-2f));
+    y = _mm256_fmadd_ps(y, r, _mm256_set1_ps(2.40226522e-1f));
+    y = _mm256_fmadd_ps(y, r, _mm256_set1_ps(6.93147242e-1f));
+    y = _mm256_fmadd_ps(y, r, _mm256_set1_ps(1.0f));
+    __m256i power = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(y), power));
+}
+
+/* One query's scores [n] to 2^(score - top), the running top and sum brought up to date. Returns by
  * what the sums so far must shrink. The array holds a multiple of 8; what is beyond n becomes 0. */
 static inline float cara_soften(float *score, size_t n, float *top, float *sum) {
-    __m256 most = _mm256_set1_ps(-INFINITY), total = _mm256_setzero_ps();
+    __m256 low = _mm256_set1_ps(-INFINITY), most = low, more = low;
     size_t j = 0;
-    for (; j + 8 <= n; j += 8)
-        most = _mm256_max_ps(most, _mm256_load_ps(score + j));
-    if (j < n) {
-        __m256 tail = _mm256_blendv_ps(_mm256_set1_ps(-INFINITY), _mm256_load_ps(score + j),
-                                       _mm256_castsi256_ps(cara_mask_8(n - j)));
-        _mm256_store_ps(score + j, tail);
-        most = _mm256_max_ps(most, tail);
+    if (n % 8) {
+        __m256 mask = _mm256_castsi256_ps(cara_mask_8(n % 8));
+        float *tail = score + n / 8 * 8;
+        _mm256_store_ps(tail, _mm256_blendv_ps(low, _mm256_load_ps(tail), mask));
     }
-    float old = *top, next = cara_max_8(most);
+    for (; j + 8 < n; j += 16) {
+        most = _mm256_max_ps(most, _mm256_load_ps(score + j));
+        more = _mm256_max_ps(more, _mm256_load_ps(score + j + 8));
+    }
+    if (j < n)
+        most = _mm256_max_ps(most, _mm256_load_ps(score + j));
+    float old = *top, next = cara_max_8(_mm256_max_ps(most, more));
     next = next > old ? next : old;
-    __m256 base = _mm256_set1_ps(next);
+    __m256 base = _mm256_set1_ps(next), total = _mm256_setzero_ps();
     for (j = 0; j < n; j += 8) {
-        __m256 e = cara_exp_8(_mm256_sub_ps(_mm256_load_ps(score + j), base));
+        __m256 e = cara_exp2_8(_mm256_sub_ps(_mm256_load_ps(score + j), base));
         _mm256_store_ps(score + j, e);
         total = _mm256_add_ps(total, e);
     }
-    float shrink = old == -INFINITY ? 0 : _mm256_cvtss_f32(cara_exp_8(_mm256_set1_ps(old - next)));
+    float shrink = _mm256_cvtss_f32(cara_exp2_8(_mm256_set1_ps(old - next)));
     *top = next;
     *sum = *sum * shrink + cara_sum_8(total);
     return shrink;

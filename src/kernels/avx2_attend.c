@@ -90,7 +90,8 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
         float *panel = q + (i - i0) * a->d;
         for (size_t l = 0; l < CARA_MR; l++)
             for (size_t p = 0; p < a->d; p++)
-                panel[p * CARA_MR + l] = i + l < i1 ? a->scale * a->q[(i + l) * a->ldq + p] : 0;
+                panel[p * CARA_MR + l] =
+                    i + l < i1 ? a->scale * CARA_SCORE_UNIT * a->q[(i + l) * a->ldq + p] : 0;
     }
     for (size_t i = 0; i < CARA_ATTEND_Q; i++) {
         top[i] = -INFINITY;
@@ -132,7 +133,7 @@ static void score_key(const cara_attend *a, size_t j, float score[CARA_FEW_ROWS]
             s0 = _mm256_fmadd_ps(_mm256_loadu_ps(q + p), _mm256_loadu_ps(k + p), s0);
             s1 = _mm256_fmadd_ps(_mm256_loadu_ps(q + p + 8), _mm256_loadu_ps(k + p + 8), s1);
         }
-        score[i][at] = a->scale * cara_sum_8(_mm256_add_ps(s0, s1));
+        score[i][at] = a->scale * CARA_SCORE_UNIT * cara_sum_8(_mm256_add_ps(s0, s1));
     }
 }
 

@@ -64,7 +64,7 @@ static inline __attribute__((always_inline)) void panel_scores(const cara_attend
             c1[r] = _mm256_fmadd_ps(x, k1, c1[r]);
         }
     }
-    __m256 by = _mm256_set1_ps(a->scale);
+    __m256 by = _mm256_set1_ps(a->scale * CARA_SCORE_UNIT);
     for (size_t r = 0; r < rows; r++) {
         _mm256_storeu_ps(score + r * KV, _mm256_mul_ps(c0[r], by));
         _mm256_storeu_ps(score + r * KV + 8, _mm256_mul_ps(c1[r], by));
