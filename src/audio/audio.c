@@ -10,6 +10,9 @@
 
 #define KNOWN "Ogg/Opus, WAV, MP3, M4A/AAC, AMR, FLAC, Ogg/Vorbis, WebM or common video"
 
+/* After so many samples the mapped file's memory is given back: hours of it would count as ours. */
+#define RELEASE ((int64_t)1 << 20)
+
 struct cara_audio {
     cara_decoder *decoder; /* at CARA_SAMPLE_RATE */
     cara_mapping mapping;  /* of a file; empty for memory */
@@ -117,6 +120,8 @@ static int64_t audio_read(void *ctx, float *dst, size_t n, cara_error *err) {
                           audio->max_seconds);
             got = audio->max_samples - audio->given;
         }
+        if ((audio->given + got) / RELEASE != audio->given / RELEASE)
+            cara_mapping_release(&audio->mapping);
         audio->given += got;
         for (size_t i = 0; i < (size_t)got; i++)
             dst[filled + i] = on_grid(dst[filled + i]);

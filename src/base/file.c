@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* madvise */
 #include "base/file.h"
 
 #include <errno.h>
@@ -35,6 +36,11 @@ void cara_unmap(cara_mapping *mapping) {
     if (mapping->data)
         munmap((void *)(uintptr_t)mapping->data, mapping->size);
     *mapping = (cara_mapping){0};
+}
+
+void cara_mapping_release(const cara_mapping *mapping) {
+    if (mapping->data)
+        madvise((void *)(uintptr_t)mapping->data, mapping->size, MADV_DONTNEED);
 }
 
 int cara_read_fd(int fd, const char *name, size_t limit, char **out, size_t *n, cara_error *err) {

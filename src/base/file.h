@@ -13,6 +13,8 @@ typedef struct cara_mapping {
 /* Maps a regular file read-only. Close with cara_unmap(). NOT_FOUND, IO. */
 int cara_map_file(const char *path, cara_mapping *out, cara_error *err);
 void cara_unmap(cara_mapping *mapping);
+/* Lets go of the memory of what was read of it; it comes back where it is read again. */
+void cara_mapping_release(const cara_mapping *mapping);
 
 /* Reads a descriptor to its end; *out is malloc'd (NUL-terminated beyond *n) and the caller's.
  * More than `limit` bytes is MEMORY. `name` is for the error's text. */

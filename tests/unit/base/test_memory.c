@@ -59,14 +59,18 @@ static void what_cannot_be_had_is_null(void **state) {
 }
 
 /* A freed block is the system's again: address space does not leak with the alignment. */
-static size_t mapped(void) {
-    unsigned long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (!f || fscanf(f, "%lu", &pages) != 1)
-        pages = 0;
+static size_t field_of(const char *path, int which) {
+    unsigned long fields[2] = {0};
+    FILE *f = fopen(path, "r");
+    if (!f || fscanf(f, "%lu %lu", &fields[0], &fields[1]) != 2)
+        fields[which] = 0;
     if (f)
         fclose(f);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
+    return fields[which];
+}
+
+static size_t mapped(void) {
+    return field_of("/proc/self/statm", 0) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 static void freed_blocks_leave_nothing_mapped(void **state) {
@@ -141,6 +145,24 @@ static void a_file_is_there_before_it_is_touched(void **state) {
     }
 }
 
+/* A released mapping has the same bytes as before, whose memory is ours no longer. */
+static void released_memory_comes_back(void **state) {
+    (void)state;
+    sample s = make_file(8 * MIB + 9);
+    size_t sum[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        for (size_t at = 0; at < s.file.size; at++)
+            sum[i] += s.file.data[at] * (at % 251);
+        size_t before = field_of("/proc/self/statm", 1);
+        cara_mapping_release(&s.file);
+        size_t after = field_of("/proc/self/statm", 1);
+        assert_true(!before || after + 7 * MIB / 4096 < before);
+    }
+    assert_true(sum[0] == sum[1] && sum[0] > 0);
+    cara_mapping_release(&(cara_mapping){0});
+    drop_file(&s);
+}
+
 /* Freed in the middle of the work, or before it: the mapping may go at once. */
 static void it_stops_with_its_owner(void **state) {
     (void)state;
@@ -169,6 +191,7 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_had_is_null),
         cmocka_unit_test(freed_blocks_leave_nothing_mapped),
         cmocka_unit_test(a_file_is_there_before_it_is_touched),
+        cmocka_unit_test(released_memory_comes_back),
         cmocka_unit_test(it_stops_with_its_owner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
