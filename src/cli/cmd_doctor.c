@@ -274,7 +274,7 @@ static int run(cara_doctor *d, const char *model, int named, int json, int quiet
     cara_engine *engine = cara_engine_new(&engine_options);
     int status = CARA_EXIT_INTERNAL;
     if (engine) {
-        cara_transcriber transcriber = cara_engine_transcriber(engine);
+        cara_transcriber transcriber = cara_engine_transcriber(engine, 0);
         d->transcriber = &transcriber;
         d->stop = stop;
         cara_cli_catch_signals();

@@ -107,7 +107,7 @@ static int prepare(void *ctx, cara_stop_fn stop_fn, void *cookie, cara_error *er
         engine.transcribe.cookie = h;
         h->engine = cara_engine_new(&engine);
         if (h->engine)
-            h->inner = cara_engine_transcriber(h->engine);
+            h->inner = cara_engine_transcriber(h->engine, 0);
         else
             (void)cara_fail(&h->model_error, CARA_ERR_MEMORY, -1, "no memory for the engine");
     }

@@ -4,11 +4,14 @@
 #include "cli/service.h"
 #include "pipeline/worker.h"
 
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { QUEUE, STORE, MEDIA, MODEL, VOCAB, LANGUAGE, TIMEZONE, THREADS, VISIBILITY };
+enum { QUEUE, STORE, MEDIA, MODEL, VOCAB, LANGUAGE, TIMEZONE, THREADS, VISIBILITY, BATCH_SIZE };
 
 static const cara_cli_option options[] = {
     [QUEUE] = {"queue", 0, "URL", "the SQS queue; without it $CARACOLA_QUEUE"},
@@ -30,6 +33,9 @@ static const cara_cli_option options[] = {
     [VISIBILITY] = {"visibility", 0, "SECONDS",
                     "how long a message is hidden from other workers at a time, renewed\n"
                     "while it is worked on; 120, from 15 to 43200"},
+    [BATCH_SIZE] = {"batch-size", 0, "N",
+                    "events to work on at once, 1 to 16: while several notes are decoded,\n"
+                    "weights are read once for all; more memory; 1 is the default"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -38,7 +44,8 @@ static const cara_cli_command command = {
     .operands = NULL,
     .summary = "turn the WhatsApp events of an SQS queue into records",
     .options = options,
-    .details = "Takes one event after the other: it is deleted once its messages are kept, and\n"
+    .details = "Takes one event after the other, or --batch_size at once: each is deleted once its "
+               "messages are kept, and\n"
                "stays in the queue where a retry can cure what went wrong. SIGTERM and SIGINT end\n"
                "the work: what was heard of a voice note is kept, and the event goes back into\n"
                "the queue. Logs go to standard error, as JSON if $AWS_LAMBDA_LOG_FORMAT is JSON.\n"
@@ -46,33 +53,97 @@ static const cara_cli_command command = {
                "Exit status: 130 after a signal; 2 a setting that cannot work; 4 no model; 5 the\n"
                "store cannot be opened; 7 the queue is not there or refuses."};
 
+/* One of the lanes that take events from the queue, each in a thread of its own. */
+typedef struct lane {
+    cara_cli_service service;
+    cara_worker_options options;
+    cara_worker_summary summary;
+    cara_error err;
+    int rc;
+    atomic_int *failed; /* one of them did: then all end */
+    pthread_t thread;
+} lane;
+
 static int interrupted(void *ctx) {
-    return cara_cli_interrupted();
+    const lane *l = ctx;
+    return cara_cli_interrupted() || atomic_load(l->failed);
 }
 
-static int run(const char *queue_url, int visibility_s) {
-    cara_error err = {.code = CARA_OK, .position = -1};
-    cara_cli_service s;
-    cara_worker_summary summary = {.n_done = 0};
-    cara_worker_options options_ = {.queue_url = queue_url, .visibility_s = visibility_s};
-    int rc = cara_cli_service_open(&s, STDERR_FILENO, &err);
-    const cara_aws_options aws = {.log = &s.log.log};
-    if (!rc)
-        rc = cara_aws_open(&aws, &options_.queue, &err);
-    if (!rc)
-        rc = cara_aws_open(&aws, &options_.heart, &err);
-    if (!rc) {
-        s.service.interrupted = interrupted;
-        cara_cli_catch_signals();
-        rc = cara_worker_run(&s.service, &options_, &summary, &err);
+static int open_lane(lane *lanes, int i, int n) {
+    lane *l = &lanes[i];
+    l->rc = i == 0
+                ? cara_cli_service_open_for(&l->service, n, interrupted, l, STDERR_FILENO, &l->err)
+                : cara_cli_service_join(&l->service, &lanes[0].service, i, STDERR_FILENO, &l->err);
+    l->service.service.interrupted = interrupted;
+    l->service.service.interrupted_ctx = l;
+    const cara_aws_options aws = {.log = &l->service.log.log};
+    if (!l->rc)
+        l->rc = cara_aws_open(&aws, &l->options.queue, &l->err);
+    if (!l->rc)
+        l->rc = cara_aws_open(&aws, &l->options.heart, &l->err);
+    return l->rc;
+}
+
+static void close_lane(lane *l) {
+    cara_aws_close(l->options.heart);
+    cara_aws_close(l->options.queue);
+    cara_cli_service_close(&l->service);
+}
+
+static void *work(void *ctx) {
+    lane *l = ctx;
+    l->rc = cara_worker_run(&l->service.service, &l->options, &l->summary, &l->err);
+    if (l->rc)
+        atomic_store(l->failed, 1);
+    return NULL;
+}
+
+/* All lanes until they are interrupted; the first one here. */
+static void work_all(lane *lanes, int n) {
+    int started = 1;
+    sigset_t all, before;
+    sigfillset(&all); /* signals are for the main thread */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (started < n && pthread_create(&lanes[started].thread, NULL, work, &lanes[started]) == 0)
+        started++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started < n)
+        cara_log_line(&lanes[0].service.log.log, CARA_LOG_WARN,
+                      "only %d of %d threads can be started", started, n);
+    work(&lanes[0]);
+    for (int i = 1; i < started; i++)
+        pthread_join(lanes[i].thread, NULL);
+}
+
+static int run(const char *queue_url, int visibility_s, int n) {
+    lane *lanes = calloc((size_t)n, sizeof *lanes);
+    if (!lanes)
+        return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for %d events at once", n);
+    atomic_int failed = 0;
+    int opened = 0, rc = CARA_OK, status = CARA_EXIT_INTERRUPTED;
+    for (; opened < n && !rc; opened++) {
+        lanes[opened].options =
+            (cara_worker_options){.queue_url = queue_url, .visibility_s = visibility_s};
+        lanes[opened].failed = &failed;
+        rc = open_lane(lanes, opened, n);
     }
-    int status = rc ? (int)cara_cli_fail_error(&err) : CARA_EXIT_INTERRUPTED;
-    if (!rc)
-        cara_log_line(&s.log.log, CARA_LOG_INFO, "stopped; %zu events done, %zu left in the queue",
-                      summary.n_done, summary.n_again);
-    cara_aws_close(options_.heart);
-    cara_aws_close(options_.queue);
-    cara_cli_service_close(&s);
+    if (!rc) {
+        cara_cli_catch_signals();
+        work_all(lanes, n);
+    }
+    cara_worker_summary all = {.n_done = 0};
+    for (int i = 0; i < opened; i++) {
+        if (lanes[i].rc && status == CARA_EXIT_INTERRUPTED)
+            status = (int)cara_cli_fail_error(&lanes[i].err);
+        all.n_done += lanes[i].summary.n_done;
+        all.n_again += lanes[i].summary.n_again;
+    }
+    if (status == CARA_EXIT_INTERRUPTED)
+        cara_log_line(&lanes[0].service.log.log, CARA_LOG_INFO,
+                      "stopped; %zu events done, %zu left in the queue", all.n_done, all.n_again);
+    while (opened > 0)
+        close_lane(&lanes[--opened]);
+    free(lanes);
     return status;
 }
 
@@ -83,7 +154,7 @@ int cara_cmd_worker(int argc, char **argv) {
         [MEDIA] = "CARACOLA_MEDIA",       [MODEL] = "CARACOLA_MODEL",
         [VOCAB] = "CARACOLA_VOCAB",       [LANGUAGE] = "CARACOLA_LANGUAGE",
         [TIMEZONE] = "CARACOLA_TIMEZONE", [THREADS] = "CARACOLA_THREADS"};
-    int64_t visibility_s = 0;
+    int64_t visibility_s = 0, batch_size = 1;
     cara_cli_args args;
     cara_cli_args_init(&args, &command, argc, argv);
     for (int at; (at = cara_cli_args_next(&args)) != CARA_CLI_END;) {
@@ -91,6 +162,9 @@ int cara_cmd_worker(int argc, char **argv) {
             return CARA_EXIT_OK;
         if (at == VISIBILITY) {
             if (cara_cli_int(&args, 15, 43200, NULL, &visibility_s))
+                return CARA_EXIT_USAGE;
+        } else if (at == BATCH_SIZE) {
+            if (cara_cli_int(&args, 1, CARA_MAX_SESSIONS, NULL, &batch_size))
                 return CARA_EXIT_USAGE;
         } else if (at < 0) {
             return CARA_EXIT_USAGE;
@@ -104,5 +178,5 @@ int cara_cmd_worker(int argc, char **argv) {
     const char *queue = getenv("CARACOLA_QUEUE");
     if (!queue || !*queue)
         return cara_cli_fail(CARA_EXIT_USAGE, "worker takes --queue URL, an SQS queue");
-    return run(queue, (int)visibility_s);
+    return run(queue, (int)visibility_s, (int)batch_size);
 }

@@ -115,8 +115,12 @@ static int find_model(cara_cli_service *s, cara_engine_options *options, cara_er
     return rc ? rc : cara_s3_digest_check(sha256, "CARACOLA_MODEL_SHA256", err);
 }
 
-static int open_engine(cara_cli_service *s, cara_error *err) {
-    cara_engine_options options = {.vocab_path = env("CARACOLA_VOCAB")};
+static int open_engine(cara_cli_service *s, int ears, cara_stop_fn stop, void *stop_cookie,
+                       cara_error *err) {
+    cara_engine_options options = {.vocab_path = env("CARACOLA_VOCAB"),
+                                   .ears = ears,
+                                   .stop = stop,
+                                   .stop_cookie = stop_cookie};
     const char *language = env("CARACOLA_LANGUAGE");
     if (language && cara_language_find(language) < 0)
         return cara_fail(err, CARA_ERR_USAGE, -1,
@@ -140,7 +144,7 @@ static int open_engine(cara_cli_service *s, cara_error *err) {
     s->engine = cara_engine_new(&options);
     if (!s->engine)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the engine");
-    s->transcriber = cara_engine_transcriber(s->engine);
+    s->transcriber = cara_engine_transcriber(s->engine, 0);
     return CARA_OK;
 }
 
@@ -165,23 +169,18 @@ static int open_reply(cara_cli_service *s, cara_error *err) {
     return CARA_OK;
 }
 
-int cara_cli_service_open(cara_cli_service *s, int log_fd, cara_error *err) {
-    *s = (cara_cli_service){.model_path = NULL};
+static void open_log(cara_cli_service *s, int log_fd) {
     const char *level = env("AWS_LAMBDA_LOG_LEVEL");
     if (cara_service_log_init(&s->log, log_fd, env("AWS_LAMBDA_LOG_FORMAT"), level))
         cara_log_line(&s->log.log, CARA_LOG_WARN,
                       "AWS_LAMBDA_LOG_LEVEL takes TRACE, DEBUG, INFO, WARN, ERROR or FATAL, got "
                       "\"%.32s\"; INFO is used",
                       level);
-    const char *store = env("CARACOLA_STORE");
-    if (!store)
-        return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "CARACOLA_STORE is not set; it takes s3://bucket/prefix or a folder");
-    int rc = cara_zone_use(env("CARACOLA_TIMEZONE"), err);
-    if (!rc)
-        rc = open_engine(s, err);
-    if (!rc)
-        rc = cara_cli_store_open(&s->store, store, &s->log.log, err);
+}
+
+/* Store, media and replies, each service's own. */
+static int open_rest(cara_cli_service *s, cara_error *err) {
+    int rc = cara_cli_store_open(&s->store, env("CARACOLA_STORE"), &s->log.log, err);
     if (!rc)
         rc = cara_cli_media_open(&s->store, env("CARACOLA_MEDIA"), &s->media, err);
     s->service = (cara_service){.pipeline = {.store = s->store.store,
@@ -194,6 +193,31 @@ int cara_cli_service_open(cara_cli_service *s, int log_fd, cara_error *err) {
     if (!s->service.function)
         s->service.function = env("AWS_LAMBDA_FUNCTION_NAME");
     return rc ? rc : open_reply(s, err);
+}
+
+int cara_cli_service_open_for(cara_cli_service *s, int ears, cara_stop_fn stop, void *stop_cookie,
+                              int log_fd, cara_error *err) {
+    *s = (cara_cli_service){.model_path = NULL};
+    open_log(s, log_fd);
+    if (!env("CARACOLA_STORE"))
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "CARACOLA_STORE is not set; it takes s3://bucket/prefix or a folder");
+    int rc = cara_zone_use(env("CARACOLA_TIMEZONE"), err);
+    if (!rc)
+        rc = open_engine(s, ears, stop, stop_cookie, err);
+    return rc ? rc : open_rest(s, err);
+}
+
+int cara_cli_service_open(cara_cli_service *s, int log_fd, cara_error *err) {
+    return cara_cli_service_open_for(s, 1, NULL, NULL, log_fd, err);
+}
+
+int cara_cli_service_join(cara_cli_service *s, const cara_cli_service *first, int index, int log_fd,
+                          cara_error *err) {
+    *s = (cara_cli_service){.model_path = NULL};
+    open_log(s, log_fd);
+    s->transcriber = cara_engine_transcriber(first->engine, index);
+    return open_rest(s, err);
 }
 
 int cara_cli_service_fill(cara_cli_service *s, double left_s, json_t **answer, cara_error *err) {

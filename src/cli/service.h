@@ -31,7 +31,7 @@ int cara_cli_media_open(cara_cli_store *store, const char *source, cara_media *o
 typedef struct cara_cli_service {
     cara_cli_store store;
     cara_media media;
-    cara_engine *engine;
+    cara_engine *engine; /* NULL where it is another service's */
     cara_transcriber transcriber;
     cara_cli_stream stream; /* where the model is in S3 */
     cara_model_source source;
@@ -46,6 +46,14 @@ typedef struct cara_cli_service {
  * Opens nothing slow: the model comes with the first audio, S3 with the first message. *out must
  * stay where it is. Close it in any case. */
 int cara_cli_service_open(cara_cli_service *out, int log_fd, cara_error *err);
+
+/* `ears`: how many services are to hear at once with the one engine, each in a thread of its own;
+ * `stop` is asked, from any of these, while they wait for the model. */
+int cara_cli_service_open_for(cara_cli_service *out, int ears, cara_stop_fn stop, void *stop_cookie,
+                              int log_fd, cara_error *err);
+/* One more beside `first`, which is closed last: its engine's ear `index`, 1 to ears - 1. */
+int cara_cli_service_join(cara_cli_service *out, const cara_cli_service *first, int index,
+                          int log_fd, cara_error *err);
 void cara_cli_service_close(cara_cli_service *service);
 
 /* The command {"caracola":"fill"}: CARACOLA_MODEL_SOURCE to the file that CARACOLA_MODEL names. It

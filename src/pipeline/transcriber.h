@@ -76,14 +76,21 @@ typedef struct cara_engine_options { /* everything is borrowed as long as the en
     const cara_model_source *source; /* or NULL */
     const char *vocab_path;          /* or NULL */
     int threads;                     /* 0: as many as this process may run on */
-    cara_options transcribe;         /* progress may be set; it is called before `stop` is asked */
-    cara_audio_limits limits;        /* zeros: the defaults */
+    int ears;                        /* most that hear at once, each in a thread; 0: one */
+    /* With several ears, asked while all wait for a source's model, from any thread; or NULL. */
+    cara_stop_fn stop;
+    void *stop_cookie;
+    cara_options transcribe;  /* progress may be set; it is called before `stop` is asked */
+    cara_audio_limits limits; /* zeros: the defaults */
 } cara_engine_options;
 
 /* NULL on no memory. */
 cara_engine *cara_engine_new(const cara_engine_options *options);
-cara_transcriber cara_engine_transcriber(cara_engine *engine);
-/* Closes the model, or forgets why it could not be opened: the next prepare() looks again. */
+/* `index` is 0 to ears - 1; each is used by one thread at a time. While several decode, each weight
+ * is read once for all. */
+cara_transcriber cara_engine_transcriber(cara_engine *engine, int index);
+/* Closes the model, or forgets why it could not be opened: the next prepare() looks again. Not
+ * while any ear hears. */
 void cara_engine_reset(cara_engine *engine);
 void cara_engine_free(cara_engine *engine);
 

@@ -71,6 +71,42 @@ test('events are worked off, and deleted; a signal ends it', async () => {
   assert.match(child.log, /stopped; 4 events done, 0 left/);
 });
 
+test('several events at once give the same records', async () => {
+  const entries = Array.from({ length: 7 }, () => note());
+  const notes = () => entries.map((entry) => record(entry).transcription);
+  const done = async (...flags) => {
+    for (const entry of entries) cloud.sqs.send('events', JSON.stringify(eumEvent([entry.message])));
+    const child = start(...flags);
+    await until(() => cloud.sqs.depth('events') === 0, child);
+    assert.equal(await end(child), 130);
+    assert.match(child.log, /stopped; 7 events done, 0 left/);
+  };
+  await done('--batch_size', '4');
+  const together = notes();
+  for (const entry of entries) cloud.s3.bucket(BUCKET).objects.delete(recordKey(entry.message));
+  await done();
+  assert.deepEqual(notes(), together);
+  assert.ok(together.every((t) => t.ok));
+});
+
+test('several events at once go back on the way out', async () => {
+  const entries = Array.from({ length: 3 }, () => note());
+  for (const entry of entries) {
+    cloud.faults.command('s3.GetObject', 'hang', { times: 1, key: entry.mediaId });
+    cloud.sqs.send('events', JSON.stringify(eumEvent([entry.message])));
+  }
+  const copied = (entry) => cloud.social.copies.some((copy) => copy.mediaId === entry.mediaId);
+  const child = start('--batch_size', '3');
+  await until(() => entries.every(copied), child); // all are in work, none is finished
+  assert.equal(await end(child), 130);
+  assert.match(child.log, /stopped; 0 events done, 3 left/);
+  assert.equal(cloud.sqs.depth('events'), 3);
+  const later = start('--batch_size', '3');
+  await until(() => cloud.sqs.depth('events') === 0, later);
+  assert.equal(await end(later), 130);
+  for (const entry of entries) assert.equal(record(entry).transcription.ok, true);
+});
+
 test('what a retry cures stays in the queue and is done later', async () => {
   const entry = note();
   cloud.faults.command('social.GetWhatsAppMessageMedia', '500', { times: 3 });
@@ -95,6 +131,18 @@ test('on the way out the event in work goes back', async () => {
   await until(() => cloud.sqs.depth('events') === 0, again);
   await end(again);
   assert.equal(record(entry).transcription.ok, true);
+});
+
+test('a queue that is not there ends all at once, and is said once', async () => {
+  const child = spawn(PROGRAM, ['worker', '--queue', `${queue.url}-none`, '--store', `s3://${BUCKET}`, '--batch_size', '4'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { PATH: process.env.PATH, ...cloud.clientEnv() },
+  });
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => { log += text; });
+  const [code] = await once(child, 'exit');
+  assert.equal(code, 7);
+  assert.equal(log.match(/^caracola: /gm).length, 1, log);
 });
 
 test('a queue that is not there is said at once', async () => {
