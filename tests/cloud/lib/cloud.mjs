@@ -1,4 +1,6 @@
 // The test cloud: every double on the loopback, one fault plan, one record of what happened.
+import { CloudFormation } from './cloudformation.mjs';
+import { Ecr } from './ecr.mjs';
 import { Faults } from './faults.mjs';
 import { serve } from './http.mjs';
 import { Functions } from './functions.mjs';
@@ -13,7 +15,7 @@ import { control } from './control.mjs';
 const LOG_LIMIT = 200000;
 
 export class Cloud {
-  constructor({ seed = 1, rules = [], region = 'us-east-1', s3 = {}, social = {}, sqs = {} } = {}) {
+  constructor({ seed = 1, rules = [], region = 'us-east-1', s3 = {}, social = {}, sqs = {}, cloudformation = {} } = {}) {
     this.region = region;
     this.keys = new Keys();
     this.faults = new Faults({ seed, rules });
@@ -31,6 +33,9 @@ export class Cloud {
     this.sqs = new Sqs({ region, ...sqs });
     this.sns = new Sns({ region });
     this.functions = new Functions({ region });
+    this.ecr = new Ecr({ region });
+    this.registry = this.ecr.registry;
+    this.cloudformation = new CloudFormation({ region, s3: this.s3, ecr: this.ecr, ...cloudformation });
     this.sts = new Sts({ region, keys: this.keys });
     this.imds = new Imds({ region, keys: this.keys });
     this.container = new Container({ region, keys: this.keys });
@@ -38,10 +43,11 @@ export class Cloud {
 
   async start() {
     this.endpoints = {};
-    for (const name of ['s3', 'social', 'sqs', 'sns', 'functions', 'sts', 'imds', 'container']) {
+    for (const name of ['s3', 'social', 'sqs', 'sns', 'functions', 'sts', 'imds', 'container', 'cloudformation', 'ecr', 'registry']) {
       this.endpoints[name] = (await this.serve(this[name])).url;
     }
     this.sqs.endpoint = this.endpoints.sqs;
+    this.ecr.endpoint = this.endpoints.registry;
     const door = await control(this);
     this.servers.push(door);
     this.endpoints.control = door.url;
@@ -69,6 +75,8 @@ export class Cloud {
       AWS_ENDPOINT_URL_SQS: this.endpoints.sqs,
       AWS_ENDPOINT_URL_SNS: this.endpoints.sns, AWS_ENDPOINT_URL_LAMBDA: this.endpoints.functions,
       AWS_ENDPOINT_URL_STS: this.endpoints.sts,
+      AWS_ENDPOINT_URL_CLOUDFORMATION: this.endpoints.cloudformation,
+      AWS_ENDPOINT_URL_ECR: this.endpoints.ecr,
       AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
     };
     if (key.sessionToken) env.AWS_SESSION_TOKEN = key.sessionToken;

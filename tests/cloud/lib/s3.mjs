@@ -1,6 +1,6 @@
 // A double of Amazon S3 (path-style): what our client uses, with the checks that other doubles skip.
 // Conditional writes, digests of every kind that the SDKs send, pages, ranges.
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { escapeXml, ServiceError } from './http.mjs';
 import { decode, encode, queryPairs } from './sigv4.mjs';
@@ -51,6 +51,7 @@ export class S3 {
     this.buckets = new Map(); // name -> {region, objects: Map of key -> object}
     this.history = []; // every write and delete, in order
     this.lies = null; // see mutate()
+    this.uploads = new Map(); // upload id -> {bucket, key, parts}
   }
 
   createBucket(name, region = this.region) {
@@ -103,6 +104,8 @@ export class S3 {
     const query = new Map(queryPairs(request.query).map(([k, v]) => [k.toString(), v.toString()]));
     const base = { bucket, key, params: query };
     const method = request.method;
+    const part = this.routeMore(method, base, query);
+    if (part) return part;
     const conditional = request.headers.has('if-none-match') || request.headers.has('if-match');
     if (key !== '') {
       const known = {
@@ -119,6 +122,21 @@ export class S3 {
       return { ...base, op: 'ListObjectsV2', key: query.get('prefix') ?? '', action: 's3:ListBucket' };
     }
     return null;
+  }
+
+  /** Uploads in parts, and what emptying a bucket needs. */
+  routeMore(method, base, query) {
+    const { bucket, key } = base;
+    if (key === '' && bucket !== '') {
+      if (method === 'GET' && query.has('versions')) return { ...base, op: 'ListObjectVersions', action: 's3:ListBucketVersions' };
+      if (method === 'POST' && query.has('delete')) return { ...base, op: 'DeleteObjects', action: 's3:DeleteObject' };
+      if (method === 'DELETE' && query.size === 0) return { ...base, op: 'DeleteBucket', action: 's3:DeleteBucket' };
+      return null;
+    }
+    if (method === 'POST' && query.has('uploads')) return { ...base, op: 'CreateMultipartUpload', action: 's3:PutObject' };
+    if (!query.has('uploadId')) return null;
+    const op = { PUT: 'UploadPart', POST: 'CompleteMultipartUpload', DELETE: 'AbortMultipartUpload' }[method];
+    return op ? { ...base, op, action: op === 'AbortMultipartUpload' ? 's3:AbortMultipartUpload' : 's3:PutObject' } : null;
   }
 
   error(status, code, message, request) {
@@ -237,6 +255,82 @@ export class S3 {
     }
     if (Object.keys(kept).length === 0) kept.crc32 = CHECKSUMS.crc32(request.body).toString('base64');
     return kept;
+  }
+
+  upload(route) {
+    const upload = this.uploads.get(route.params.get('uploadId'));
+    if (!upload || upload.bucket !== route.bucket || upload.key !== route.key) {
+      throw new ServiceError(404, 'NoSuchUpload', 'The specified upload does not exist.');
+    }
+    return upload;
+  }
+
+  CreateMultipartUpload(_bucket, { bucket, key }, request) {
+    const id = randomUUID();
+    this.uploads.set(id, { bucket, key, contentType: request.header('content-type') ?? 'binary/octet-stream', parts: new Map() });
+    return xml(200, `<InitiateMultipartUploadResult ${XMLNS}><Bucket>${bucket}</Bucket><Key>${escapeXml(key)}</Key>` +
+      `<UploadId>${id}</UploadId></InitiateMultipartUploadResult>`);
+  }
+
+  UploadPart(_bucket, route, request) {
+    const number = Number(route.params.get('partNumber'));
+    if (!(number >= 1 && number <= 10000)) throw new ServiceError(400, 'InvalidArgument', 'partNumber');
+    this.checkDigests(request);
+    const etag = `"${createHash('md5').update(request.body).digest('hex')}"`;
+    this.upload(route).parts.set(number, { etag, body: request.body });
+    return { status: 200, headers: { ETag: etag }, body: '' };
+  }
+
+  CompleteMultipartUpload(bucket, route, request) {
+    const upload = this.upload(route);
+    const listed = [...request.body.toString().matchAll(/<Part>.*?<\/Part>/gs)].map(([text]) => ({
+      number: Number(/<PartNumber>(\d+)</.exec(text)?.[1]), etag: /<ETag>(?:"|&quot;)?([0-9a-f]+)/.exec(text)?.[1],
+    }));
+    const parts = listed.map(({ number, etag }, at) => {
+      const part = upload.parts.get(number);
+      if (part?.etag !== `"${etag}"`) throw new ServiceError(400, 'InvalidPart', `part ${number} is not what was uploaded`);
+      if (at > 0 && number <= listed[at - 1].number) throw new ServiceError(400, 'InvalidPartOrder', 'parts are not in ascending order');
+      if (at < listed.length - 1 && part.body.length < 5 * 1024 * 1024) throw new ServiceError(400, 'EntityTooSmall', `part ${number}`);
+      return part.body;
+    });
+    if (parts.length === 0) throw new ServiceError(400, 'MalformedXML', 'no parts');
+    this.uploads.delete(route.params.get('uploadId'));
+    const object = this.store(bucket, route.bucket, route.key, Buffer.concat(parts), { contentType: upload.contentType, checksums: {}, meta: {}, by: route.by });
+    return xml(200, `<CompleteMultipartUploadResult ${XMLNS}><Bucket>${route.bucket}</Bucket><Key>${escapeXml(route.key)}</Key>` +
+      `<ETag>${escapeXml(object.etag)}</ETag></CompleteMultipartUploadResult>`);
+  }
+
+  AbortMultipartUpload(_bucket, route) {
+    this.upload(route);
+    this.uploads.delete(route.params.get('uploadId'));
+    return { status: 204, headers: {} };
+  }
+
+  /** Versioning is not kept: each object has one, as in a bucket that never had it. */
+  ListObjectVersions(bucket, { bucket: name, params }) {
+    const keys = [...bucket.objects.keys()].sort(byBytes);
+    const after = params.get('key-marker');
+    const rest = after ? keys.filter((key) => byBytes(key, after) > 0) : keys;
+    const page = rest.slice(0, Math.min(Number(params.get('max-keys') ?? 1000), this.pageLimit));
+    const more = page.length < rest.length;
+    const next = more ? `<NextKeyMarker>${escapeXml(page.at(-1))}</NextKeyMarker><NextVersionIdMarker>null</NextVersionIdMarker>` : '';
+    return xml(200, `<ListVersionsResult ${XMLNS}><Name>${name}</Name><IsTruncated>${more}</IsTruncated>${next}` +
+      page.map((key) => `<Version><Key>${escapeXml(key)}</Key><VersionId>null</VersionId><IsLatest>true</IsLatest></Version>`).join('') + '</ListVersionsResult>');
+  }
+
+  DeleteObjects(_bucket, { bucket: bucketName, by }, request) {
+    this.checkDigests(request);
+    const names = new Map([['amp', '&'], ['lt', '<'], ['gt', '>'], ['quot', '"'], ['apos', "'"]]);
+    const keys = [...request.body.toString().matchAll(/<Key>([^<]*)<\/Key>/g)].map(([, key]) => key.replace(/&(\w+);/g, (_, n) => names.get(n)));
+    if (keys.length === 0 || keys.length > 1000) throw new ServiceError(400, 'MalformedXML', 'from 1 to 1000 keys');
+    for (const key of keys) this.DeleteObject(this.bucket(bucketName), { bucket: bucketName, key, by });
+    return xml(200, `<DeleteResult ${XMLNS}></DeleteResult>`);
+  }
+
+  DeleteBucket(bucket, { bucket: name }) {
+    if (bucket.objects.size > 0) throw new ServiceError(409, 'BucketNotEmpty', 'The bucket you tried to delete is not empty');
+    this.buckets.delete(name);
+    return { status: 204, headers: {} };
   }
 
   precondition(name) {

@@ -29,6 +29,16 @@ const ARNS = {
   'AWS::EFS::AccessPoint': (id) => arn('elasticfilesystem', `access-point/${id}`),
 };
 
+/** How things are called, where the caller does not say. */
+const MADE_UP = {
+  pseudo: PSEUDO,
+  ref: (id, type) => REFS[type]?.(id) ?? `ref-${id}`,
+  attribute: (id, type, name) => {
+    if (name === 'Arn') return ARNS[type]?.(id) ?? `arn-${id}`;
+    return name.endsWith('Name') ? id : `${id}-${name}`;
+  },
+};
+
 /** Parameters with defaults filled in; throws as CloudFormation refuses. All become strings. */
 export function checkParameters(template, given) {
   const values = {};
@@ -50,8 +60,8 @@ export function checkParameters(template, given) {
 }
 
 class Expansion {
-  constructor(template, given) {
-    this.template = template;
+  constructor(template, given, names) {
+    Object.assign(this, { template, names });
     this.parameters = checkParameters(template, given);
     this.conditions = new Map();
     this.edges = []; // {from, to, attribute}: every reference that is really made
@@ -91,14 +101,14 @@ class Expansion {
     if (!resource) fail(where, `refers to ${id}, which is nothing here`);
     if (!this.exists(id)) fail(where, `refers to ${id}, which is not made under these parameters`);
     this.edges.push({ from: this.current, to: id, attribute });
-    if (attribute === null) return REFS[resource.Type]?.(id) ?? `ref-${id}`;
-    if (attribute === 'Arn') return ARNS[resource.Type]?.(id) ?? `arn-${id}`;
-    return attribute.endsWith('Name') ? id : `${id}-${attribute}`;
+    const properties = () => this.value(resource.Properties ?? {}, id);
+    if (attribute !== null) return this.names.attribute(id, resource.Type, attribute, properties);
+    return this.names.ref(id, resource.Type, properties);
   }
 
   ref(name, where) {
     if (name === 'AWS::NoValue') return GONE;
-    if (name in PSEUDO) return PSEUDO[name];
+    if (name in this.names.pseudo) return this.names.pseudo[name];
     if (name in this.parameters) {
       this.used.parameters.add(name);
       return this.parameters[name];
@@ -181,5 +191,8 @@ class Expansion {
   }
 }
 
-/** {resources, outputs, edges, used, parameters, template}; throws a TemplateError with the reason. */
-export const expand = (template, given = {}) => new Expansion(template, given).run();
+/**
+ * {resources, outputs, edges, used, parameters, template}; throws a TemplateError with the reason. `names`: {pseudo, ref(id, type,
+ * properties), attribute(id, type, name, properties)} for the physical names; `properties()` gives the resource's own.
+ */
+export const expand = (template, given = {}, names = MADE_UP) => new Expansion(template, given, names).run();

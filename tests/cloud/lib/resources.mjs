@@ -1,0 +1,98 @@
+// What the CloudFormation double does for each kind of resource: how it is named, what its attributes
+// are, and what becomes of it in the other doubles. Kinds without an entry exist in name only.
+import { randomBytes } from 'node:crypto';
+
+const unique = () => randomBytes(6).toString('hex');
+const lower = (text) => text.toLowerCase().replace(/[^a-z0-9-]/g, '');
+
+/** `service` is that of its ARN. */
+const KINDS = {
+  'AWS::S3::Bucket': {
+    name: ({ stackName, logicalId }) => `${lower(stackName)}-${lower(logicalId)}-${unique()}`,
+    attributes: ({ physicalId }) => ({ Arn: `arn:aws:s3:::${physicalId}` }),
+    create: ({ physicalId }, { s3 }) => s3.createBucket(physicalId),
+    remove: ({ physicalId }, { s3 }) => {
+      if (s3.buckets.get(physicalId)?.objects.size) throw new Error('The bucket you tried to delete is not empty');
+      s3.buckets.delete(physicalId);
+    },
+  },
+  'AWS::ECR::Repository': {
+    name: ({ stackName, logicalId }) => `${lower(stackName)}-${lower(logicalId)}-${unique()}`,
+    attributes: ({ physicalId, region, accountId }) => ({
+      Arn: `arn:aws:ecr:${region}:${accountId}:repository/${physicalId}`,
+      RepositoryUri: `${accountId}.dkr.ecr.${region}.amazonaws.com/${physicalId}`,
+    }),
+    create: ({ physicalId }, { ecr }) => ecr.createRepository(physicalId),
+    remove: ({ physicalId, properties }, { ecr }) => ecr.deleteRepository(physicalId, properties.EmptyOnDelete === true),
+  },
+  'AWS::Lambda::Function': {
+    service: 'lambda',
+    arn: ({ physicalId }) => `function:${physicalId}`,
+    replaces: ['PackageType', 'FunctionName'],
+    check: ({ properties }, { s3, ecr }) => {
+      const { S3Bucket, S3Key, ImageUri } = properties.Code ?? {};
+      if (ImageUri && !ecr.has(ImageUri)) throw new Error(`Source image ${ImageUri} does not exist. Provide a valid source image.`);
+      if (!ImageUri && !s3.buckets.get(S3Bucket)?.objects.has(S3Key)) {
+        throw new Error('Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified key does not exist.');
+      }
+    },
+  },
+  'AWS::SNS::Topic': { service: 'sns', arn: ({ physicalId }) => physicalId, ref: ({ attributes }) => attributes.Arn },
+  'AWS::SQS::Queue': {
+    service: 'sqs', arn: ({ physicalId }) => physicalId,
+    attributes: ({ physicalId }) => ({ QueueName: physicalId }),
+    ref: ({ physicalId, region, accountId }) => `https://sqs.${region}.amazonaws.com/${accountId}/${physicalId}`,
+  },
+  'AWS::IAM::Role': { service: 'iam', global: true, arn: ({ physicalId }) => `role/${physicalId}` },
+  'AWS::Logs::LogGroup': {
+    service: 'logs', name: ({ properties, logicalId }) => properties.LogGroupName ?? `${logicalId}-${unique()}`,
+    arn: ({ physicalId }) => `log-group:${physicalId}:*`,
+  },
+  'AWS::EFS::FileSystem': { service: 'elasticfilesystem', name: () => `fs-${unique()}`, arn: ({ physicalId }) => `file-system/${physicalId}` },
+  'AWS::EFS::AccessPoint': { service: 'elasticfilesystem', name: () => `fsap-${unique()}`, arn: ({ physicalId }) => `access-point/${physicalId}` },
+  'AWS::EC2::SecurityGroup': { name: () => `sg-${unique()}`, attributes: ({ physicalId }) => ({ GroupId: physicalId }) },
+  'AWS::ECS::Service': { attributes: ({ physicalId }) => ({ Name: physicalId }) },
+  'AWS::EC2::EIP': { attributes: () => ({ AllocationId: `eipalloc-${unique()}` }) },
+};
+
+export class Resource {
+  constructor({ stackName, logicalId, type, properties, region, accountId }) {
+    Object.assign(this, { stackName, logicalId, type, properties, region, accountId, kind: KINDS[type] ?? {} });
+    this.physicalId = this.kind.name?.(this) ?? `${stackName}-${logicalId}-${unique()}`;
+    const { service, global, arn } = this.kind;
+    this.attributes = {
+      ...(service ? { Arn: `arn:aws:${service}:${global ? '' : region}:${accountId}:${arn(this)}` } : {}),
+      ...this.kind.attributes?.(this),
+    };
+  }
+
+  get ref() { return this.kind.ref?.(this) ?? this.physicalId; }
+
+  attribute(name) {
+    if (!(name in this.attributes)) throw new Error(`${this.logicalId}: this double knows no attribute ${name} of ${this.type}`);
+    return this.attributes[name];
+  }
+
+  /** Whether AWS would make another one for these properties. */
+  isReplacedBy(properties) {
+    return (this.kind.replaces ?? []).some((name) => JSON.stringify(this.properties[name]) !== JSON.stringify(properties[name]));
+  }
+
+  create(cloud) {
+    this.kind.check?.(this, cloud);
+    this.kind.create?.(this, cloud);
+  }
+
+  update(properties, cloud) {
+    const before = this.properties;
+    this.properties = properties;
+    try {
+      this.kind.check?.(this, cloud);
+    } catch (error) {
+      this.properties = before;
+      throw error;
+    }
+  }
+
+  remove(cloud) { this.kind.remove?.(this, cloud); }
+}
