@@ -139,6 +139,8 @@ int cara_cmd_bench(int argc, char **argv);
 int cara_cmd_handle(int argc, char **argv);
 int cara_cmd_worker(int argc, char **argv);
 int cara_cmd_doctor(int argc, char **argv);
+int cara_cmd_setup(int argc, char **argv);
+int cara_cmd_teardown(int argc, char **argv);
 
 /* 1 where the process was started as a Lambda function (docs/aws.md); then it runs this. */
 int cara_cli_is_lambda(int argc, char **argv);

@@ -18,7 +18,7 @@ def main():
     readme = (source / "README.md").read_text(encoding="utf-8")
     header = (source / "src/cli/cli.h").read_text(encoding="utf-8")
     checks = []
-    commands = [["transcribe"], ["bench"], ["doctor"], ["handle"], ["worker"], ["model", "info"], ["model", "convert"], ["model", "random"]]
+    commands = [["transcribe"], ["bench"], ["doctor"], ["handle"], ["worker"], ["setup"], ["teardown"], ["model", "info"], ["model", "convert"], ["model", "random"]]
     for command in commands:
         done = subprocess.run([caracola, *command, "--help"], capture_output=True, text=True)
         flags = sorted(set(re.findall(r"^\s+(?:-\w, )?(--[a-z0-9_-]+)", done.stdout, re.M)))

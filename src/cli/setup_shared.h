@@ -1,0 +1,27 @@
+/* What `setup` and `teardown` share: flags that name the place, and how progress is shown. */
+#ifndef CLI_SETUP_SHARED_H
+#define CLI_SETUP_SHARED_H
+
+#include "deploy/deploy.h"
+
+#define CARA_FLAG_REGION                                                                           \
+    { "region", 0, "NAME", "as us-east-1; without it $AWS_REGION or the profile's" }
+#define CARA_FLAG_PROFILE                                                                          \
+    { "profile", 0, "NAME", "of ~/.aws; without it $AWS_PROFILE, else default" }
+#define CARA_FLAG_STACK                                                                            \
+    { "stack", 0, "NAME", "of the stack; default caracola" }
+#define CARA_FLAG_AWS                                                                              \
+    { "aws", 0, "PATH", "the AWS CLI, 2.9 or newer; without it the one in PATH" }
+#define CARA_FLAG_YES                                                                              \
+    { "yes", 'y', NULL, "ask nothing" }
+#define CARA_FLAG_DRY_RUN                                                                          \
+    { "dry-run", 'n', NULL, "change nothing, say what would be done" }
+
+/* Lines on standard error; on a terminal also what is going on now. */
+cara_talk cara_setup_talk(int dry);
+/* `dst` gets a stack's name; -1 after saying what it may be. */
+int cara_setup_stack(const char *value, const char **dst);
+/* 1 once the user asks for an end. */
+int cara_setup_stop(void *cookie);
+
+#endif

@@ -1,0 +1,163 @@
+#include "deploy/deploy.h"
+
+#include "aws/json_call.h"
+#include "aws/social.h"
+#include "model/cara_format.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int who(cara_deploy *d, cara_error *err) {
+    const char *const args[] = {"sts", "get-caller-identity", NULL};
+    json_t *answer;
+    int rc = cara_awscli_json(&d->cli, &cara_service_sts, args, &answer, NULL, err);
+    if (!rc) {
+        snprintf(d->owner, sizeof d->owner, "%s", cara_aws_json_text(answer, "Account"));
+        cara_talk_say(&d->talk, "account %s in %s, as %s", d->owner, d->cli.region,
+                      cara_aws_json_text(answer, "Arn"));
+    }
+    json_decref(answer);
+    return rc;
+}
+
+static int keep_account(void *ctx, const cara_social_account *account) {
+    cara_deploy *d = ctx;
+    if (d->n_accounts == CARA_DEPLOY_ACCOUNTS)
+        return 0;
+    cara_deploy_account *a = &d->accounts[d->n_accounts++];
+    snprintf(a->id, sizeof a->id, "%s", account->id);
+    snprintf(a->meta, sizeof a->meta, "%s", account->waba_id);
+    snprintf(a->name, sizeof a->name, "%s", account->name);
+    snprintf(a->destination, sizeof a->destination, "%s", account->destination);
+    return 0;
+}
+
+int cara_deploy_open(cara_deploy *d, const cara_awscli_options *options, const cara_talk *talk,
+                     const cara_deploy_wish *wish, cara_error *err) {
+    *d = (cara_deploy){.talk = *talk, .wish = *wish};
+    int rc = cara_awscli_open(&d->cli, options, err);
+    if (rc)
+        return rc;
+    if (strlen(wish->stack) > 128 - strlen("-bootstrap"))
+        return cara_fail(err, CARA_ERR_USAGE, -1, "the stack's name has at most 118 letters");
+    snprintf(d->bootstrap_name, sizeof d->bootstrap_name, "%s-bootstrap", wish->stack);
+    rc = who(d, err);
+    const cara_aws_options aws = {.region = d->cli.region, .profile = d->cli.profile};
+    if (!rc)
+        rc = cara_aws_open(&aws, &d->aws, err);
+    if (!rc)
+        cara_aws_set_stop(d->aws, options->stop, options->cookie);
+    if (!rc)
+        rc = cara_stack_describe(&d->cli, d->bootstrap_name, &d->bootstrap, err);
+    if (!rc)
+        rc = cara_stack_describe(&d->cli, wish->stack, &d->stack, err);
+    if (!rc && !wish->no_link) {
+        rc = cara_social_list_accounts(d->aws, keep_account, d, err);
+        if (rc && rc != CARA_ERR_CANCELLED)
+            cara_error_prefix(err, "asking for the WhatsApp accounts in %s", d->cli.region);
+    }
+    return rc;
+}
+
+void cara_deploy_close(cara_deploy *d) {
+    if (d->cli.folder[0])
+        cara_awscli_close(&d->cli);
+    cara_aws_close(d->aws);
+    cara_stack_free(&d->bootstrap);
+    cara_stack_free(&d->stack);
+}
+
+const char *cara_deploy_value(const cara_deploy *d, cara_setting_id id) {
+    const char *value = d->wish.values[id];
+    const char *deployed =
+        d->stack.exists ? cara_stack_parameter(&d->stack, cara_settings[id].parameter) : NULL;
+    if (value)
+        return value;
+    if (id == CARA_SET_DELIVERY && d->wish.model)
+        return deployed && strcmp(deployed, "image") != 0 ? deployed : "s3";
+    return deployed ? deployed : cara_settings[id].fallback;
+}
+
+const char *cara_deploy_package(const cara_deploy *d) {
+    if (d->wish.zip || d->wish.image)
+        return d->wish.zip ? "zip" : "image";
+    return d->stack.exists ? cara_stack_parameter(&d->stack, "PackageType") : NULL;
+}
+
+static int begins_with(const char *path, const char *what, size_t n, const char *magic,
+                       cara_error *err) {
+    char head[16] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return cara_fail_errno(err, "%s", path);
+    ssize_t got = read(fd, head, n);
+    close(fd);
+    if (got == (ssize_t)n && memcmp(head, magic, n) == 0)
+        return CARA_OK;
+    return cara_fail(err, CARA_ERR_USAGE, -1, "%.200s is no %s", path, what);
+}
+
+static int check_model(const cara_deploy *d, const char *delivery, cara_error *err) {
+    if (!d->wish.model) {
+        const char *key = d->stack.exists ? cara_stack_parameter(&d->stack, "ModelKey") : NULL;
+        if (strcmp(delivery, "image") != 0 && (!key || !key[0]) &&
+            !cara_deploy_value(d, CARA_SET_ACCESS_POINT)[0])
+            return cara_fail(err, CARA_ERR_USAGE, -1,
+                             "delivery %s needs a model: give --model FILE, a .cara", delivery);
+        return CARA_OK;
+    }
+    if (strcmp(delivery, "image") == 0)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "--delivery image uses the model inside the package, so --model has no "
+                         "place there: leave one of them out");
+    cara_error unsaid;
+    if (access(d->wish.model, R_OK) != 0)
+        return cara_fail_errno(err, "%s", d->wish.model);
+    if (begins_with(d->wish.model, "", 8, CARA_FILE_MAGIC, &unsaid))
+        return cara_fail(err, CARA_ERR_MODEL_FORMAT, -1,
+                         "%.200s is no .cara, which is what a function can open at once: make one "
+                         "by `caracola model convert %.100s OUT.cara`",
+                         d->wish.model, d->wish.model);
+    return CARA_OK;
+}
+
+int cara_deploy_check(const cara_deploy *d, cara_error *err) {
+    const char *variant = cara_deploy_value(d, CARA_SET_VARIANT);
+    const char *delivery = cara_deploy_value(d, CARA_SET_DELIVERY);
+    const char *package = cara_deploy_package(d);
+    if (d->wish.zip && d->wish.image)
+        return cara_fail(err, CARA_ERR_USAGE, -1, "a package is --zip or --image, not both");
+    if (!package)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "nothing is deployed yet, so a package must be named: --zip FILE or "
+                         "--image FILE; `make package` builds both into build/package");
+    if (strcmp(variant, "worker") == 0 && strcmp(package, "image") != 0)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "a worker runs from an image: give --image FILE instead of --zip");
+    if (strcmp(delivery, "efs") == 0 && strcmp(variant, "vpc") != 0)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "--delivery efs needs --variant vpc: a file system is reached only from "
+                         "its network");
+    if ((strcmp(variant, "queued") == 0 &&
+         strcmp(cara_deploy_value(d, CARA_SET_CONCURRENCY), "1") == 0) ||
+        (strcmp(variant, "worker") == 0 &&
+         strcmp(cara_deploy_value(d, CARA_SET_CONCURRENCY), "0") == 0))
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "--concurrency %s does not go with --variant %s: take 2 or more",
+                         cara_deploy_value(d, CARA_SET_CONCURRENCY), variant);
+    int rc = check_model(d, delivery, err);
+    if (!rc && d->wish.zip)
+        rc = begins_with(d->wish.zip, "zip", 4, "PK\x03\x04", err);
+    if (!rc && d->wish.image && access(d->wish.image, R_OK) != 0)
+        rc = cara_fail_errno(err, "%s", d->wish.image);
+    if (rc || d->wish.no_link)
+        return rc;
+    const cara_deploy_account *account = cara_deploy_find_account(d, err);
+    if (!account)
+        return CARA_ERR_USAGE;
+    return cara_deploy_others(d, account) && !d->wish.take_over
+               ? cara_deploy_refuse_others(account, err)
+               : CARA_OK;
+}

@@ -1,0 +1,79 @@
+/* An installation in an AWS account: what is there, what is wished, and the way from one to the
+ * other. */
+#ifndef DEPLOY_DEPLOY_H
+#define DEPLOY_DEPLOY_H
+
+#include "aws/client.h"
+#include "deploy/settings.h"
+#include "deploy/upload.h"
+
+#define CARA_DEPLOY_STACK "caracola"
+
+/* Everything is borrowed. */
+typedef struct cara_deploy_wish {
+    const char *stack;                   /* name; the bootstrap stack is "<stack>-bootstrap" */
+    const char *values[CARA_N_SETTINGS]; /* NULL: as it is now, else the template's default */
+    const char *zip, *image;             /* the package; both NULL: the one that is there */
+    const char *model;                   /* a .cara; NULL: the one that is there */
+    const char *waba;                    /* the WhatsApp account; NULL: the only one */
+    int no_link;                         /* 1: leave event destinations alone */
+    int take_over; /* 1: take the account's events away from whoever has them */
+    const char *skopeo;
+} cara_deploy_wish;
+
+enum { CARA_DEPLOY_ACCOUNTS = 20 };
+
+typedef struct cara_deploy_account {
+    char id[120];  /* "waba-..." */
+    char meta[40]; /* Meta's id */
+    char name[120];
+    char destination[300]; /* who hears its events now; "" nobody */
+} cara_deploy_account;
+
+typedef struct cara_deploy {
+    cara_awscli cli;
+    cara_talk talk;
+    cara_aws *aws; /* our own client, for what the CLI of 2.9 does not know */
+    cara_deploy_wish wish;
+    char bootstrap_name[140];
+    char owner[20]; /* the AWS account's number */
+    cara_stack bootstrap, stack;
+    cara_deploy_account accounts[CARA_DEPLOY_ACCOUNTS];
+    size_t n_accounts;
+    char phone[40]; /* where to send a test message, once linked */
+} cara_deploy;
+
+/* Finds out, changing nothing: who we are, which stacks there are, and (unless wish->no_link) which
+ * WhatsApp accounts. Close it in any case. As cara_awscli_open(), and DENIED, NETWORK. */
+int cara_deploy_open(cara_deploy *d, const cara_awscli_options *options, const cara_talk *talk,
+                     const cara_deploy_wish *wish, cara_error *err);
+void cara_deploy_close(cara_deploy *d);
+
+/* A setting as it will be: wished, else deployed, else the template's default. Never NULL. */
+const char *cara_deploy_value(const cara_deploy *d, cara_setting_id id);
+/* "zip" or "image": what is to run; NULL where nothing was named and nothing is there. */
+const char *cara_deploy_package(const cara_deploy *d);
+
+/* Whether the wish can work at all, before anything is touched. USAGE, NOT_FOUND, IO,
+ * MODEL_FORMAT. */
+int cara_deploy_check(const cara_deploy *d, cara_error *err);
+
+/* Does it: bootstrap stack, uploads, stack, model on EFS, event destination. */
+int cara_deploy_run(cara_deploy *d, cara_error *err);
+
+/* The WhatsApp account that was meant, or NULL (*err then says why). */
+const cara_deploy_account *cara_deploy_find_account(const cara_deploy *d, cara_error *err);
+/* 1 where its events go to somebody else now. */
+int cara_deploy_others(const cara_deploy *d, const cara_deploy_account *account);
+int cara_deploy_refuse_others(const cara_deploy_account *account, cara_error *err); /* USAGE */
+/* Points its events to the topic, and finds the number to write to. */
+int cara_deploy_link(cara_deploy *d, const char *topic_arn, cara_error *err);
+
+/* Takes the installation away: unlinks, deletes both stacks; with `delete_buckets` also what is in
+ * the buckets that they made. */
+int cara_deploy_teardown(cara_deploy *d, int delete_buckets, cara_error *err);
+/* Empties and deletes one bucket, old versions included; one that is gone is a success. */
+int cara_deploy_delete_bucket(const cara_awscli *cli, const cara_talk *talk, const char *bucket,
+                              cara_error *err);
+
+#endif

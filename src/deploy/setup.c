@@ -1,0 +1,213 @@
+/* From what is there to what is wished. */
+#include "aws/json_call.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "deploy/deploy.h"
+#include "deploy/templates.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the uploads give to the template. */
+typedef struct packed {
+    char code_key[120];
+    char image[500];
+    char model_key[120];
+    char model_sha256[65];
+    char template_url[400];
+} packed;
+
+static const char *bucket_of(const cara_deploy *d) {
+    return d->bootstrap.exists ? cara_stack_output(&d->bootstrap, "BucketName") : NULL;
+}
+
+static int bootstrap(cara_deploy *d, cara_error *err) {
+    json_t *none = json_array();
+    if (!none)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory");
+    const cara_stack_wish wish = {
+        .name = d->bootstrap_name, .template_body = cara_template_bootstrap, .parameters = none};
+    int rc = cara_stack_deploy(&d->cli, &d->talk, &wish, &d->bootstrap, NULL, err);
+    json_decref(none);
+    if (!rc && !d->talk.dry &&
+        (!bucket_of(d) || !cara_stack_output(&d->bootstrap, "RepositoryUri")))
+        rc = cara_fail(err, CARA_ERR_NETWORK, -1,
+                       "stack %s has no outputs BucketName and RepositoryUri: was it made by "
+                       "something else?",
+                       d->bootstrap_name);
+    return rc;
+}
+
+/* The last dot and what follows in the file's name, where that is short and plain. */
+static const char *extension(const char *path) {
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    return dot && strlen(dot) <= 8 ? dot : "";
+}
+
+static int send(cara_deploy *d, const char *path, const char *folder, char *key, size_t size,
+                char sha256[65], cara_error *err) {
+    cara_upload_file file;
+    cara_talk_now(&d->talk, "reading %s", path);
+    int rc = cara_upload_open(&file, path, err);
+    if (rc)
+        return rc;
+    snprintf(key, size, "%s/%s%s", folder, file.sha256, extension(path));
+    if (sha256)
+        memcpy(sha256, file.sha256, sizeof file.sha256);
+    return cara_upload_object(&d->cli, &d->talk, bucket_of(d), key, &file, err);
+}
+
+static int send_template(cara_deploy *d, packed *p, cara_error *err) {
+    char path[160], key[120];
+    int rc = cara_awscli_file(&d->cli, "caracola.yaml", cara_template_caracola,
+                              strlen(cara_template_caracola), path, sizeof path, err);
+    if (rc || d->talk.dry)
+        return rc;
+    rc = send(d, path, "templates", key, sizeof key, NULL, err);
+    snprintf(p->template_url, sizeof p->template_url, "https://%s.s3.%s.amazonaws.com%s/%s",
+             bucket_of(d), d->cli.region, strncmp(d->cli.region, "cn-", 3) == 0 ? ".cn" : "", key);
+    return rc;
+}
+
+static int send_all(cara_deploy *d, packed *p, cara_error *err) {
+    int rc = CARA_OK;
+    if (d->wish.model)
+        rc = send(d, d->wish.model, "models", p->model_key, sizeof p->model_key, p->model_sha256,
+                  err);
+    if (!rc && d->wish.zip)
+        rc = send(d, d->wish.zip, "packages", p->code_key, sizeof p->code_key, NULL, err);
+    if (!rc && d->wish.image) {
+        cara_upload_file file;
+        const char *uri =
+            d->bootstrap.exists ? cara_stack_output(&d->bootstrap, "RepositoryUri") : NULL;
+        rc = cara_upload_open(&file, d->wish.image, err);
+        if (!rc)
+            rc = cara_upload_image(&d->cli, &d->talk, d->wish.skopeo, uri, &file, p->image,
+                                   sizeof p->image, err);
+    }
+    if (!rc)
+        rc = send_template(d, p, err);
+    return rc;
+}
+
+/* `value` NULL keeps what is deployed, and leaves it to the template where nothing is. */
+static int add(const cara_deploy *d, json_t *list, const char *key, const char *value) {
+    if (!value && d->stack.exists)
+        value = cara_stack_parameter(&d->stack, key);
+    if (!value)
+        return 0;
+    return json_array_append_new(
+        list, json_pack("{s:s, s:s}", "ParameterKey", key, "ParameterValue", value));
+}
+
+static const char *or_null(const char *text) {
+    return text[0] ? text : NULL;
+}
+
+static json_t *parameters(const cara_deploy *d, const packed *p) {
+    json_t *list = json_array();
+    const char *bucket = bucket_of(d) ? bucket_of(d) : "(the new bucket)";
+    int bad = !list;
+    for (int id = 0; !bad && id < CARA_N_SETTINGS; id++)
+        bad = add(d, list, cara_settings[id].parameter,
+                  id == CARA_SET_DELIVERY ? cara_deploy_value(d, id) : d->wish.values[id]);
+    int inside = strcmp(cara_deploy_value(d, CARA_SET_DELIVERY), "image") == 0;
+    int zip = d->wish.zip != NULL, image = d->wish.image != NULL, model = d->wish.model != NULL;
+    const struct {
+        const char *key, *value;
+    } rows[] = {
+        {"PackageType", cara_deploy_package(d)},
+        {"CodeBucket", zip     ? bucket
+                       : image ? ""
+                               : NULL},
+        {"CodeKey", zip     ? p->code_key
+                    : image ? ""
+                            : NULL},
+        {"ImageUri", image ? or_null(p->image) ? p->image : "(the new image)"
+                     : zip ? ""
+                           : NULL},
+        {"ModelBucket", inside  ? ""
+                        : model ? bucket
+                                : NULL},
+        {"ModelKey", inside  ? ""
+                     : model ? p->model_key
+                             : NULL},
+        {"ModelSha256", inside  ? ""
+                        : model ? p->model_sha256
+                                : NULL},
+    };
+    for (size_t i = 0; !bad && i < sizeof rows / sizeof rows[0]; i++)
+        bad = add(d, list, rows[i].key, rows[i].value);
+    if (!bad)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
+/* The function itself copies the model from the bucket to EFS; what was copied before is kept, and
+ * so a try that ran out of time is followed by another. */
+static int fill(cara_deploy *d, cara_error *err) {
+    enum { TRIES = 8 };
+    static const char event[] = "{\"caracola\":\"fill\"}";
+    const char *function = cara_stack_output(&d->stack, "FunctionName");
+    char payload[160], url[180], answer[170];
+    if (!function)
+        return CARA_OK;
+    int rc = cara_awscli_file(&d->cli, "fill.json", event, sizeof event - 1, payload,
+                              sizeof payload, err);
+    snprintf(url, sizeof url, "fileb://%s", payload);
+    snprintf(answer, sizeof answer, "%s.answer", payload);
+    const char *const args[] = {"lambda",    "invoke", "--function-name",    function,
+                                "--payload", url,      "--cli-read-timeout", "930",
+                                answer,      NULL};
+    for (int i = 0; !rc && i < TRIES; i++) {
+        json_t *result;
+        cara_talk_now(&d->talk, "%s copies the model to its file system", function);
+        rc = cara_awscli_json(&d->cli, &cara_service_lambda, args, &result, NULL, err);
+        int failed = cara_aws_json_text(result, "FunctionError")[0] != 0;
+        json_decref(result);
+        if (!rc && !failed) {
+            cara_talk_say(&d->talk, "the model is on the function's file system");
+            return CARA_OK;
+        }
+        if (!rc)
+            rc = cara_talk_wait(&d->cli, cara_talk_patience(i), err);
+    }
+    if (rc)
+        return rc;
+    char *text = NULL;
+    size_t n;
+    cara_error unsaid;
+    if (cara_read_file(answer, 64 * CARA_KIB, &text, &n, &unsaid))
+        text = NULL;
+    rc = cara_fail(err, CARA_ERR_NETWORK, -1, "%s cannot copy the model to its file system: %.300s",
+                   function, text ? text : "it says nothing");
+    free(text);
+    return rc;
+}
+
+int cara_deploy_run(cara_deploy *d, cara_error *err) {
+    packed p = {.code_key = ""};
+    int rc = bootstrap(d, err);
+    if (!rc)
+        rc = send_all(d, &p, err);
+    if (rc)
+        return rc;
+    json_t *list = parameters(d, &p);
+    if (!list)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the parameters");
+    const cara_stack_wish wish = {
+        .name = d->wish.stack, .template_url = p.template_url, .parameters = list};
+    rc = cara_stack_deploy(&d->cli, &d->talk, &wish, &d->stack, NULL, err);
+    json_decref(list);
+    const char *topic = d->stack.exists ? cara_stack_output(&d->stack, "TopicArn") : NULL;
+    if (!rc && !topic && !d->talk.dry)
+        rc = cara_fail(err, CARA_ERR_NETWORK, -1, "stack %s has no output TopicArn", d->wish.stack);
+    if (!rc && !d->talk.dry && strcmp(cara_deploy_value(d, CARA_SET_DELIVERY), "efs") == 0 &&
+        !cara_deploy_value(d, CARA_SET_ACCESS_POINT)[0])
+        rc = fill(d, err);
+    if (!rc && !d->wish.no_link)
+        rc = cara_deploy_link(d, topic, err);
+    return rc;
+}

@@ -1,0 +1,368 @@
+#include "deploy/stack.h"
+
+#include "aws/json_call.h"
+#include "base/clock.h"
+#include "deploy/stack_events.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SERVICE &cara_service_cloudformation
+
+static int ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static int is(const char *status, const char *const *list) {
+    for (; *list; list++)
+        if (strcmp(status, *list) == 0)
+            return 1;
+    return 0;
+}
+
+int cara_stack_is_busy(const char *status) {
+    return ends_with(status, "_IN_PROGRESS") && strcmp(status, "REVIEW_IN_PROGRESS") != 0;
+}
+
+void cara_stack_free(cara_stack *stack) {
+    json_decref(stack->json);
+    *stack = (cara_stack){.exists = 0};
+}
+
+int cara_stack_describe(const cara_awscli *cli, const char *name, cara_stack *out,
+                        cara_error *err) {
+    *out = (cara_stack){.exists = 0};
+    const char *const args[] = {"cloudformation", "describe-stacks", "--stack-name", name, NULL};
+    cara_awscli_fault fault;
+    json_t *answer;
+    int rc = cara_awscli_json(cli, SERVICE, args, &answer, &fault, err);
+    if (rc && strcmp(fault.code, "ValidationError") == 0 && strstr(fault.message, "does not exist"))
+        return CARA_OK;
+    if (rc)
+        return rc;
+    json_t *stack = json_array_get(json_object_get(answer, "Stacks"), 0);
+    out->json = json_incref(stack);
+    json_decref(answer);
+    snprintf(out->id, sizeof out->id, "%s", cara_aws_json_text(stack, "StackId"));
+    snprintf(out->status, sizeof out->status, "%s", cara_aws_json_text(stack, "StackStatus"));
+    snprintf(out->reason, sizeof out->reason, "%s", cara_aws_json_text(stack, "StackStatusReason"));
+    if (!out->id[0] || !out->status[0])
+        return cara_fail(err, CARA_ERR_NETWORK, -1, "CloudFormation described stack %s in vain",
+                         name);
+    out->exists =
+        !is(out->status, (const char *const[]){"REVIEW_IN_PROGRESS", "DELETE_COMPLETE", NULL});
+    return CARA_OK;
+}
+
+static const char *find(const cara_stack *stack, const char *list, const char *name,
+                        const char *value, const char *key) {
+    const json_t *rows = json_object_get(stack->json, list);
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        if (strcmp(cara_aws_json_text(json_array_get(rows, i), name), key) == 0)
+            return cara_aws_json_text(json_array_get(rows, i), value);
+    return NULL;
+}
+
+const char *cara_stack_parameter(const cara_stack *stack, const char *key) {
+    return find(stack, "Parameters", "ParameterKey", "ParameterValue", key);
+}
+
+const char *cara_stack_output(const cara_stack *stack, const char *key) {
+    return find(stack, "Outputs", "OutputKey", "OutputValue", key);
+}
+
+/* Waits until no operation goes on; describes the stack again. */
+static int settle(const cara_awscli *cli, const cara_talk *talk, const char *name,
+                  cara_stack *stack, cara_error *err) {
+    int rc = CARA_OK;
+    for (int i = 0; !rc && cara_stack_is_busy(stack->status); i++) {
+        if (i == 0)
+            cara_talk_say(talk, "stack %s is busy (%s); waiting for it", name, stack->status);
+        cara_talk_now(talk, "%s: %s", name, stack->status);
+        rc = cara_talk_wait(cli, cara_talk_patience(i), err);
+        if (!rc) {
+            cara_stack_free(stack);
+            rc = cara_stack_describe(cli, name, stack, err);
+        }
+    }
+    cara_talk_now(talk, "%s", "");
+    return rc;
+}
+
+/* A failed creation leaves a stack that can only be deleted. */
+static int clear_away(const cara_awscli *cli, const cara_talk *talk, const char *name,
+                      cara_stack *stack, cara_error *err) {
+    static const char *const dead[] = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED",
+                                       "DELETE_FAILED", NULL};
+    if (strcmp(stack->status, "UPDATE_ROLLBACK_FAILED") == 0)
+        return cara_fail(
+            err, CARA_ERR_DENIED, -1,
+            "stack %s is stuck in UPDATE_ROLLBACK_FAILED (%.200s): mend what it names, "
+            "then run `aws cloudformation continue-update-rollback --stack-name %s`",
+            name, stack->reason, name);
+    if (!is(stack->status, dead))
+        return CARA_OK;
+    if (talk->dry) {
+        cara_talk_say(talk, "would delete stack %s, which a failed try left (%s)", name,
+                      stack->status);
+        stack->exists = 0;
+        return CARA_OK;
+    }
+    cara_talk_say(talk, "stack %s is what a failed try left (%s); deleting it first", name,
+                  stack->status);
+    int rc = cara_stack_delete(cli, talk, name, err);
+    cara_stack_free(stack);
+    return rc;
+}
+
+typedef struct change_set {
+    const cara_stack_wish *wish;
+    int create;
+    char id[400];
+    char stack_id[300];
+} change_set;
+
+static int create_set(const cara_awscli *cli, change_set *set, cara_error *err) {
+    const cara_stack_wish *wish = set->wish;
+    char body[160], parameters[160], body_url[180], parameters_url[180], name[40];
+    snprintf(name, sizeof name, "caracola-%lld", (long long)cara_clock_wall_ms());
+    cara_buf text;
+    cara_buf_init(&text, 1 << 20);
+    int rc = CARA_OK;
+    if (cara_aws_json_write(wish->parameters, &text))
+        rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the parameters");
+    if (!rc)
+        rc = cara_awscli_file(cli, "parameters.json", text.data, text.len, parameters,
+                              sizeof parameters, err);
+    if (!rc && wish->template_body)
+        rc = cara_awscli_file(cli, "template.yaml", wish->template_body,
+                              strlen(wish->template_body), body, sizeof body, err);
+    cara_buf_free(&text);
+    if (rc)
+        return rc;
+    snprintf(body_url, sizeof body_url, "file://%s", body);
+    snprintf(parameters_url, sizeof parameters_url, "file://%s", parameters);
+    const char *const args[] = {"cloudformation",
+                                "create-change-set",
+                                "--stack-name",
+                                wish->name,
+                                "--change-set-name",
+                                name,
+                                "--change-set-type",
+                                set->create ? "CREATE" : "UPDATE",
+                                "--capabilities",
+                                "CAPABILITY_IAM",
+                                "--parameters",
+                                parameters_url,
+                                wish->template_url ? "--template-url" : "--template-body",
+                                wish->template_url ? wish->template_url : body_url,
+                                NULL};
+    json_t *answer;
+    cara_awscli_fault fault;
+    rc = cara_awscli_json(cli, SERVICE, args, &answer, &fault, err);
+    if (rc && fault.code[0])
+        cara_error_prefix(err, "stack %s", wish->name);
+    snprintf(set->id, sizeof set->id, "%s", cara_aws_json_text(answer, "Id"));
+    snprintf(set->stack_id, sizeof set->stack_id, "%s", cara_aws_json_text(answer, "StackId"));
+    json_decref(answer);
+    return rc;
+}
+
+static int delete_set(const cara_awscli *cli, const change_set *set, cara_error *err) {
+    const char *const args[] = {"cloudformation", "delete-change-set", "--change-set-name", set->id,
+                                NULL};
+    return cara_awscli_json(cli, SERVICE, args, NULL, NULL, err);
+}
+
+static void show_changes(const cara_talk *talk, const json_t *answer) {
+    const json_t *changes = json_object_get(answer, "Changes");
+    for (size_t i = 0; i < json_array_size(changes); i++) {
+        const json_t *one = json_object_get(json_array_get(changes, i), "ResourceChange");
+        const char *action = cara_aws_json_text(one, "Action");
+        const char *replaced = cara_aws_json_text(one, "Replacement");
+        if (strcmp(action, "Add") != 0)
+            cara_talk_say(talk, "  to %s: %s (%s)%s",
+                          strcmp(action, "Remove") ? "change" : "remove",
+                          cara_aws_json_text(one, "LogicalResourceId"),
+                          cara_aws_json_text(one, "ResourceType"),
+                          strcmp(replaced, "True") == 0 ? ", by a new one" : "");
+    }
+}
+
+/* *empty = 1 where the stack is as wished already. */
+static int await_set(const cara_awscli *cli, const cara_talk *talk, const change_set *set,
+                     int *empty, cara_error *err) {
+    const char *const args[] = {"cloudformation", "describe-change-set", "--change-set-name",
+                                set->id, NULL};
+    for (int i = 0;; i++) {
+        json_t *answer;
+        int rc = cara_awscli_json(cli, SERVICE, args, &answer, NULL, err);
+        if (rc)
+            return rc;
+        const char *status = cara_aws_json_text(answer, "Status");
+        const char *why = cara_aws_json_text(answer, "StatusReason");
+        int busy = ends_with(status, "_IN_PROGRESS") || ends_with(status, "_PENDING");
+        if (strcmp(status, "CREATE_COMPLETE") == 0)
+            show_changes(talk, answer);
+        else if (!busy && (strstr(why, "didn't contain changes") ||
+                           strstr(why, "No updates are to be performed")))
+            *empty = 1;
+        else if (!busy)
+            rc = cara_fail(err, CARA_ERR_DENIED, -1,
+                           "CloudFormation refuses the change of stack %s: %.380s", set->wish->name,
+                           why[0] ? why : status);
+        json_decref(answer);
+        if (rc || !busy)
+            return rc;
+        cara_talk_now(talk, "%s: finding out what is to be changed", set->wish->name);
+        rc = cara_talk_wait(cli, cara_talk_patience(i), err);
+        if (rc)
+            return rc;
+    }
+}
+
+static int execute(const cara_awscli *cli, const cara_talk *talk, const change_set *set,
+                   cara_error *err) {
+    cara_stack_watch watch;
+    int rc = cara_stack_watch_begin(&watch, cli, talk, set->wish->name, set->stack_id, err);
+    const char *const args[] = {"cloudformation", "execute-change-set", "--change-set-name",
+                                set->id, NULL};
+    if (!rc)
+        rc = cara_awscli_json(cli, SERVICE, args, NULL, NULL, err);
+    if (!rc)
+        rc = cara_stack_watch_end(&watch, err);
+    if (rc == CARA_ERR_CANCELLED)
+        cara_talk_say(talk,
+                      "stack %s: AWS goes on with it by itself; run setup again to see it through",
+                      set->wish->name);
+    return rc;
+}
+
+static int verdict(const cara_stack *stack, const cara_stack_wish *wish, int create,
+                   cara_error *err) {
+    static const char *const good[] = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE",
+                                       NULL};
+    if (is(stack->status, good))
+        return CARA_OK;
+    return cara_fail(err, CARA_ERR_DENIED, -1,
+                     "stack %s failed, and %s (%s)%s%.300s: mend what the lines above name, and "
+                     "run setup again",
+                     wish->name,
+                     strstr(stack->status, "FAILED") ? "the way back failed too"
+                     : create                        ? "what had been made was taken away again"
+                                                     : "all is as it was before",
+                     stack->status, stack->reason[0] ? ": " : "", stack->reason);
+}
+
+static int apply(const cara_awscli *cli, const cara_talk *talk, const cara_stack_wish *wish,
+                 cara_stack *out, int *changed, cara_error *err) {
+    change_set set = {.wish = wish, .create = !out->exists};
+    int empty = 0;
+    int rc = create_set(cli, &set, err);
+    if (rc)
+        return rc;
+    rc = await_set(cli, talk, &set, &empty, err);
+    cara_talk_now(talk, "%s", "");
+    if (empty || (rc && rc != CARA_ERR_CANCELLED)) {
+        cara_error unsaid;
+        int left = delete_set(cli, &set, empty ? err : &unsaid);
+        if (empty)
+            rc = left;
+        else if (set.create) /* a stack in review holds nothing */
+            (void)cara_stack_delete(cli, talk, wish->name, &unsaid);
+    }
+    if (rc)
+        return rc;
+    if (empty) {
+        cara_talk_say(talk, "stack %s: nothing to change", wish->name);
+        return CARA_OK;
+    }
+    *changed = 1;
+    cara_talk_say(talk, "stack %s: %s", wish->name, set.create ? "creating" : "updating");
+    rc = execute(cli, talk, &set, err);
+    cara_stack_free(out);
+    if (!rc)
+        rc = cara_stack_describe(cli, wish->name, out, err);
+    if (!rc)
+        rc = verdict(out, wish, set.create, err);
+    if (!rc)
+        cara_talk_say(talk, "stack %s: %s", wish->name, set.create ? "created" : "updated");
+    return rc;
+}
+
+static void say_dry(const cara_talk *talk, const cara_stack_wish *wish, const cara_stack *stack) {
+    int n = 0;
+    for (size_t i = 0; i < json_array_size(wish->parameters); i++) {
+        const json_t *one = json_array_get(wish->parameters, i);
+        const char *key = cara_aws_json_text(one, "ParameterKey");
+        const char *want = cara_aws_json_text(one, "ParameterValue");
+        const char *is_now = stack->exists ? cara_stack_parameter(stack, key) : NULL;
+        if (is_now ? strcmp(is_now, want) == 0 : !want[0])
+            continue;
+        if (n++ == 0)
+            cara_talk_say(talk, "would %s stack %s:", stack->exists ? "update" : "create",
+                          wish->name);
+        if (is_now)
+            cara_talk_say(talk, "  %s: %s (is %s)", key, want, is_now[0] ? is_now : "empty");
+        else
+            cara_talk_say(talk, "  %s: %s", key, want);
+    }
+    if (n == 0 && stack->exists)
+        cara_talk_say(talk, "would update stack %s if this version's template differs", wish->name);
+    else if (n == 0)
+        cara_talk_say(talk, "would create stack %s", wish->name);
+}
+
+int cara_stack_deploy(const cara_awscli *cli, const cara_talk *talk, const cara_stack_wish *wish,
+                      cara_stack *out, int *changed, cara_error *err) {
+    int unasked = 0;
+    changed = changed ? changed : &unasked;
+    *changed = 0;
+    int rc = talk->dry ? CARA_OK : settle(cli, talk, wish->name, out, err);
+    if (!rc)
+        rc = clear_away(cli, talk, wish->name, out, err);
+    if (!rc && talk->dry)
+        say_dry(talk, wish, out);
+    else if (!rc)
+        rc = apply(cli, talk, wish, out, changed, err);
+    return rc;
+}
+
+int cara_stack_delete(const cara_awscli *cli, const cara_talk *talk, const char *name,
+                      cara_error *err) {
+    cara_stack stack;
+    int rc = cara_stack_describe(cli, name, &stack, err);
+    if (!rc && strcmp(stack.status, "DELETE_IN_PROGRESS") != 0)
+        rc = settle(cli, talk, name, &stack, err);
+    if (rc || !stack.id[0] || strcmp(stack.status, "DELETE_COMPLETE") == 0)
+        goto done;
+    if (talk->dry) {
+        cara_talk_say(talk, "would delete stack %s", name);
+        goto done;
+    }
+    cara_stack_watch watch;
+    rc = cara_stack_watch_begin(&watch, cli, talk, name, stack.id, err);
+    const char *const args[] = {"cloudformation", "delete-stack", "--stack-name", stack.id, NULL};
+    if (!rc)
+        rc = cara_awscli_json(cli, SERVICE, args, NULL, NULL, err);
+    if (!rc)
+        rc = cara_stack_watch_end(&watch, err);
+    if (rc)
+        goto done;
+    char id[sizeof stack.id];
+    memcpy(id, stack.id, sizeof id);
+    cara_stack_free(&stack);
+    rc = cara_stack_describe(cli, id, &stack, err);
+    if (!rc && stack.id[0] && strcmp(stack.status, "DELETE_COMPLETE") != 0)
+        rc =
+            cara_fail(err, CARA_ERR_DENIED, -1,
+                      "stack %s could not be deleted (%s): %.300s: mend what the lines above name, "
+                      "and try again",
+                      name, stack.status, stack.reason);
+    if (!rc)
+        cara_talk_say(talk, "stack %s: deleted", name);
+done:
+    cara_stack_free(&stack);
+    return rc;
+}

@@ -1,0 +1,102 @@
+#include "deploy/stack_events.h"
+
+#include "aws/json_call.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_FAILURES = 5, MAX_TOLD = 300 };
+
+static int ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static int fetch(const cara_stack_watch *watch, json_t **events, cara_error *err) {
+    const char *const args[] = {"cloudformation",
+                                "describe-stack-events",
+                                "--stack-name",
+                                watch->id,
+                                "--max-items",
+                                "300",
+                                NULL};
+    json_t *answer;
+    *events = NULL;
+    int rc = cara_awscli_json(watch->cli, &cara_service_cloudformation, args, &answer, NULL, err);
+    if (!rc)
+        *events = json_incref(json_object_get(answer, "StackEvents"));
+    json_decref(answer);
+    return rc;
+}
+
+static void remember(cara_stack_watch *watch, const json_t *newest) {
+    snprintf(watch->seen, sizeof watch->seen, "%s", cara_aws_json_text(newest, "EventId"));
+}
+
+int cara_stack_watch_begin(cara_stack_watch *watch, const cara_awscli *cli, const cara_talk *talk,
+                           const char *name, const char *id, cara_error *err) {
+    *watch = (cara_stack_watch){.cli = cli, .talk = talk, .name = name};
+    snprintf(watch->id, sizeof watch->id, "%s", id);
+    json_t *events;
+    int rc = fetch(watch, &events, err);
+    if (!rc)
+        remember(watch, json_array_get(events, 0));
+    json_decref(events);
+    return rc;
+}
+
+/* Tells one event; 1 where it is the stack's own end. */
+static int tell(const cara_stack_watch *watch, const json_t *event) {
+    const char *status = cara_aws_json_text(event, "ResourceStatus");
+    const char *name = cara_aws_json_text(event, "LogicalResourceId");
+    const char *why = cara_aws_json_text(event, "ResourceStatusReason");
+    int busy = ends_with(status, "_IN_PROGRESS");
+    int own = strcmp(cara_aws_json_text(event, "PhysicalResourceId"), watch->id) == 0;
+    if (own && strstr(status, "ROLLBACK_IN_PROGRESS"))
+        cara_talk_say(watch->talk, "  taking it back: %s", why);
+    if (own)
+        return !busy;
+    cara_talk_now(watch->talk, "%s: %s %s", watch->name, name, status);
+    /* Those that were cancelled only because another one failed say nothing new. */
+    if (ends_with(status, "_FAILED") && !strstr(why, "cancelled"))
+        cara_talk_say(watch->talk, "  %s (%s) %s: %s", name,
+                      cara_aws_json_text(event, "ResourceType"), status, why);
+    else if (!busy)
+        cara_talk_say(watch->talk, "  %s (%s) %s", name, cara_aws_json_text(event, "ResourceType"),
+                      status);
+    return 0;
+}
+
+/* Those after watch->seen, oldest first. */
+static int tell_new(cara_stack_watch *watch, const json_t *events) {
+    size_t n = 0, have = json_array_size(events);
+    while (n < have && n < MAX_TOLD &&
+           strcmp(cara_aws_json_text(json_array_get(events, n), "EventId"), watch->seen) != 0)
+        n++;
+    int done = 0;
+    for (size_t i = n; i-- > 0;)
+        done = tell(watch, json_array_get(events, i)) || done;
+    if (n)
+        remember(watch, json_array_get(events, 0));
+    return done;
+}
+
+int cara_stack_watch_end(cara_stack_watch *watch, cara_error *err) {
+    int rc = CARA_OK;
+    for (int i = 0, failed = 0, done = 0; !rc && !done; i++) {
+        rc = cara_talk_wait(watch->cli, cara_talk_patience(i), err);
+        if (rc)
+            break;
+        json_t *events;
+        rc = fetch(watch, &events, err);
+        if (!rc) {
+            done = tell_new(watch, events);
+            failed = 0;
+        } else if (rc == CARA_ERR_NETWORK && ++failed < MAX_FAILURES) {
+            rc = CARA_OK;
+        }
+        json_decref(events);
+    }
+    cara_talk_now(watch->talk, "%s", "");
+    return rc;
+}
