@@ -63,7 +63,7 @@ function events(cloud) {
 
 async function asFunction(cloud, stack) {
   const env = { ...environmentOf(stack) };
-  const { efs, queue, source } = features(stack);
+  const { efs, queue, source, reply, ownBucket } = features(stack);
   // The file system is not here; its model is, or comes to another folder.
   const folder = mkdtempSync(join(tmpdir(), 'caracola-grants-'));
   if (efs && source) env.CARACOLA_MODEL = join(folder, stack.parameters.ModelFile);
@@ -74,6 +74,7 @@ async function asFunction(cloud, stack) {
     for (const event of events(cloud)) assert.ok((await fn.invoke(wrap([event]))).ok, lines.join('\n'));
     // What examines the function from inside must do with the same rights; it is no reason to grant one.
     cloud.handled = cloud.requests.length;
+    if (reply || !ownBucket) return; // its note takes a while
     const { ok, body } = await fn.invoke({ caracola: 'doctor', phone: cloud.social.accounts[0].phoneNumbers[0].phoneNumberId });
     assert.ok(ok, lines.join('\n'));
     const { checks } = JSON.parse(body);
