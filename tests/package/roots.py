@@ -74,7 +74,7 @@ def unpack_image(package, root, scratch):
                     raise Broken(f"{member.name} is neither a plain file nor a folder of root's")
                 if member.isfile():
                     files[member.name] = root / member.name
-            tar.extractall(root, filter="tar")
+            tar.extractall(root)
     furnish(root)
     return files, config
 
