@@ -5,7 +5,7 @@ SEED ?= 1
 SHAPES ?= tiny base small medium large-v3-turbo
 
 .PHONY: help deps build demo cloud-demo test check lint fuzz fault-test infra-test bench \
-	bench-invocation format install clean package package-test
+	bench-invocation bench-delivery format install clean package package-test
 
 help:
 	@echo 'make demo      handle a WhatsApp event with a voice note and show the record'
@@ -19,6 +19,7 @@ help:
 	@echo 'make infra-test  the CloudFormation templates, every variant of them'
 	@echo 'make bench     how fast this machine runs each model, beside how fast it could (SHAPES=...)'
 	@echo 'make bench-invocation  a cold and a warm invocation, and where the time goes; BENCH_ARGS=...'
+	@echo 'make bench-delivery  the first token by each way of having the model; BENCH_ARGS=...'
 	@echo 'make format    clang-format over our C'
 	@echo 'make package   Lambda zip, OCI image and .deb into build/package; MODEL=file.cara for the image'
 	@echo 'make package-test  starts each of them in a bare root and has it handle a voice note'
@@ -71,6 +72,10 @@ bench: build
 bench-invocation: build
 	@scripts/deps test
 	@CARACOLA_BUILD_DIR='$(abspath $(BUILD))' tests/cloud/run.sh ../../bench/invocation.mjs $(BENCH_ARGS)
+
+bench-delivery: build
+	@scripts/deps test
+	@CARACOLA_BUILD_DIR='$(abspath $(BUILD))' tests/cloud/run.sh ../../bench/model-delivery.mjs $(BENCH_ARGS)
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

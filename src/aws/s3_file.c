@@ -202,6 +202,14 @@ static int sync_folder(const char *path, cara_error *err) {
     return rc;
 }
 
+static int is_over(void *cookie) {
+    work *w = cookie;
+    if (w->fill->progress)
+        w->fill->progress(w->fill->cookie, cara_s3_fetch_done(w->fetch),
+                          (uint64_t)cara_s3_fetch_object(w->fetch)->size);
+    return out_of_time((void *)(uintptr_t)w->fill);
+}
+
 /* With the state locked. */
 static int fill_locked(work *w, cara_error *err) {
     const cara_s3_fill *fill = w->fill;
@@ -213,7 +221,7 @@ static int fill_locked(work *w, cara_error *err) {
         rc = cara_s3_fetch_start(w->fetch, w->have, &to, err);
     char hex[65] = "";
     if (!rc)
-        rc = cara_s3_fetch_digest(w->fetch, get, w, out_of_time, (void *)(uintptr_t)fill, hex, err);
+        rc = cara_s3_fetch_digest(w->fetch, get, w, is_over, w, hex, err);
     if (w->fetch) {
         w->out->size = (uint64_t)cara_s3_fetch_object(w->fetch)->size;
         w->out->bytes = cara_s3_fetch_done(w->fetch);

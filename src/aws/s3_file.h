@@ -9,6 +9,7 @@ typedef struct cara_s3_fill {
     const char *sha256;         /* what the file must be, in 64 hex digits */
     const char *path;           /* where it goes; the folder must be there */
     int (*stop)(void *cookie);  /* asked some 20 times a second; may be NULL */
+    void (*progress)(void *cookie, uint64_t done, uint64_t size); /* told as often; may be NULL */
     void *cookie;
 } cara_s3_fill;
 

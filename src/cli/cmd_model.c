@@ -1,4 +1,4 @@
-/* caracola model info | convert | random (which has a file of its own). */
+/* caracola model info | convert | random | fetch (which have files of their own). */
 #include "cli/cli.h"
 #include "cli/model_make.h"
 #include "model/model.h"
@@ -309,18 +309,19 @@ static int convert(int argc, char **argv) {
 }
 
 static void usage(FILE *out) {
-    fputs("caracola model: look at a model, convert one, or make one of random weights\n"
+    fputs("caracola model: look at a model, convert one, fetch one, or make one of random weights\n"
           "\n"
           "Usage: caracola model info [FLAG]... [FILE]\n"
           "       caracola model convert [FLAG]... IN OUT\n"
           "       caracola model random [FLAG]... SHAPE [OUT]\n"
+          "       caracola model fetch [FLAG]... s3://BUCKET/KEY FILE\n"
           "\n"
           "`caracola model info --help` and so on say more.\n",
           out);
 }
 
 int cara_cmd_model(int argc, char **argv) {
-    static const char *const names[] = {"info", "convert", "random", NULL};
+    static const char *const names[] = {"info", "convert", "random", "fetch", NULL};
     if (argc < 2) {
         usage(stderr);
         return CARA_EXIT_USAGE;
@@ -335,8 +336,10 @@ int cara_cmd_model(int argc, char **argv) {
         return convert(argc - 1, argv + 1);
     if (strcmp(argv[1], "random") == 0)
         return cara_cli_model_random(argc - 1, argv + 1);
+    if (strcmp(argv[1], "fetch") == 0)
+        return cara_cli_model_fetch(argc - 1, argv + 1);
     const char *near = cara_cli_nearest(argv[1], names);
-    return (int)cara_cli_fail(CARA_EXIT_USAGE,
-                              "model takes info, convert or random, got \"%s\"%s%s%s", argv[1],
-                              near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    return (int)cara_cli_fail(
+        CARA_EXIT_USAGE, "model takes info, convert, random or fetch, got \"%s\"%s%s%s", argv[1],
+        near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }

@@ -1,4 +1,4 @@
-/* What commands that write models share, and `caracola model random`. */
+/* What commands that write models share, `caracola model random` and `model fetch`. */
 #ifndef CLI_MODEL_MAKE_H
 #define CLI_MODEL_MAKE_H
 
@@ -14,5 +14,6 @@ const char *cara_cli_storage_name(cara_storage storage);
 int cara_cli_threads(const cara_cli_args *args, int *out);
 
 int cara_cli_model_random(int argc, char **argv);
+int cara_cli_model_fetch(int argc, char **argv);
 
 #endif

@@ -4,6 +4,10 @@
 
 #include <string.h>
 
+/* Smaller than what is best for the whole: the first layers should not wait for seven parts beside
+ * theirs. docs/deploy.md has figures. */
+#define PART_BYTES (4 * CARA_MIB)
+
 int cara_cli_is_s3(const char *model) {
     return strncmp(model, "s3://", 5) == 0;
 }
@@ -42,7 +46,10 @@ static int stream_open(void *ctx, cara_stop_fn stop, void *cookie, cara_model **
     cara_cli_stream *s = ctx;
     s->stop = stop;
     s->stop_cookie = cookie;
-    const cara_s3_fetch_options from = {.bucket = s->bucket, .key = s->key};
+    const cara_s3_fetch_options from = {.bucket = s->bucket,
+                                        .key = s->key,
+                                        .connections = s->connections,
+                                        .part = s->part ? s->part : PART_BYTES};
     int whole = 0, rc = CARA_OK;
     *out = NULL;
     if (!s->memory) /* else an earlier try was stopped, and what has come meanwhile is not lost */

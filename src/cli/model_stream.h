@@ -9,6 +9,8 @@ typedef struct cara_cli_stream {
     const char *sha256;     /* borrowed; see cara_s3_memory_open() */
     const char *vocab_path; /* borrowed; or NULL */
     uint64_t limit;         /* most bytes; 0: none */
+    int connections;        /* as cara_s3_fetch_options has it */
+    size_t part;            /* bytes; 0: 4 MiB */
     char bucket[64], key[CARA_S3_KEY_MAX + 1];
     cara_s3_memory *memory;
     cara_stop_fn stop;
@@ -18,8 +20,8 @@ typedef struct cara_cli_stream {
 /* 1 where that names an object of S3 rather than a file. */
 int cara_cli_is_s3(const char *model);
 
-/* Checks the settings, without a call to S3. `url` is copied; *stream must stay where it is as long
- * as the source is used. USAGE. */
+/* Checks the settings, without a call to S3; the optional members are set after it. `url` is
+ * copied; *stream must stay where it is as long as the source is used. USAGE. */
 int cara_cli_stream_init(cara_cli_stream *stream, const char *url, const char *sha256,
                          cara_error *err);
 cara_model_source cara_cli_stream_source(cara_cli_stream *stream);

@@ -1,21 +1,24 @@
 // How the model comes to the function: streamed from a bucket, or filled into a file from there.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { startCloud } from './lib/cloud.mjs';
 import { Random } from './lib/faults.mjs';
-import { eumEvent, loadVoices, makeMessage, snsToLambda } from './lib/messages.mjs';
-import { asLambda, MODEL, SOURCE } from './lib/program.mjs';
+import { eumEvent, loadVoices, makeMessage, snsNotification, snsToLambda } from './lib/messages.mjs';
+import { asLambda, MODEL, PROGRAM, SOURCE } from './lib/program.mjs';
 import { recordKey } from './lib/verdict.mjs';
 
 const BUCKET = 'caracola-delivery';
 const MODELS = 'caracola-models';
 const KEY = 'whisper/demo one.cara';
 const URL_ = `s3://${MODELS}/${KEY}`;
-const PARTS = 4; // of 8 MiB
+const PARTS = 8; // of 4 MiB, streamed
+const FILL_PARTS = 4; // of 8 MiB
 const bytes = readFileSync(MODEL);
 const sha256 = (body) => createHash('sha256').update(body).digest('hex');
 const other = Buffer.from(bytes);
@@ -221,12 +224,11 @@ test('a fill brings the file, once, and the function hears with it', async () =>
     const before = asked().length;
     assert.equal(JSON.parse((await fn.invoke(FILL)).body).already, true);
     assert.equal(asked().length, before);
-    // Another model: the warm function goes over to it.
     assert.equal((await fn.invoke({ caracola: 'dance' })).ok, false);
     assert.equal(fn.outcomes.at(-1).error.errorType, 'Command.Invalid');
   });
   assert.equal(recordOf(note).transcription.ok, true);
-  assert.equal(asked().length, PARTS);
+  assert.equal(asked().length, FILL_PARTS);
   assert.deepEqual(cloud.log.filter((entry) => entry.target.startsWith(`/${MODELS}/`) && entry.action !== 's3:GetObject'), []);
 });
 
@@ -246,7 +248,7 @@ test('a fill gets over faults, goes on after a kill and after its deadline', asy
   });
   assert.ok(readFileSync(env.CARACOLA_MODEL).equals(bytes));
   const good = asked().filter((entry) => !entry.fault);
-  assert.ok(good.length <= 2 * PARTS - 1, `${good.length}`); // the one part that was marked is not fetched again
+  assert.ok(good.length <= 2 * FILL_PARTS - 1, `${good.length}`); // the one part that was marked is not fetched again
   rmSync(env.CARACOLA_MODEL);
   const before = asked().length;
   release = hold(3);
@@ -259,7 +261,7 @@ test('a fill gets over faults, goes on after a kill and after its deadline', asy
     const second = JSON.parse((await fn.invoke(FILL)).body);
     assert.deepEqual([second.done, second.bytes], [true, bytes.length]);
   });
-  assert.ok(asked().length <= before + PARTS + 2);
+  assert.ok(asked().length <= before + FILL_PARTS + 2);
   assert.ok(readFileSync(env.CARACOLA_MODEL).equals(bytes));
 });
 
@@ -275,7 +277,7 @@ test('of two fills at once one works and one says so', async () => {
     assert.equal(JSON.parse((await first).body).done, true);
     assert.equal(JSON.parse((await two.invoke(FILL)).body).already, true);
   }));
-  assert.equal(asked().length, PARTS);
+  assert.equal(asked().length, FILL_PARTS);
 });
 
 test('a wrong or replaced object, a refusal and a bad place fail a fill, and leave no model', async () => {
@@ -320,4 +322,49 @@ test("the first system's file opens where it lies", async () => {
   await asLambda(cloud, { env: { CARACOLA_STORE: `s3://${BUCKET}`, CARACOLA_MODEL: join(there, 'medium.pt') } }, async (fn) =>
     assert.ok((await fn.invoke(sns(note))).ok));
   assert.equal(recordOf(note).transcription.ok, true);
+});
+
+// ---- other commands ----
+
+/** Runs the program; gives its exit status and standard error once it has ended. */
+function start(args, env = {}) {
+  const child = spawn(PROGRAM, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env.PATH, ...cloud.clientEnv(), ...env } });
+  child.said = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => { child.said += text; });
+  child.ended = once(child, 'close').then(([code]) => ({ code, said: child.said }));
+  return child;
+}
+
+test('model fetch brings a file, goes on after SIGINT, and fails with a sentence', async () => {
+  const path = join(folder, 'm.cara');
+  const fetch = (hex = sha256(bytes), url = URL_) => start(['model', 'fetch', url, path, '--sha256', hex]);
+  const release = hold(3);
+  const first = fetch();
+  while (!existsSync(`${path}.fill`) || !readFileSync(`${path}.fill`, 'latin1').includes('#')) await new Promise((resolve) => setTimeout(resolve, 20));
+  first.kill('SIGINT');
+  const { code, said } = await first.ended;
+  assert.equal(code, 130);
+  assert.match(said, /the same command goes on/);
+  release();
+  assert.deepEqual(await fetch().ended, { code: 0, said: `caracola: wrote ${path}: ${bytes.length} bytes\n` });
+  assert.ok(readFileSync(path).equals(bytes));
+  assert.ok(asked().length < 2 * FILL_PARTS);
+  assert.match((await fetch().ended).said, /nothing to do/);
+  assert.equal((await fetch(sha256(other)).ended).code, 4);
+  assert.ok(readFileSync(path).equals(bytes)); // the wrong one did not take its place
+  assert.equal((await fetch(sha256(other), `s3://no-such-bucket/${KEY}`).ended).code, 5);
+});
+
+test('a worker streams its model', async () => {
+  const queue = cloud.sqs.createQueue('events');
+  const note = voiceNote();
+  cloud.sqs.send('events', JSON.stringify(snsNotification(eumEvent([note.message]))));
+  const args = ['worker', '--queue', queue.url, '--store', `s3://${BUCKET}`, '--model', URL_];
+  assert.equal((await start(args).ended).code, 2); // without a digest
+  const worker = start(args, { CARACOLA_MODEL_SHA256: sha256(bytes) });
+  while (cloud.sqs.depth('events') > 0 && worker.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 50));
+  worker.kill('SIGTERM');
+  assert.equal((await worker.ended).code, 130, worker.said);
+  assert.equal(recordOf(note).transcription.ok, true);
+  assert.equal(asked().length, PARTS);
 });
