@@ -155,7 +155,7 @@ int cara_function_sources(cara_aws *aws, const char *name, cara_function_each ea
     for (int pages = 0; !rc; pages++) {
         json_t *answer = NULL;
         rc = get_json(aws, "Lambda ListEventSourceMappings", name,
-                      "/2015-03-31/event-source-mappings/", query.data, &answer, err);
+                      "/2015-03-31/event-source-mappings", query.data, &answer, err);
         if (rc)
             break;
         rc = each_source(answer, each, ctx);
@@ -184,7 +184,7 @@ int cara_function_invoke(cara_aws *aws, const char *name, const char *payload, s
     cara_http_response response = {0};
     int rc = make_path(&path, "/2015-03-31/functions/", name, "/invocations", err);
     if (!rc) {
-        static const cara_http_header headers[] = {{"Content-Type", "application/json"},
+        static const cara_http_header headers[] = {{"Content-Type", "application/octet-stream"},
                                                    {"X-Amz-Invocation-Type", "RequestResponse"}};
         const cara_aws_call call = {.service = &cara_service_lambda,
                                     .what = "Lambda Invoke",

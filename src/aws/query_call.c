@@ -24,8 +24,7 @@ int cara_aws_query(cara_aws *aws, const cara_aws_query_call *query, cara_error *
         rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for %s, or its values are too long",
                        query->what);
     } else {
-        const cara_http_header header = {"Content-Type",
-                                         "application/x-www-form-urlencoded; charset=utf-8"};
+        const cara_http_header header = {"Content-Type", "application/x-www-form-urlencoded"};
         const cara_aws_call call = {.service = query->service,
                                     .what = query->what,
                                     .region = query->region,

@@ -141,6 +141,15 @@ static int on_subscription(void *ctx, const char *path, const char *text, size_t
     return 0;
 }
 
+int cara_sns_read_page(const char *xml, size_t n, cara_sns_each each, void *ctx, char token[2048],
+                       cara_error *err) {
+    subscriptions_reader reader = {.each = each, .ctx = ctx};
+    const cara_xml_handler handler = {.start = on_member, .end = on_subscription, .ctx = &reader};
+    int rc = cara_xml_parse(xml, n, &handler, err);
+    memcpy(token, reader.token, sizeof reader.token);
+    return rc;
+}
+
 int cara_sns_subscriptions(cara_aws *aws, const char *topic_arn, cara_sns_each each, void *ctx,
                            cara_error *err) {
     char region[64];

@@ -30,4 +30,9 @@ typedef int (*cara_sns_each)(void *ctx, const cara_sns_subscription *subscriptio
 int cara_sns_subscriptions(cara_aws *aws, const char *topic_arn, cara_sns_each each, void *ctx,
                            cara_error *err);
 
+/* One page of them (exposed for tests and fuzzing); `token` receives what asks for the next, or "".
+ * `each` as above. */
+int cara_sns_read_page(const char *xml, size_t n, cara_sns_each each, void *ctx, char token[2048],
+                       cara_error *err);
+
 #endif

@@ -32,6 +32,14 @@ static int on_output(void *ctx, const char *path, const char *text, size_t n) {
     return 0;
 }
 
+int cara_stack_read(const char *xml, size_t n, char *status, size_t size, cara_stack_each each,
+                    void *ctx, cara_error *err) {
+    status[0] = 0;
+    stack_reader reader = {.status = status, .size = size, .each = each, .ctx = ctx};
+    const cara_xml_handler handler = {.start = on_start, .end = on_output, .ctx = &reader};
+    return cara_xml_parse(xml, n, &handler, err);
+}
+
 int cara_stack_outputs(cara_aws *aws, const char *name, char *status, size_t size,
                        cara_stack_each each, void *ctx, cara_error *err) {
     status[0] = 0;

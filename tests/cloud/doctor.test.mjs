@@ -306,8 +306,8 @@ describe('on AWS', () => {
   test('a stack names what the flags do not', async () => {
     const outputs = { BucketName: BUCKET, TopicArn: topic, FunctionName: 'caracola', QueueUrl: cloud.sqs.queues.get('events').url, DeadLetterQueueUrl: cloud.sqs.queues.get('dead').url };
     const stacks = { caracola: 'UPDATE_COMPLETE', broken: 'ROLLBACK_COMPLETE', moving: 'UPDATE_IN_PROGRESS' };
-    const server = await cloud.serve(describeStacks(stacks, outputs));
-    const env = { ...onAws({ AWS_ENDPOINT_URL_CLOUDFORMATION: server.url }), CARACOLA_STORE: undefined };
+    for (const [name, status] of Object.entries(stacks)) cloud.cloudformation.place(name, status, outputs);
+    const env = onAws({ CARACOLA_STORE: undefined });
     const whole = await examine(['--stack', 'caracola'], env);
     assert.equal(whole.code, 0, JSON.stringify(whole.report.checks.filter((c) => c.status !== 'ok'), null, 1));
     found(whole, 'stack', 'ok', /the stack caracola is complete/);
@@ -374,28 +374,3 @@ describe('inside the function', () => {
     });
   });
 });
-
-/** The one call of CloudFormation that doctor makes. */
-function describeStacks(stacks, outputs) {
-  const member = ([k, v]) => `<member><OutputKey>${k}</OutputKey><OutputValue>${v}</OutputValue></member>`;
-  return {
-    name: 'cloudformation', signingName: 'cloudformation', region: 'us-east-1',
-    route: (request) => (request.method === 'POST' ? { op: 'DescribeStacks', action: 'cloudformation:DescribeStacks' } : null),
-    authError: ({ why }) => [403, 'SignatureDoesNotMatch', why],
-    faultError: () => [500, 'InternalFailure', 'inside'],
-    error: (status, code, message) => ({
-      status, headers: { 'Content-Type': 'text/xml' },
-      body: `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`,
-    }),
-    handle(_route, request) {
-      const name = new URLSearchParams(request.body.toString()).get('StackName');
-      if (!(name in stacks)) return this.error(400, 'ValidationError', `Stack with id ${name} does not exist`);
-      return {
-        status: 200, headers: { 'Content-Type': 'text/xml' },
-        body: '<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult><Stacks><member>' +
-          `<StackName>${name}</StackName><StackStatus>${stacks[name]}</StackStatus><Outputs>${Object.entries(outputs).map(member).join('')}</Outputs>` +
-          '</member></Stacks></DescribeStacksResult></DescribeStacksResponse>',
-      };
-    },
-  };
-}

@@ -1,9 +1,12 @@
 /* One call of the aws room a run, so that the test cloud can see on the wire what our client sends.
  * Settings come from the environment, as for every AWS client.
  * Exit status: 0 done; 1 the call failed (its sentence is on stderr); 2 wrong use. */
+#include "aws/function.h"
 #include "aws/s3.h"
+#include "aws/sns.h"
 #include "aws/social.h"
 #include "aws/sqs.h"
+#include "aws/stack.h"
 #include "base/file.h"
 
 #include <stdio.h>
@@ -113,6 +116,127 @@ static int probe_accounts(cara_aws *aws, char **argv, int n, cara_error *err) {
     return cara_social_list_accounts(aws, print_account, NULL, err);
 }
 
+static int print_phone(void *ctx, const cara_social_phone *phone) {
+    (void)ctx;
+    printf("%s\t%s\n", phone->id, phone->display);
+    return 0;
+}
+
+/* phones WABA-ID */
+static int probe_phones(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    return cara_social_phones(aws, argv[0], print_phone, NULL, err);
+}
+
+/* topic TOPIC-ARN */
+static int probe_topic(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    cara_sns_topic topic;
+    int code = cara_sns_topic_attributes(aws, argv[0], &topic, err);
+    if (code == CARA_OK)
+        printf("%d\n", topic.whatsapp_may_publish);
+    return code;
+}
+
+static int print_subscription(void *ctx, const cara_sns_subscription *subscription) {
+    (void)ctx;
+    printf("%s\t%s\t%d\n", subscription->protocol, subscription->endpoint, subscription->confirmed);
+    return 0;
+}
+
+/* subscriptions TOPIC-ARN */
+static int probe_subscriptions(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    return cara_sns_subscriptions(aws, argv[0], print_subscription, NULL, err);
+}
+
+/* queue QUEUE-URL */
+static int probe_queue(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    cara_sqs_queue q;
+    int code = cara_sqs_attributes(aws, argv[0], &q, err);
+    if (code == CARA_OK)
+        printf("%lld\t%lld\t%d\t%d\t%d\t%s\n", (long long)q.waiting, (long long)q.in_work,
+               q.visibility_s, q.retention_s, q.max_receives, q.dead_letters);
+    return code;
+}
+
+/* function NAME */
+static int probe_function(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    cara_function f;
+    int code = cara_function_get(aws, argv[0], &f, err);
+    if (code != CARA_OK)
+        return code;
+    printf("%s\t%s\t%d\t%d\t%d\t%s\n", f.arn, f.state, f.timeout_s, f.memory_mb, f.storage_mb,
+           cara_function_variable(&f, "CARACOLA_STORE"));
+    cara_function_free(&f);
+    return CARA_OK;
+}
+
+/* failures NAME */
+static int probe_failures(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    cara_function_failures failures;
+    int code = cara_function_failures_get(aws, argv[0], &failures, err);
+    if (code == CARA_OK)
+        printf("%d\t%s\n", failures.retries, failures.destination);
+    return code;
+}
+
+static int print_source(void *ctx, const cara_function_source *source) {
+    (void)ctx;
+    printf("%s\t%s\t%d\n", source->arn, source->state, source->partial);
+    return 0;
+}
+
+/* sources NAME */
+static int probe_sources(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    return cara_function_sources(aws, argv[0], print_source, NULL, err);
+}
+
+/* invoke NAME PAYLOAD */
+static int probe_invoke(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    cara_buf answer;
+    cara_buf_init(&answer, BODY_LIMIT);
+    int failed = 0;
+    int code =
+        cara_function_invoke(aws, argv[0], argv[1], strlen(argv[1]), 20, &answer, &failed, err);
+    if (code == CARA_OK)
+        printf("%d\t%s\n", failed, answer.data ? answer.data : "");
+    cara_buf_free(&answer);
+    return code;
+}
+
+static int print_output(void *ctx, const char *key, const char *value) {
+    (void)ctx;
+    printf("%s\t%s\n", key, value);
+    return 0;
+}
+
+/* stack NAME */
+static int probe_stack(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)n;
+    char status[64];
+    int code = cara_stack_outputs(aws, argv[0], status, sizeof status, print_output, NULL, err);
+    if (code == CARA_OK)
+        printf("%s\n", status);
+    return code;
+}
+
+/* identity */
+static int probe_identity(cara_aws *aws, char **argv, int n, cara_error *err) {
+    (void)argv;
+    (void)n;
+    char arn[256];
+    int code = cara_aws_whoami(aws, arn, sizeof arn, err);
+    if (code == CARA_OK)
+        printf("%s\n", arn);
+    return code;
+}
+
 /* receive QUEUE-URL MOST WAIT-SECONDS VISIBILITY-SECONDS */
 static int probe_receive(cara_aws *aws, char **argv, int n, cara_error *err) {
     (void)n;
@@ -177,6 +301,16 @@ static const struct {
     {"send", 2, 2, probe_send},
     {"destination", 2, 2, probe_destination},
     {"accounts", 0, 0, probe_accounts},
+    {"phones", 1, 1, probe_phones},
+    {"topic", 1, 1, probe_topic},
+    {"subscriptions", 1, 1, probe_subscriptions},
+    {"queue", 1, 1, probe_queue},
+    {"function", 1, 1, probe_function},
+    {"failures", 1, 1, probe_failures},
+    {"sources", 1, 1, probe_sources},
+    {"invoke", 2, 2, probe_invoke},
+    {"stack", 1, 1, probe_stack},
+    {"identity", 0, 0, probe_identity},
     {"receive", 4, 4, probe_receive},
     {"done", 2, 2, probe_done},
     {"done-batch", 2, 1 + CARA_SQS_BATCH, probe_done_batch},

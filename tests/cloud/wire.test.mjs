@@ -6,12 +6,17 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
+import { DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import {
-  GetWhatsAppMessageMediaCommand, ListLinkedWhatsAppBusinessAccountsCommand, PutWhatsAppBusinessAccountEventDestinationsCommand, SendWhatsAppMessageCommand,
+  GetFunctionConfigurationCommand, GetFunctionEventInvokeConfigCommand, InvokeCommand, ListEventSourceMappingsCommand,
+} from '@aws-sdk/client-lambda';
+import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
+import { GetTopicAttributesCommand, ListSubscriptionsByTopicCommand } from '@aws-sdk/client-sns';
+import {
+  GetLinkedWhatsAppBusinessAccountCommand, GetWhatsAppMessageMediaCommand, ListLinkedWhatsAppBusinessAccountsCommand, PutWhatsAppBusinessAccountEventDestinationsCommand, SendWhatsAppMessageCommand,
 } from '@aws-sdk/client-socialmessaging';
-import { ChangeMessageVisibilityCommand, DeleteMessageBatchCommand, DeleteMessageCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
-import { s3Client, socialClient, sqsClient } from './lib/clients.mjs';
+import { ChangeMessageVisibilityCommand, DeleteMessageBatchCommand, DeleteMessageCommand, GetQueueAttributesCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
+import { lambdaClient, s3Client, snsClient, socialClient, sqsClient, stackClient } from './lib/clients.mjs';
 import { startCloud } from './lib/cloud.mjs';
 import { probe } from './lib/probe.mjs';
 import { queryPairs } from './lib/sigv4.mjs';
@@ -34,7 +39,7 @@ function meaning({ service, request }) {
   if (request.body.length === 0 || service.name === 's3') delete headers['content-type'];
   return {
     service: service.name, method: request.method, path: request.path, query, headers,
-    body: service.name === 's3' || text === '' ? text : JSON.parse(text),
+    body: service.name === 's3' || text === '' ? text : text.startsWith('{') ? JSON.parse(text) : Object.fromEntries(new URLSearchParams(text)),
   };
 }
 
@@ -53,13 +58,14 @@ describe('on the wire', () => {
     cloud.social.addMedia('1908647269898587', Buffer.from('OggS'), 'audio/ogg');
     cloud.capture = (service, _route, request) => seen.push({ service, request });
     const open = (credentials) => ({
-      key: credentials, s3: s3Client(cloud.endpoints.s3, credentials),
+      key: credentials, lambda: lambdaClient(cloud.endpoints.functions, credentials), sns: snsClient(cloud.endpoints.sns, credentials),
+      s3: s3Client(cloud.endpoints.s3, credentials),
       social: socialClient(cloud.endpoints.social, credentials), sqs: sqsClient(cloud.endpoints.sqs, credentials),
     });
     sdk = open(cloud.keys.issue('wire')); // a session, so that its token is signed too
   });
   after(async () => {
-    for (const client of [sdk.s3, sdk.social, sdk.sqs]) client.destroy();
+    for (const client of [sdk.s3, sdk.social, sdk.sqs, sdk.sns, sdk.lambda]) client.destroy();
     await cloud.stop();
     rmSync(folder, { recursive: true });
   });
@@ -132,6 +138,86 @@ describe('on the wire', () => {
     await same(social(put), ['destination', WABA, TOPIC]);
     const { stdout } = await same(social(new ListLinkedWhatsAppBusinessAccountsCommand({})), ['accounts']);
     assert.equal(stdout, `${WABA}\t102290129340398\t${TOPIC}\n`);
+  });
+
+  test('social messaging: an account\'s numbers', async () => {
+    const { stdout } = await same(social(new GetLinkedWhatsAppBusinessAccountCommand({ id: WABA })), ['phones', WABA]);
+    assert.equal(stdout, `${PHONE}\t+1 555-010-0001\n`);
+    await same(social(new GetLinkedWhatsAppBusinessAccountCommand({ id: 'waba-none' })), ['phones', 'waba-none'], { fails: true });
+  });
+
+  test('SNS: a topic and its subscriptions, over pages', async () => {
+    const TopicArn = cloud.sns.createTopic('events');
+    const sns = (command) => () => sdk.sns.send(command);
+    cloud.sns.pageLimit = 2;
+    cloud.sns.subscribe(TopicArn, 'email', 'a&b@example.com', { confirmed: false });
+    for (const name of ['one', 'two']) cloud.sns.subscribe(TopicArn, 'sqs', `arn:aws:sqs:us-east-1:123456789012:${name}`);
+    assert.equal((await same(sns(new GetTopicAttributesCommand({ TopicArn })), ['topic', TopicArn])).stdout, '1\n');
+    const none = `${TopicArn}-none`;
+    await same(sns(new GetTopicAttributesCommand({ TopicArn: none })), ['topic', none], { fails: true });
+    const pages = async () => {
+      const { NextToken } = await sdk.sns.send(new ListSubscriptionsByTopicCommand({ TopicArn }));
+      const { Subscriptions } = await sdk.sns.send(new ListSubscriptionsByTopicCommand({ TopicArn, NextToken }));
+      assert.equal(Subscriptions[0].Endpoint, 'arn:aws:sqs:us-east-1:123456789012:two');
+    };
+    const { stdout } = await same(pages, ['subscriptions', TopicArn]);
+    assert.equal(stdout, 'email\ta&b@example.com\t0\nsqs\tarn:aws:sqs:us-east-1:123456789012:one\t1\nsqs\tarn:aws:sqs:us-east-1:123456789012:two\t1\n');
+  });
+
+  test('Lambda: settings, failures, sources over pages, invoke', async () => {
+    const queue = (n) => `arn:aws:sqs:us-east-1:123456789012:q${n}`;
+    const one = cloud.functions.create('voice', { variables: { CARACOLA_STORE: 's3://b' }, sources: [0, 1, 2].map((n) => ({ EventSourceArn: queue(n), State: n ? 'Enabled' : 'Disabled' })) });
+    one.sources[2].FunctionResponseTypes = ['ReportBatchItemFailures'];
+    const lambda = (Command, input) => () => sdk.lambda.send(new Command({ FunctionName: 'voice', ...input }));
+    const { FunctionArn } = one.config;
+    assert.equal((await same(lambda(GetFunctionConfigurationCommand), ['function', 'voice'])).stdout, `${FunctionArn}\tActive\t900\t3008\t512\ts3://b\n`);
+    await same(lambda(GetFunctionConfigurationCommand, { FunctionName: FunctionArn }), ['function', FunctionArn]);
+    await same(lambda(GetFunctionConfigurationCommand, { FunctionName: 'none' }), ['function', 'none'], { fails: true });
+    const missing = () => lambda(GetFunctionEventInvokeConfigCommand)().catch((error) => assert.equal(error.name, 'ResourceNotFoundException'));
+    assert.equal((await same(missing, ['failures', 'voice'])).stdout, '-1\t\n');
+    one.invokeConfig = { MaximumRetryAttempts: 0, DestinationConfig: { OnFailure: { Destination: queue(9) } } };
+    assert.equal((await same(lambda(GetFunctionEventInvokeConfigCommand), ['failures', 'voice'])).stdout, `0\t${queue(9)}\n`);
+    cloud.functions.pageLimit = 2;
+    const pages = async () => {
+      const { NextMarker: Marker } = await lambda(ListEventSourceMappingsCommand)();
+      assert.equal((await lambda(ListEventSourceMappingsCommand, { Marker })()).EventSourceMappings[0].EventSourceArn, queue(2));
+    };
+    assert.equal((await same(pages, ['sources', 'voice'])).stdout, `${queue(0)}\tDisabled\t0\n${queue(1)}\tEnabled\t0\n${queue(2)}\tEnabled\t1\n`);
+    one.fn = { invoke: async (event) => (event.includes('bad') ? { ok: false, error: { errorType: 'A.B', errorMessage: 'é' } } : { ok: true, body: event }) };
+    const invoke = (Payload) => lambda(InvokeCommand, { Payload, InvocationType: 'RequestResponse' });
+    assert.equal((await same(invoke('{"a":"é"}'), ['invoke', 'voice', '{"a":"é"}'])).stdout, '0\t{"a":"é"}\n');
+    const failed = async () => assert.equal((await invoke('"bad"')()).FunctionError, 'Unhandled');
+    assert.equal((await same(failed, ['invoke', 'voice', '"bad"'])).stdout, '1\t{"errorMessage":"é","errorType":"A.B"}\n');
+    assert.equal((await probe(['function', '../x'], cloud.clientEnv(key()))).code, 1);
+  });
+
+  test('CloudFormation: the outputs of a stack', async () => {
+    cloud.cloudformation.place('caracola', 'CREATE_COMPLETE', { BucketName: 'b', TopicArn: 't' });
+    const client = stackClient(cloud.endpoints.cloudformation, key());
+    const env = cloud.clientEnv(key());
+    seen = [];
+    const { Stacks } = await client.send(new DescribeStacksCommand({ StackName: 'caracola' }));
+    assert.equal(Stacks[0].Outputs[0].OutputValue, 'b');
+    await assert.rejects(client.send(new DescribeStacksCommand({ StackName: 'none' })), /does not exist/);
+    const theirs = seen.map(meaning);
+    seen = [];
+    assert.equal((await probe(['stack', 'caracola'], env)).stdout, 'BucketName\tb\nTopicArn\tt\nCREATE_COMPLETE\n');
+    assert.match((await probe(['stack', 'none'], env)).stderr, /^-4 there is no stack none/);
+    assert.deepEqual(seen.map(meaning), theirs);
+    client.destroy();
+  });
+
+  test('STS: who we are', async () => {
+    const { code, stdout } = await probe(['identity'], cloud.clientEnv(key()));
+    assert.deepEqual([code, stdout], [0, `arn:aws:iam::123456789012:user/${key().accessKeyId}\n`]);
+  });
+
+  test('SQS: a queue\'s attributes', async () => {
+    cloud.sqs.createQueue('dead');
+    const { url: QueueUrl } = cloud.sqs.createQueue('with', { visibilitySeconds: 77, retentionSeconds: 1209600, deadLetter: { queue: 'dead', maxReceiveCount: 5 } });
+    cloud.sqs.send('with', 'x');
+    const attributes = () => sdk.sqs.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] }));
+    assert.equal((await same(attributes, ['queue', QueueUrl])).stdout, '1\t0\t77\t1209600\t5\tarn:aws:sqs:us-east-1:123456789012:dead\n');
   });
 
   test('SQS: receive, delete, change visibility', async () => {

@@ -69,6 +69,15 @@ export class CloudFormation {
     if (stack.status !== 'CREATE_COMPLETE') throw new Error(`${name}: ${stack.status}`);
   }
 
+  /** A stack in some state, of nothing but outputs. */
+  place(name, status, outputs) {
+    const id = `arn:aws:cloudformation:${this.region}:${this.accountId}:stack/${name}/${randomUUID()}`;
+    this.stacks.push({
+      name, id, status, created: new Date(), reason: '', values: {}, events: [], work: [],
+      outputs: Object.entries(outputs).map(([key, value]) => ({ key, value })),
+    });
+  }
+
   throttle(action, times) { this.throttled.set(action, times); }
   count(action) { return this.calls.filter((one) => one.action === action).length; }
   parameter(name, key) { return this.stack(name).values[key]; }

@@ -1,0 +1,42 @@
+/* What SNS and CloudFormation answer to who looks after an account. */
+#include "aws/sns.h"
+#include "aws/sqs.h"
+#include "aws/stack.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static int each_subscription(void *ctx, const cara_sns_subscription *s) {
+    *(size_t *)ctx += strlen(s->protocol) + strlen(s->endpoint);
+    return 0;
+}
+
+static int each_output(void *ctx, const char *key, const char *value) {
+    *(size_t *)ctx += strlen(key) + strlen(value);
+    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+    const char *text = (const char *)data;
+    size_t total = 0;
+    char token[2048], status[64], url[512];
+    cara_error err = {0};
+    if (cara_sns_read_page(text, n, each_subscription, &total, token, &err) && !err.text[0])
+        abort();
+    if (strnlen(token, sizeof token) == sizeof token)
+        abort();
+    (void)cara_stack_read(text, n, status, sizeof status, each_output, &total, &err);
+    if (strnlen(status, sizeof status) == sizeof status)
+        abort();
+    char *arn = malloc(n + 1);
+    if (!arn)
+        return 0;
+    memcpy(arn, data, n);
+    arn[n] = 0;
+    (void)cara_sqs_url_of(arn, url, sizeof url);
+    free(arn);
+    return 0;
+}
