@@ -76,15 +76,19 @@ static int engine_stop(void *cookie) {
     return engine->options.stop && engine->options.stop(engine->options.stop_cookie);
 }
 
-void cara_engine_reset(cara_engine *engine) {
+static void close_model(cara_engine *engine) {
     for (int i = 0; i < engine->n; i++) {
         cara_session_free(engine->ears[i].session);
         engine->ears[i].session = NULL;
     }
     cara_model_close(engine->model);
+    engine->model = NULL;
+}
+
+void cara_engine_reset(cara_engine *engine) {
+    close_model(engine);
     if (engine->options.source)
         engine->options.source->close(engine->options.source->ctx);
-    engine->model = NULL;
     engine->failed_at = 0;
     engine->broken = engine->verified = 0;
 }
@@ -123,7 +127,10 @@ static int prepare(cara_engine *engine, ear *e, cara_stop_fn stop, void *cookie,
         name_model(engine);
         return CARA_OK;
     }
-    cara_engine_reset(engine);
+    if (rc == CARA_ERR_CANCELLED)
+        close_model(engine); /* but what has come of it stays */
+    else
+        cara_engine_reset(engine);
     if (rc != CARA_ERR_MEMORY && rc != CARA_ERR_CANCELLED) /* which may be over at once */
         engine->failed_at = cara_clock_monotonic();
     if (err)

@@ -56,13 +56,13 @@ static inline int cara_transcriber_is_model(int code) {
 /* A model that is no file of this machine's. */
 typedef struct cara_model_source {
     /* Makes the model ready for use, though its weights may still be on their way. `stop` is asked
-     * whenever something has to be waited for, until close(); it knows who waits now. The engine
-     * closes *out before close(). */
+     * whenever something has to be waited for, until close(); it knows who waits now. After
+     * CANCELLED it is called again and goes on. The engine closes *out before close(). */
     int (*open)(void *ctx, cara_stop_fn stop, void *cookie, cara_model **out, cara_error *err);
     /* Waits until all of it is there, and is what it must be: only then may anything be kept that
      * was heard with it. Called after each transcribe(); CANCELLED leaves the model open. */
     int (*verify)(void *ctx, cara_error *err);
-    void (*close)(void *ctx); /* also after an open that failed */
+    void (*close)(void *ctx); /* also after an open that failed otherwise */
     void *ctx;
 } cara_model_source;
 

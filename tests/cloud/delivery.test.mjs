@@ -19,6 +19,7 @@ const KEY = 'whisper/demo one.cara';
 const URL_ = `s3://${MODELS}/${KEY}`;
 const PARTS = 8; // of 4 MiB, streamed
 const FILL_PARTS = 4; // of 8 MiB
+const NANO = join(SOURCE, 'tests/data/nano');
 const bytes = readFileSync(MODEL);
 const sha256 = (body) => createHash('sha256').update(body).digest('hex');
 const other = Buffer.from(bytes);
@@ -31,7 +32,7 @@ let folder;
 let n = 0;
 const random = new Random('delivery');
 before(async () => {
-  voices = loadVoices(join(SOURCE, 'tests/data/nano/voices'), 4);
+  voices = loadVoices(join(NANO, 'voices'), 4);
 });
 beforeEach(async () => {
   cloud = await startCloud();
@@ -163,23 +164,27 @@ test('a model that is replaced while it comes, is missing, refused or wrong is t
   assert.equal(recordOf(note).transcription.ok, true);
 });
 
-test('what came before the deadline is not fetched again', async () => {
-  const note = voiceNote();
-  const release = hold(3);
-  await asLambda(cloud, { env: STREAM, timeoutMs: 5000 }, async (fn) => {
-    assert.equal((await fn.invoke(sns(note))).ok, false);
-    assert.equal(fn.outcomes[0].error.errorType, 'Runtime.OutOfTime');
-    assert.equal(recordOf(note).transcription.ok, false);
-    release();
-    fn.timeoutMs = 60000;
-    assert.ok((await fn.invoke(sns(note))).ok);
+for (const [kind, file, parts, more] of [['.cara', MODEL, PARTS, {}], ['.pt', join(NANO, 'nano.pt'), 7, { CARACOLA_VOCAB: join(NANO, 'nano.tiktoken') }]]) {
+  test(`what came of a ${kind} before the deadline is not fetched again`, async () => {
+    const body = readFileSync(file);
+    cloud.s3.put(MODELS, KEY, body);
+    const note = voiceNote();
+    const release = hold(3);
+    await asLambda(cloud, { env: { ...STREAM, ...more, CARACOLA_MODEL_SHA256: sha256(body) }, timeoutMs: 5000 }, async (fn) => {
+      assert.equal((await fn.invoke(sns(note))).ok, false);
+      assert.equal(fn.outcomes[0].error.errorType, 'Runtime.OutOfTime');
+      assert.equal(recordOf(note).transcription.ok, false);
+      release();
+      fn.timeoutMs = 60000;
+      assert.ok((await fn.invoke(sns(note))).ok);
+    });
+    assert.equal(recordOf(note).transcription.ok, true);
+    assert.equal(asked().length, parts);
   });
-  assert.equal(recordOf(note).transcription.ok, true);
-  assert.equal(asked().length, PARTS);
-});
+}
 
 test('a .pt is streamed as well, with a vocabulary from a file', async () => {
-  const pt = readFileSync(join(SOURCE, 'tests/data/nano/nano.pt'));
+  const pt = readFileSync(join(NANO, 'nano.pt'));
   cloud.s3.put(MODELS, 'nano.pt', pt);
   const env = { ...STREAM, CARACOLA_MODEL: `s3://${MODELS}/nano.pt`, CARACOLA_MODEL_SHA256: sha256(pt) };
   const note = voiceNote();
@@ -187,7 +192,7 @@ test('a .pt is streamed as well, with a vocabulary from a file', async () => {
     assert.equal((await fn.invoke(sns(note))).ok, false);
     assert.match(fn.outcomes[0].error.errorMessage, /vocabulary/);
   });
-  await asLambda(cloud, { env: { ...env, CARACOLA_VOCAB: join(SOURCE, 'tests/data/nano/nano.tiktoken') } }, async (fn) =>
+  await asLambda(cloud, { env: { ...env, CARACOLA_VOCAB: join(NANO, 'nano.tiktoken') } }, async (fn) =>
     assert.ok((await fn.invoke(sns(note))).ok));
   assert.equal(recordOf(note).transcription.ok, true);
 });
@@ -315,8 +320,8 @@ test('a wrong or replaced object, a refusal and a bad place fail a fill, and lea
 test("the first system's file opens where it lies", async () => {
   const there = join(folder, 'model');
   mkdirSync(there);
-  writeFileSync(join(there, 'medium.pt'), readFileSync(join(SOURCE, 'tests/data/nano/nano.pt')));
-  writeFileSync(join(there, 'multilingual.tiktoken'), readFileSync(join(SOURCE, 'tests/data/nano/nano.tiktoken')));
+  writeFileSync(join(there, 'medium.pt'), readFileSync(join(NANO, 'nano.pt')));
+  writeFileSync(join(there, 'multilingual.tiktoken'), readFileSync(join(NANO, 'nano.tiktoken')));
   for (const name of ['medium.pt', 'multilingual.tiktoken']) chmodSync(join(there, name), 0o444);
   const note = voiceNote();
   await asLambda(cloud, { env: { CARACOLA_STORE: `s3://${BUCKET}`, CARACOLA_MODEL: join(there, 'medium.pt') } }, async (fn) =>
