@@ -42,7 +42,7 @@ static inline __attribute__((always_inline)) void add(__m256i *c0, __m256i *c1, 
 #ifndef CARA_SIMDE
     __m256i x, y, t, u;
     __asm__("vpbroadcastd %[a], %[x]\n\t"
-            "vpbroadcastd 4+%[a], %[y]\n\t"
+            "vpbroadcastd %[more], %[y]\n\t"
             "vpmaddwd %[even0], %[x], %[t]\n\t"
             "vpmaddwd %[odd0], %[y], %[u]\n\t"
             "vpmaddwd %[even1], %[x], %[x]\n\t"
@@ -53,7 +53,7 @@ static inline __attribute__((always_inline)) void add(__m256i *c0, __m256i *c1, 
             "vpaddd %[y], %[c1], %[c1]"
             : [c0] "+x"(*c0), [c1] "+x"(*c1), [x] "=&x"(x), [y] "=&x"(y), [t] "=&x"(t), [u] "=&x"(u)
             : [even0] "x"(even0), [odd0] "x"(odd0), [even1] "x"(even1), [odd1] "x"(odd1),
-              [a] "o"(*(const char(*)[8])a));
+              [a] "m"(*(const char(*)[4])a), [more] "m"(*(const char(*)[4])(a + 4)));
 #else
     int32_t words[2];
     memcpy(words, a, 8);
