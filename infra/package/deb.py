@@ -79,6 +79,7 @@ def write(files, program, target, version, epoch):
         (control / "control").write_text(
             f"Package: caracola\nVersion: {version}\nArchitecture: amd64\nMaintainer: {MAINTAINER}\n"
             f"Installed-Size: {size}\nDepends: {depends['Depends']}\nRecommends: {depends['Recommends']}\n"
+            "Suggests: awscli, skopeo\n"
             f"Section: sound\nPriority: optional\n{DESCRIPTION}")
         (control / "md5sums").write_text(sums)
         (control / "conffiles").write_text(f"/{CONFFILE}\n")
