@@ -6,6 +6,7 @@
 #include "whisper/mel.h"
 
 #include <caracola/audio.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,8 +40,9 @@ static double status_mb(const char *field) {
     return mb;
 }
 
-/* Begins the peak anew, so that making a random model does not count. */
+/* Begins the peak anew, so that making a random model does not count, nor what it left behind. */
 static void forget_peak(void) {
+    malloc_trim(0);
     FILE *f = fopen("/proc/self/clear_refs", "w");
     if (!f)
         return;

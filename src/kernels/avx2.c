@@ -93,9 +93,10 @@ void cara_avx2_widen(cara_weight_type type, const void *src, float *dst, size_t 
         .attend_coarse = cara_avx2_attend, .attend_queries = CARA_ATTEND_Q,                        \
         .attend_few = cara_avx2_attend_few, .attend_f16 = cara_avx2_attend_f16,                    \
         .narrow_keys = cara_avx2_narrow_keys, .narrow_values = cara_avx2_narrow_values,            \
-        .i8 = &its_i8, .layer_norm = cara_avx2_layer_norm, .gelu = cara_avx2_gelu,                 \
-        .softmax = cara_avx2_softmax, .log_sum_exp = cara_avx2_log_sum_exp,                        \
-        .widen = cara_avx2_widen,                                                                  \
+        .attend_i8 = cara_avx2_attend_i8, .block_keys = cara_avx2_block_keys,                      \
+        .block_values = cara_avx2_block_values, .i8 = &its_i8, .layer_norm = cara_avx2_layer_norm, \
+        .gelu = cara_avx2_gelu, .softmax = cara_avx2_softmax,                                      \
+        .log_sum_exp = cara_avx2_log_sum_exp, .widen = cara_avx2_widen,                            \
     }
 
 const cara_kernels cara_kernels_avx2 = AVX2_TABLE(CARA_CPU_AVX2, cara_i8_avx2);

@@ -57,7 +57,7 @@ typedef struct cara_attend {
     size_t ldk;
     const float *v; /* [n_kv, d] */
     size_t ldv;
-    float *out; /* [n_q, d] */
+    float *out; /* [n_q, d]; may be q itself */
     size_t ldo;
     float scale;
     int causal; /* the last query sees all n_kv keys, the one before it one fewer, and so on */
@@ -80,6 +80,23 @@ typedef struct cara_attend_f16 {
 static inline size_t cara_f16_keys_count(size_t n_kv, size_t d) {
     return (n_kv + 15) / 16 * 16 * d;
 }
+
+/* The same over keys and values in int8: each block of CARA_I8_KEYS of them has a scale for each of
+ * its d channels. */
+#define CARA_I8_KEYS 96
+typedef struct cara_attend_i8 {
+    size_t n_q, n_kv; /* 0 < n_q <= CARA_FEW_ROWS, 0 < n_kv */
+    size_t d;         /* as in cara_attend */
+    const float *q;   /* [n_q, d] */
+    size_t ldq;
+    const int8_t *k;      /* panels of 16 keys: [ceil(n_kv / 16)][d][16] */
+    const int8_t *v;      /* [n_kv, d] */
+    const float *k_scale; /* [ceil(n_kv / CARA_I8_KEYS), d] */
+    const float *v_scale; /* the same */
+    float *out;           /* [n_q, d] */
+    size_t ldo;
+    float scale;
+} cara_attend_i8;
 
 #define CARA_FEW_ROWS 8 /* up to so many rows gemv and attend_few are meant for */
 
@@ -110,6 +127,11 @@ typedef struct cara_kernels {
      * f16 cannot hold become the nearest it can. Missing keys of the last panel become zeros. */
     void (*narrow_keys)(const float *k, size_t ld, size_t n, size_t d, uint16_t *dst);
     void (*narrow_values)(const float *v, size_t ld, size_t n, size_t d, uint16_t *dst);
+    void (*attend_i8)(const cara_attend_i8 *a);
+    /* A block of n <= CARA_I8_KEYS keys or values [n, d], rows ld apart, to the layouts of
+     * cara_attend_i8 and its scales [d]. Missing keys of the last panel become zeros. */
+    void (*block_keys)(const float *k, size_t ld, size_t n, size_t d, int8_t *dst, float *scale);
+    void (*block_values)(const float *v, size_t ld, size_t n, size_t d, int8_t *dst, float *scale);
     const cara_i8_ops *i8;
 
     /* nn.LayerNorm, eps 1e-5, of one row; x and y may be the same. */

@@ -1,6 +1,7 @@
 /* The reference: plain C that says what each kernel means. It stays simple; eight partial sums let
  * a compiler use whatever vectors the baseline has. */
 #include "base/half.h"
+#include "kernels/block_i8.h"
 #include "kernels/tables.h"
 
 #include <math.h>
@@ -207,6 +208,58 @@ void cara_scalar_attend_f16(const cara_attend_f16 *a) {
     }
 }
 
+void cara_scalar_block_keys(const float *k, size_t ld, size_t n, size_t d, int8_t *dst,
+                            float *scale) {
+    cara_block_keys(k, ld, n, d, dst, scale);
+}
+
+void cara_scalar_block_values(const float *v, size_t ld, size_t n, size_t d, int8_t *dst,
+                              float *scale) {
+    cara_block_values(v, ld, n, d, dst, scale);
+}
+
+/* Block by block with a running softmax; a panel's 16 scores side by side. */
+static void attend_i8_one(const cara_attend_i8 *a, const float *query, float *out) {
+    float q[CARA_HEAD_DIM_MAX], acc[CARA_HEAD_DIM_MAX] = {0}, score[CARA_I8_KEYS];
+    float top = -INFINITY, sum = 0;
+    for (size_t k0 = 0, block = 0; k0 < a->n_kv; k0 += CARA_I8_KEYS, block++) {
+        size_t n = a->n_kv - k0 < CARA_I8_KEYS ? a->n_kv - k0 : CARA_I8_KEYS;
+        const float *k_scale = a->k_scale + block * a->d, *v_scale = a->v_scale + block * a->d;
+        float part[CARA_HEAD_DIM_MAX] = {0}, old = top;
+        for (size_t p = 0; p < a->d; p++)
+            q[p] = query[p] * a->scale * k_scale[p];
+        for (size_t j = 0; j < n; j += 16) {
+            const int8_t *k = a->k + (k0 + j) * a->d;
+            float dots[16] = {0};
+            for (size_t p = 0; p < a->d; p++)
+                for (size_t l = 0; l < 16; l++)
+                    dots[l] += q[p] * k[p * 16 + l];
+            for (size_t l = 0; l < 16 && j + l < n; l++) {
+                score[j + l] = dots[l];
+                top = dots[l] > top ? dots[l] : top;
+            }
+        }
+        float shrink = expf(old - top); /* 0 at first: exp(-inf) */
+        sum *= shrink;
+        for (size_t j = 0; j < n; j++) {
+            const int8_t *v = a->v + (k0 + j) * a->d;
+            float weight = expf(score[j] - top);
+            sum += weight;
+            for (size_t p = 0; p < a->d; p++)
+                part[p] += weight * v[p];
+        }
+        for (size_t p = 0; p < a->d; p++)
+            acc[p] = acc[p] * shrink + part[p] * v_scale[p];
+    }
+    for (size_t p = 0; p < a->d; p++)
+        out[p] = acc[p] / sum;
+}
+
+void cara_scalar_attend_i8(const cara_attend_i8 *a) {
+    for (size_t i = 0; i < a->n_q; i++)
+        attend_i8_one(a, a->q + i * a->ldq, a->out + i * a->ldo);
+}
+
 #define SCALAR_TABLE(its_level, its_i8)                                                            \
     {                                                                                              \
         .level = its_level, .gemm_tile_m = 256, .gemm_tile_n = TILE_N,                             \
@@ -215,7 +268,9 @@ void cara_scalar_attend_f16(const cara_attend_f16 *a) {
         .attend_coarse = cara_scalar_attend, .attend_queries = 64,                                 \
         .attend_few = cara_scalar_attend_few, .attend_f16 = cara_scalar_attend_f16,                \
         .narrow_keys = cara_scalar_narrow_keys, .narrow_values = cara_scalar_narrow_values,        \
-        .i8 = &its_i8, .layer_norm = cara_scalar_layer_norm, .gelu = cara_scalar_gelu,             \
+        .attend_i8 = cara_scalar_attend_i8, .block_keys = cara_scalar_block_keys,                  \
+        .block_values = cara_scalar_block_values, .i8 = &its_i8,                                   \
+        .layer_norm = cara_scalar_layer_norm, .gelu = cara_scalar_gelu,                            \
         .softmax = cara_scalar_softmax, .log_sum_exp = cara_scalar_log_sum_exp,                    \
         .widen = cara_scalar_widen,                                                                \
     }

@@ -21,6 +21,11 @@ void cara_scalar_gemv(const cara_gemm *g, size_t n0, size_t n1);
 void cara_scalar_attend(const cara_attend *a, void *scratch);
 void cara_scalar_attend_few(const cara_attend *a);
 void cara_scalar_attend_f16(const cara_attend_f16 *a);
+void cara_scalar_attend_i8(const cara_attend_i8 *a);
+void cara_scalar_block_keys(const float *k, size_t ld, size_t n, size_t d, int8_t *dst,
+                            float *scale);
+void cara_scalar_block_values(const float *v, size_t ld, size_t n, size_t d, int8_t *dst,
+                              float *scale);
 void cara_scalar_narrow_keys(const float *k, size_t ld, size_t n, size_t d, uint16_t *dst);
 void cara_scalar_narrow_values(const float *v, size_t ld, size_t n, size_t d, uint16_t *dst);
 void cara_scalar_layer_norm(const float *x, const float *weight, const float *bias, size_t n,
@@ -36,6 +41,10 @@ void cara_avx2_gemv(const cara_gemm *g, size_t n0, size_t n1);
 void cara_avx2_attend(const cara_attend *a, void *scratch);
 void cara_avx2_attend_few(const cara_attend *a);
 void cara_avx2_attend_f16(const cara_attend_f16 *a);
+void cara_avx2_attend_i8(const cara_attend_i8 *a);
+void cara_avx2_block_keys(const float *k, size_t ld, size_t n, size_t d, int8_t *dst, float *scale);
+void cara_avx2_block_values(const float *v, size_t ld, size_t n, size_t d, int8_t *dst,
+                            float *scale);
 void cara_avx2_narrow_keys(const float *k, size_t ld, size_t n, size_t d, uint16_t *dst);
 void cara_avx2_narrow_values(const float *v, size_t ld, size_t n, size_t d, uint16_t *dst);
 void cara_avx2_layer_norm(const float *x, const float *weight, const float *bias, size_t n,

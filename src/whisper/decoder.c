@@ -70,29 +70,35 @@ static int has_i8(const cara_decoder *d) {
 
 /* Rows that cara_products_run() may be given for int8 weights. */
 static size_t i8_rows(const cara_decoder *d) {
-    return !has_i8(d) ? 0 : d->halves ? d->rows_room : most(d->rows_room, d->n_audio_ctx);
+    return !has_i8(d) ? 0 : d->narrow ? d->rows_room : most(d->rows_room, d->n_audio_ctx);
 }
 
 static int allocate(cara_decoder *d) {
     cara_arena *arena = &d->arena;
     size_t rows = d->rows_room, s = d->n_state;
     d->planned = cara_arena_alloc(arena, d->n_slots, sizeof *d->planned);
-    if (d->halves)
+    if (d->narrow) {
         d->heads_f16 = cara_arena_alloc(arena, rows, sizeof *d->heads_f16);
-    else
+        d->heads_i8 = cara_arena_alloc(arena, rows, sizeof *d->heads_i8);
+    } else
         d->heads = cara_arena_alloc(arena, rows, sizeof *d->heads);
     d->memory = cara_decoder_untouched(rows * s, 9 * sizeof(float));
-    if (!d->planned || (!d->heads && !d->heads_f16) || !d->memory)
+    d->memory_size = rows * s * 9 * sizeof(float);
+    if (!d->planned || (!d->heads && !(d->heads_f16 && d->heads_i8)) || !d->memory)
         return -1;
     float *at = (float *)(void *)d->memory;
     float **const to[] = {&d->x, &d->norm, &d->q, &d->k, &d->v};
     for (size_t i = 0; i < sizeof to / sizeof *to; i++, at += rows * s)
         *to[i] = at;
     d->wide = at;
-    return cara_decoder_audio_init(d) == 0 && cara_decoder_cache_init(d) == 0 &&
-                   cara_scratch_init(&d->scratch, &d->compute, i8_rows(d), 4 * s, arena) == 0
-               ? 0
-               : -1;
+    if (cara_decoder_audio_init(d) != 0 || cara_decoder_cache_init(d) != 0 ||
+        cara_scratch_init(&d->scratch, &d->compute, 0, 0, arena) != 0)
+        return -1;
+    size_t quantised = i8_rows(d);
+    if (quantised) /* few passes have so many rows: it is not touched before */
+        d->scratch.quantised =
+            cara_decoder_untouched(cara_quantised_size(&d->compute, quantised, 4 * s), 1);
+    return d->scratch.quantised || !quantised ? 0 : -1;
 }
 
 int cara_decoder_new(const cara_compute *compute, int n_audios, int n_slots, cara_decoder **out,
@@ -134,17 +140,14 @@ int cara_decoder_new(const cara_compute *compute, int n_audios, int n_slots, car
         (code = cara_check_type(&w->dec_positions, "decoder.positional_embedding", &type, err)) ||
         (code = cara_norm_init(&d->ln, &w->ln, "decoder.ln", &d->arena, err)))
         goto fail;
-    d->positions = cara_vector_init(&w->dec_positions, &d->arena, &d->narrow_positions);
-    if (!d->positions) {
-        code = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the decoder");
-        goto fail;
-    }
+    d->positions = &w->dec_positions;
+    d->positions_type = type;
     for (size_t i = 0; i < d->n_layer; i++)
         if ((code = init_block(&d->blocks[i], &w->decoder[i], i, d, err)))
             goto fail;
-    d->halves = d->n_layer > 0;
+    d->narrow = d->n_layer > 0;
     for (size_t i = 0; i < d->n_layer; i++)
-        d->halves &= cara_dense_is_i8(&d->blocks[i].cross_key) &&
+        d->narrow &= cara_dense_is_i8(&d->blocks[i].cross_key) &&
                      cara_dense_is_i8(&d->blocks[i].cross_value);
     if (allocate(d) != 0) {
         code = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the decoder's %d candidates",
@@ -182,7 +185,6 @@ int cara_decoder_load(cara_decoder *d, size_t stage, cara_error *err) {
         if (code)
             return code;
         cara_norm_load(&d->ln, &d->compute);
-        cara_vector_load(d->positions, &d->narrow_positions, &d->compute);
     }
     d->loaded = stage + 1;
     return CARA_OK;
@@ -194,6 +196,7 @@ void cara_decoder_free(cara_decoder *d) {
     cara_decoder_audio_free(d);
     cara_decoder_cache_free(d);
     free(d->memory);
+    free(d->scratch.quantised);
     cara_arena_free(&d->arena);
     free(d);
 }
@@ -275,14 +278,17 @@ static void mlp(cara_decoder *d, const cara_decoder_block *b) {
 /* A token at a position: x [n_state]. */
 static void embed(const cara_decoder *d, size_t token, size_t at, float *x) {
     const size_t s = d->n_state;
-    const float *position = d->positions + at * s;
+    const size_t size = d->positions_type == CARA_WEIGHT_F32 ? 4 : 2;
+    float *position = d->wide; /* free until the first MLP */
+    d->compute.kernels->widen(d->positions_type, (const char *)d->positions->data + at * s * size,
+                              position, s);
     if (cara_dense_is_i8(&d->logits)) {
         const cara_i8_weights *w = &d->logits.i8;
         for (size_t c = 0; c < s; c++)
             x[c] = w->scale[token] * w->packed[cara_i8_at(s, token, c)];
     } else {
-        size_t size = d->logits.type == CARA_WEIGHT_F32 ? 4 : 2;
-        d->compute.kernels->widen(d->logits.type, (const char *)d->logits.w + token * s * size, x,
+        size_t each = d->logits.type == CARA_WEIGHT_F32 ? 4 : 2;
+        d->compute.kernels->widen(d->logits.type, (const char *)d->logits.w + token * s * each, x,
                                   s);
     }
     for (size_t c = 0; c < s; c++)

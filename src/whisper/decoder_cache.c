@@ -9,7 +9,7 @@
 
 /* Elements of a layer's keys of one buffer, and of its values. */
 static size_t keys_size(const cara_decoder *d) {
-    return d->halves ? d->n_head * cara_f16_keys_count(d->n_ctx, d->d) : d->n_ctx * d->n_state;
+    return d->narrow ? d->n_head * cara_f16_keys_count(d->n_ctx, d->d) : d->n_ctx * d->n_state;
 }
 
 static size_t values_size(const cara_decoder *d) {
@@ -39,7 +39,7 @@ int cara_decoder_cache_init(cara_decoder *d) {
     d->half = cara_arena_alloc(arena, d->n_state, sizeof *d->half);
     if (layer > SIZE_MAX / 8 / (n * d->n_layer + 1))
         return -1;
-    if (d->halves)
+    if (d->narrow)
         d->cache_f16 = cara_decoder_untouched(n * d->n_layer * layer, sizeof *d->cache_f16);
     else
         d->cache = cara_decoder_untouched(n * d->n_layer * layer, sizeof *d->cache);
@@ -87,7 +87,7 @@ static void copy_positions(const cara_decoder *d, int from, int to, size_t start
     for (size_t i = 0; i < d->n_layer; i++)
         for (size_t h = 0; h < d->n_head; h++) {
             size_t at = (h * d->n_ctx + start) * w;
-            if (!d->halves) {
+            if (!d->narrow) {
                 for (int values = 0; values < 2; values++)
                     memcpy(floats(d, to, i, values) + at, floats(d, from, i, values) + at,
                            n * sizeof(float));
@@ -181,7 +181,7 @@ static size_t add_rows(cara_decoder *d, size_t layer, const cara_planned *p, siz
     size_t s = d->n_state;
     for (size_t i = 0; i < p->n; i++, groups++) {
         size_t row = p->first + i;
-        if (d->halves)
+        if (d->narrow)
             d->heads_f16[groups] = (cara_heads_f16){.n_head = d->n_head,
                                                     .d = d->d,
                                                     .n_q = 1,
@@ -234,17 +234,17 @@ void cara_decoder_attend_cache(cara_decoder *d, size_t layer) {
     for (size_t i = 0; i < d->n_planned; i++) {
         const cara_planned *p = &d->planned[i];
         for (size_t r = 0; r < p->n; r++) {
-            if (d->halves)
+            if (d->narrow)
                 keep_halves(d, p->buffer, layer, p->first + r, p->at + r);
             else
                 keep_floats(d, p->buffer, layer, p->first + r, p->at + r);
         }
-        if (d->halves || p->few)
+        if (d->narrow || p->few)
             groups = add_rows(d, layer, p, groups);
         else
             attend_run(d, layer, p);
     }
-    if (groups && d->halves)
+    if (groups && d->narrow)
         cara_heads_f16_run(&d->compute, d->heads_f16, groups);
     else if (groups)
         cara_heads_run(&d->compute, &d->scratch, d->heads, groups);

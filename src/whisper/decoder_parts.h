@@ -35,16 +35,17 @@ struct cara_decoder {
     size_t n_vocab, n_ctx, n_audio_ctx, n_state, n_head, d, n_layer, n_audios, n_slots;
     cara_decoder_block *blocks; /* [n_layer] */
     cara_norm ln;
-    cara_dense logits;                   /* the token embedding, which is also the output layer */
-    const float *positions;              /* [n_ctx, n_state] */
-    const cara_tensor *narrow_positions; /* as narrow_bias of cara_dense */
+    cara_dense logits;            /* the token embedding, which is also the output layer */
+    const cara_tensor *positions; /* [n_ctx, n_state], widened a row at a time */
+    cara_weight_type positions_type;
     size_t loaded; /* layers that are there and widened; n_layer + 1: all else, too */
-    int halves;    /* caches are kept in f16 */
+    int narrow;    /* caches are narrow: the audios' int8, the slots' f16 */
 
     /* The audios' keys and values. */
     float *cross;        /* [n_audios, n_layer, 2, n_head, n_audio_ctx, d] keys, values; or NULL */
-    uint16_t *cross_f16; /* the same, as cara_attend_f16; or NULL */
-    char *lanes;         /* with halves: what each thread needs to make them */
+    int8_t *cross_i8;    /* the same, as cara_attend_i8; or NULL */
+    float *cross_scales; /* [n_audios, n_layer, 2, n_head, blocks of n_audio_ctx, d]; or NULL */
+    char *lanes;         /* with narrow: what each thread needs to make them; may be `memory` */
     size_t lane;         /* bytes of one */
     float *audio_kv;     /* [2, n_audio_ctx, n_state] on the way to `cross`; or NULL */
     int *has_audio;      /* [n_audios] */
@@ -63,11 +64,13 @@ struct cara_decoder {
     size_t n_planned;
     size_t rows, many; /* rows of the pass; the first `many` are those of longer runs */
     size_t rows_room;
+    size_t memory_size;
     char *memory;                /* of the buffers below */
     float *x, *norm, *q, *k, *v; /* [rows_room, n_state] */
     float *wide;                 /* [rows_room, 4 * n_state] */
     cara_heads *heads;           /* [rows_room], or NULL */
     cara_heads_f16 *heads_f16;   /* [rows_room], or NULL */
+    cara_attend_i8 *heads_i8;    /* [rows_room] first heads, or NULL */
     uint16_t *half;              /* [n_state] on the way to cache_f16 */
 };
 

@@ -48,8 +48,9 @@ static int allocate(cara_encoder *e) {
     size_t n = e->n_ctx, s = e->n_state;
     size_t gathered = most(2 * e->n_mels, s) * CARA_CONV_WIDTH;
     e->x = floats(e, n, s);
-    e->norm = floats(e, n, s);
     e->qkv = floats(e, n, 3 * s);
+    /* By rows, only attention writes there, and may write over its queries. */
+    e->norm = e->by_rows ? e->qkv : floats(e, n, s);
     if (!e->x || !e->norm || !e->qkv)
         return -1;
     if (e->by_rows)

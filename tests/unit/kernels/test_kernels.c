@@ -1,65 +1,7 @@
 /* Every kernel at every level that this machine has, over ragged shapes, against plain arithmetic
  * in double. Inputs are allocated to the element so that ASan sees a read past them; outputs are
  * poisoned and lie between guard bands. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "base/half.h"
-#include "kernels/tables.h"
-
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define GUARD 64
-#define POISON 0x7fc0dead /* a NaN */
-
-static uint64_t seed = 1;
-
-static double uniform(void) { /* [-1, 1) */
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (double)(int64_t)(seed >> 11) / 4503599627370496.0 - 1;
-}
-
-static float *floats(size_t n, double scale) {
-    float *x = malloc(n * sizeof *x + 1);
-    assert_non_null(x);
-    for (size_t i = 0; i < n; i++)
-        x[i] = (float)(scale * uniform());
-    return x;
-}
-
-typedef struct out {
-    float *memory, *data;
-    size_t n;
-} out;
-
-static out out_new(size_t n, size_t shift) {
-    out o = {.n = n, .memory = malloc((n + shift + 2 * GUARD) * sizeof(float))};
-    assert_non_null(o.memory);
-    const uint32_t poison = POISON;
-    for (size_t i = 0; i < n + shift + 2 * GUARD; i++)
-        memcpy(&o.memory[i], &poison, sizeof poison);
-    o.data = o.memory + GUARD + shift;
-    return o;
-}
-
-static int poisoned(const float *x) {
-    const uint32_t poison = POISON;
-    return memcmp(x, &poison, sizeof poison) == 0;
-}
-
-static void out_free(out *o) {
-    for (size_t i = 0; i < GUARD; i++) {
-        assert_true(poisoned(o->data - 1 - i));
-        assert_true(poisoned(o->data + o->n + i));
-    }
-    free(o->memory);
-}
+#include "cases.h"
 
 /* Random weights of a type, allocated to the byte, and what they are worth. */
 typedef struct weights {
@@ -97,39 +39,6 @@ static void weights_free(weights *w) {
 
 static double exact_gelu(double x) {
     return 0.5 * x * (1 + erf(x / sqrt(2)));
-}
-
-static void *scratch_new(size_t n) {
-    void *p = aligned_alloc(64, (n + 127) / 64 * 64);
-    assert_non_null(p);
-    memset(p, 0xff, (n + 127) / 64 * 64); /* NaN: scratch is not to be trusted */
-    return p;
-}
-
-typedef void (*level_test)(const cara_kernels *k);
-
-#ifdef CARA_EMULATED
-/* The AVX-512 files compiled a second time, for machines without the level. */
-extern const cara_kernels emulated_avx512, emulated_avx512vnni, emulated_avx512vnni_bf16,
-    emulated_amx, emulated_amx_bf16;
-static const cara_kernels *const emulated[] = {&emulated_avx512, &emulated_avx512vnni_bf16};
-#endif
-
-static void at_every_level(level_test test) {
-#ifdef CARA_EMULATED
-    for (size_t i = 0; cara_cpu_has(CARA_CPU_AVX2) && i < sizeof emulated / sizeof *emulated; i++) {
-        seed = 1;
-        test(emulated[i]);
-    }
-#endif
-    for (int level = 0; level < CARA_CPU_LEVELS; level++) {
-        if (!cara_cpu_has((cara_cpu_level)level))
-            continue;
-        seed = 1;
-        const cara_kernels *k = cara_kernels_for((cara_cpu_level)level);
-        assert_int_equal(k->level, level);
-        test(k);
-    }
 }
 
 /* ---- products ---- */
@@ -287,136 +196,6 @@ static void splitting_changes_no_bit(void **state) {
     at_every_level(splits);
 }
 
-/* ---- attention ---- */
-
-enum { ATTEND, ATTEND_COARSE, ATTEND_FEW, ATTEND_F16, ATTEND_KINDS };
-static const char *const attend_names[] = {"attend", "attend_coarse", "attend_few", "attend_f16"};
-
-/* What a kind of attention may be off by: coarse ones round operands to 8 bits (bf16), an f16 cache
- * to 11. Scores are off by that times |q||k| scale, weights by as much of themselves. */
-static double allowed(int kind, double spread, size_t d) {
-    double score = spread * spread * sqrt((double)d) / 3;
-    return kind == ATTEND_COARSE ? 1.5e-2 * (1 + score)
-           : kind == ATTEND_F16  ? 2e-3 * (1 + score)
-                                 : 1e-5;
-}
-
-static void attend(const cara_kernels *kernels, int kind, const cara_attend *a, void *scratch) {
-    if (kind == ATTEND)
-        kernels->attend(a, scratch);
-    else if (kind == ATTEND_COARSE)
-        kernels->attend_coarse(a, scratch);
-    else if (kind == ATTEND_FEW)
-        kernels->attend_few(a);
-    else {
-        size_t n_k = cara_f16_keys_count(a->n_kv, a->d), n_v = a->n_kv * a->d;
-        uint16_t *k = malloc(2 * n_k), *v = malloc(2 * n_v);
-        assert_true(k && v);
-        memset(k, 0xff, 2 * n_k);
-        memset(v, 0xff, 2 * n_v);
-        kernels->narrow_keys(a->k, a->ldk, a->n_kv, a->d, k);
-        kernels->narrow_values(a->v, a->ldv, a->n_kv, a->d, v);
-        for (size_t j = 0; j < (a->n_kv + 15) / 16 * 16; j++)
-            for (size_t p = 0; p < a->d; p++)
-                assert_int_equal(k[(j / 16 * a->d + p) * 16 + j % 16],
-                                 j < a->n_kv ? cara_f32_to_f16(a->k[j * a->ldk + p]) : 0);
-        for (size_t j = 0; j < a->n_kv; j++)
-            for (size_t p = 0; p < a->d; p++)
-                assert_int_equal(v[j * a->d + p], cara_f32_to_f16(a->v[j * a->ldv + p]));
-        kernels->attend_f16(&(cara_attend_f16){.n_q = a->n_q,
-                                               .n_kv = a->n_kv,
-                                               .d = a->d,
-                                               .q = a->q,
-                                               .ldq = a->ldq,
-                                               .k = k,
-                                               .v = v,
-                                               .out = a->out,
-                                               .ldo = a->ldo,
-                                               .scale = a->scale});
-        free(k);
-        free(v);
-    }
-}
-
-static void one_attention(const cara_kernels *kernels, size_t n_q, size_t n_kv, size_t d,
-                          int causal, double spread, size_t more) {
-    size_t ld = d + more;
-    float *q = floats(n_q * ld, spread), *k = floats((n_kv - 1) * ld + d, spread);
-    float *v = floats((n_kv - 1) * ld + d, 1);
-    double *p = malloc(n_kv * sizeof *p);
-    void *scratch = scratch_new(kernels->attend_scratch);
-    for (int kind = 0; kind < ATTEND_KINDS; kind++) {
-        if ((kind >= ATTEND_FEW && n_q > CARA_FEW_ROWS) || (kind == ATTEND_F16 && causal))
-            continue;
-        double most = allowed(kind, spread, d);
-        out o = out_new((n_q - 1) * ld + d, more & 1);
-        cara_attend a = {.n_q = n_q,
-                         .n_kv = n_kv,
-                         .d = d,
-                         .q = q,
-                         .ldq = ld,
-                         .k = k,
-                         .ldk = ld,
-                         .v = v,
-                         .ldv = ld,
-                         .out = o.data,
-                         .ldo = ld,
-                         .scale = 1 / sqrtf((float)d),
-                         .causal = causal};
-        attend(kernels, kind, &a, scratch);
-        for (size_t i = 0; i < n_q; i++) {
-            size_t sees = causal ? n_kv - (n_q - 1 - i) : n_kv;
-            double top = -INFINITY, sum = 0;
-            for (size_t j = 0; j < sees; j++) {
-                p[j] = 0;
-                for (size_t c = 0; c < d; c++)
-                    p[j] += (double)q[i * ld + c] * k[j * ld + c] * a.scale;
-                top = fmax(top, p[j]);
-            }
-            for (size_t j = 0; j < sees; j++)
-                sum += p[j] = exp(p[j] - top);
-            for (size_t c = 0; c < d; c++) {
-                double want = 0;
-                for (size_t j = 0; j < sees; j++)
-                    want += p[j] * v[j * ld + c];
-                want /= sum;
-                if (!(fabs(want - o.data[i * ld + c]) <= most))
-                    fail_msg("%s %s n_q=%zu n_kv=%zu d=%zu causal %d at %zu,%zu: %g for %g",
-                             cara_cpu_level_name(kernels->level), attend_names[kind], n_q, n_kv, d,
-                             causal, i, c, (double)o.data[i * ld + c], want);
-            }
-            for (size_t c = d; c < ld && i + 1 < n_q; c++)
-                assert_true(poisoned(&o.data[i * ld + c]));
-        }
-        out_free(&o);
-    }
-    free(q);
-    free(k);
-    free(v);
-    free(p);
-    free(scratch);
-}
-
-static void attentions(const cara_kernels *kernels) {
-    static const size_t shapes[][3] = {
-        {1, 1, 16},    {1, 9, 64},    {2, 16, 32},   {6, 17, 64},  {7, 255, 64},
-        {8, 256, 48},  {5, 257, 64},  {13, 300, 64}, {20, 20, 64}, {260, 31, 64},
-        {9, 513, 128}, {3, 1500, 64}, {30, 264, 80},
-    };
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        size_t n_q = shapes[s][0], n_kv = shapes[s][1], d = shapes[s][2];
-        one_attention(kernels, n_q, n_kv, d, 0, 1, s % 4);
-        one_attention(kernels, n_q, n_kv, d, 0, 6, 0); /* sharp: one key takes nearly all */
-        if (n_q <= n_kv)
-            one_attention(kernels, n_q, n_kv, d, 1, 2, s % 3);
-    }
-}
-
-static void attention_matches_at_every_level(void **state) {
-    (void)state;
-    at_every_level(attentions);
-}
-
 /* ---- rows ---- */
 
 static const size_t lengths[] = {1, 2, 7, 8, 9, 15, 16, 17, 64, 100, 1023, 1024, 1025, 5000};
@@ -556,7 +335,6 @@ int main(void) {
         cmocka_unit_test(rows_match_at_every_level),
         cmocka_unit_test(products_match_at_every_level),
         cmocka_unit_test(splitting_changes_no_bit),
-        cmocka_unit_test(attention_matches_at_every_level),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

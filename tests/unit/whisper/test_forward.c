@@ -215,7 +215,7 @@ static void company_changes_nothing(void **state) {
         if (!cara_cpu_has(level))
             continue;
         cara_quantised *quantised;
-        int every = level == CARA_CPU_SCALAR ? 29 : 11; /* it is slow */
+        int every = level == CARA_CPU_SCALAR ? 41 : 17; /* it is slow */
         f->compute.kernels = cara_kernels_for(level);
         check_company(f, every);
         assert_int_equal(cara_quantise(&f->compute, &quantised, &err), CARA_OK);

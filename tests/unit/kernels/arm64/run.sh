@@ -28,7 +28,7 @@ build pack src/model/i8_pack.c
 build buf src/base/buf.c
 build error src/base/error.c
 kernels="$out/cpu.o $out/scalar.o $out/i8_scalar.o $out/i8_neon.o $out/pack.o $out/buf.o $out/error.o"
-for test in test_i8 test_kernels; do
+for test in test_i8 test_kernels test_attend; do
     build $test tests/unit/kernels/$test.c
     # shellcheck disable=SC2086
     $cc -static "$out/$test.o" $kernels -lm -o "$out/$test"
