@@ -23,8 +23,10 @@ static int report(const std::vector<double> &encode, const std::vector<double> &
                   const std::vector<double> &beam, double load) {
     rusage u;
     getrusage(RUSAGE_SELF, &u);
-    printf("{\"encode_ms\": %.3f, \"decode_ms_per_token\": %.3f, \"beam5_step_ms\": %.3f, \"open_ms\": %.3f, "
+    printf("{\"encode_ms\": %.3f, \"decode_ms_per_token\": %.3f, \"beam5_step_ms\": %.3f, "
+           "\"open_ms\": %.3f, "
            "\"peak_rss_mb\": %.1f}\n",
-           median(encode), median(decode), median(beam), load, static_cast<double>(u.ru_maxrss) * 1024 / 1e6);
+           median(encode), median(decode), median(beam), load,
+           static_cast<double>(u.ru_maxrss) * 1024 / 1e6);
     return 0;
 }
