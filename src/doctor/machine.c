@@ -101,10 +101,8 @@ static void check_audio(cara_doctor *d) {
                          err.text);
         cara_checkup_advise(d->checkup, "%s",
                             d->memory_mb
-                                ? "use the container image, which has the libav module"
-                                : "apt install libavformat59 libavcodec59 libswresample4, and put "
-                                  "caracola-libav.so beside the program or name its folder in "
-                                  "CARACOLA_MODULE_DIR; voice notes do without");
+                                ? "deliver it as a container image, which has the libav module"
+                                : "voice notes do without it");
     } else {
         cara_checkup_add(d->checkup, "audio", CARA_FINDING_WARNING,
                          "the libav module does not read MP3 as it should: %s", err.text);
