@@ -4,18 +4,18 @@
 #include "aws/retry.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/threads.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define CONNECTIONS 8
 #define CONNECTIONS_MAX 64
 #define PART_BYTES (8 * CARA_MIB)
 #define TRIES 6 /* of a part, each of as many attempts as the client makes by itself */
-#define POLL_NS 50000000
+#define POLL_S 0.05
 #define DIGEST_BYTES CARA_MIB
 
 enum { TO_DO, TAKEN, DONE };
@@ -84,11 +84,7 @@ int cara_s3_fetch_open(const cara_s3_fetch_options *options, cara_s3_fetch **out
     if (!f)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to fetch from S3");
     pthread_mutex_init(&f->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&f->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cara_cond_init(&f->changed);
     f->options = *options;
     f->part = options->part ? options->part : PART_BYTES;
     int n = options->connections ? options->connections : CONNECTIONS;
@@ -219,7 +215,7 @@ int cara_s3_fetch_start(cara_s3_fetch *f, const uint8_t *have, const cara_s3_fet
             mark_done(f, i);
     while (f->n_running < f->n_connections) {
         connection *c = &f->connections[f->n_running];
-        if (pthread_create(&c->thread, NULL, run, c) != 0)
+        if (cara_thread_start(&c->thread, run, c) != 0)
             break;
         f->n_running++;
     }
@@ -241,14 +237,7 @@ int cara_s3_fetch_wait(cara_s3_fetch *f, uint64_t end, int (*stop)(void *cookie)
             rc = f->failed;
             break;
         }
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += POLL_NS;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_sec++;
-            until.tv_nsec -= 1000000000;
-        }
-        pthread_cond_timedwait(&f->changed, &f->lock, &until);
+        (void)cara_cond_wait(&f->changed, &f->lock, POLL_S);
         if (!stop || atomic_load(&f->frontier) >= parts)
             continue;
         pthread_mutex_unlock(&f->lock); /* it may take its time */

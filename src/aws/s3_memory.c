@@ -1,15 +1,15 @@
 #include "aws/s3_memory.h"
 
 #include "base/pages.h"
+#include "base/threads.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
-#define POLL_NS 50000000
+#define POLL_S 0.05
 
 struct cara_s3_memory {
     cara_s3_fetch *fetch;
@@ -75,11 +75,7 @@ int cara_s3_memory_open(const cara_s3_fetch_options *options, const char *sha256
     m->options = *options;
     m->sha256 = sha256;
     pthread_mutex_init(&m->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&m->found, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cara_cond_init(&m->found);
     rc = cara_s3_fetch_open(options, &m->fetch, err);
     uint64_t size = rc ? 0 : (uint64_t)cara_s3_fetch_object(m->fetch)->size;
     if (!rc && ((limit && size > limit) || size > SIZE_MAX / 4 ||
@@ -92,7 +88,7 @@ int cara_s3_memory_open(const cara_s3_fetch_options *options, const char *sha256
         const cara_s3_fetch_to to = {.memory = m->bytes};
         rc = cara_s3_fetch_start(m->fetch, NULL, &to, err);
     }
-    if (!rc && !(m->hashing = pthread_create(&m->hasher, NULL, hash, m) == 0))
+    if (!rc && !(m->hashing = cara_thread_start(&m->hasher, hash, m) == 0))
         rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no thread for a SHA-256");
     if (rc) {
         cara_s3_memory_close(m);
@@ -116,14 +112,7 @@ int cara_s3_memory_verify(cara_s3_memory *m, int (*stop)(void *cookie), void *co
     int stopped = 0;
     pthread_mutex_lock(&m->lock);
     while (!m->is_found && !stopped) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += POLL_NS;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_sec++;
-            until.tv_nsec -= 1000000000;
-        }
-        pthread_cond_timedwait(&m->found, &m->lock, &until);
+        (void)cara_cond_wait(&m->found, &m->lock, POLL_S);
         if (!m->is_found && stop) {
             pthread_mutex_unlock(&m->lock); /* it may take its time */
             stopped = stop(cookie);

@@ -2,6 +2,7 @@
 #ifndef BASE_THREADS_H
 #define BASE_THREADS_H
 
+#include <pthread.h>
 #include <stddef.h>
 
 typedef struct cara_pool cara_pool;
@@ -20,5 +21,13 @@ typedef void (*cara_task_fn)(void *ctx, size_t task, int thread);
 void cara_pool_run(cara_pool *pool, cara_task_fn fn, void *ctx, size_t tasks);
 
 void cara_pool_free(cara_pool *pool);
+
+/* A thread of one's own that signals pass by: they are for the main thread. 0, or an errno. */
+int cara_thread_start(pthread_t *thread, void *(*run)(void *), void *ctx);
+
+/* A condition that waits by the monotonic clock, and waiting for it for so long at most: 0, or
+ * ETIMEDOUT. */
+void cara_cond_init(pthread_cond_t *cond);
+int cara_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, double seconds);
 
 #endif

@@ -3,10 +3,10 @@
 #include "aws/client.h"
 #include "aws/sqs.h"
 #include "base/clock.h"
+#include "base/threads.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -78,20 +78,10 @@ static int heart_start(heart *h, const cara_service *service, const cara_worker_
     *h = (heart){.options = options, .visibility_s = visibility_s, .log = *service->log};
     h->log.log.cookie = &h->log;
     h->log.request_id[0] = 0;
-    pthread_condattr_t clock;
-    sigset_t all, before;
     if (pthread_mutex_init(&h->lock, NULL))
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a thread");
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&h->changed, &clock);
-    pthread_condattr_destroy(&clock);
-    /* Signals are for the main thread, which sleeps and polls. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&h->thread, NULL, beat, h);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
+    cara_cond_init(&h->changed);
+    if (cara_thread_start(&h->thread, beat, h)) {
         pthread_cond_destroy(&h->changed);
         pthread_mutex_destroy(&h->lock);
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no thread can be started");

@@ -19,13 +19,14 @@ typedef struct fake_s3 {
         char note[128];
         char type[64];
     } objects[FAKE_S3_OBJECTS];
-    int lose_answers; /* so many writes from now take effect, and then the connection breaks */
-    int refuse;       /* so many requests from now get a 503 */
-    int deny;         /* so many requests from now get a 403 */
-    int cut;          /* so many ranges from now end in a reset in their middle */
-    int flip;         /* in so many ranges from now one byte is another */
-    int whole;        /* ranges are not heeded */
-    int ranges;       /* that were given */
+    _Atomic int
+        lose_answers;   /* so many writes from now take effect, and then the connection breaks */
+    _Atomic int refuse; /* so many requests from now get a 503 */
+    _Atomic int deny;   /* so many requests from now get a 403 */
+    _Atomic int cut;    /* so many ranges from now end in a reset in their middle */
+    _Atomic int flip;   /* in so many ranges from now one byte is another */
+    _Atomic int whole;  /* ranges are not heeded */
+    _Atomic int ranges; /* that were given */
     /* Called before a range is given; may be NULL. */
     void (*on_range)(struct fake_s3 *s3);
     int writes; /* that took effect */
