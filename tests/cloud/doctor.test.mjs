@@ -303,6 +303,16 @@ describe('on AWS', () => {
     assert.equal(seen.find('queue'), undefined);
     found(seen, 'dead-letters', 'ok', /no dead letters wait/);
   });
+  test('the variant with a worker: a queue, and no function', async () => {
+    cloud.functions.functions.clear();
+    cloud.sns.subscribe(topic, 'sqs', `${cloud.sqs.queues.get('events').arn}-of-others`);
+    const seen = await examine(['--queue', cloud.sqs.queues.get('events').url, '--model', '/none'], onAws());
+    found(seen, 'function', 'skipped', /no function is named/);
+    found(seen, 'subscription', 'ok', /:events$/);
+    found(seen, 'queue', 'ok', /the queue works: 0 events wait/);
+    found(seen, 'dead-letters', 'ok', /no dead letters wait/);
+    assert.ok(seen.report.checks.every((c) => c.where === 'here'));
+  });
   test('a stack names what the flags do not', async () => {
     const outputs = { BucketName: BUCKET, TopicArn: topic, FunctionName: 'caracola', QueueUrl: cloud.sqs.queues.get('events').url, DeadLetterQueueUrl: cloud.sqs.queues.get('dead').url };
     const stacks = { caracola: 'UPDATE_COMPLETE', broken: 'ROLLBACK_COMPLETE', moving: 'UPDATE_IN_PROGRESS' };
