@@ -54,23 +54,23 @@ static size_t most(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* 1 where any product has int8 weights. */
-static int has_i8(const cara_decoder *d) {
-    int any = cara_dense_is_i8(&d->logits);
+/* 1 where any product has int8 weights (i8 is 1), or float ones (0). */
+static int has(const cara_decoder *d, int i8) {
+    int any = cara_dense_is_i8(&d->logits) == i8;
     for (size_t i = 0; i < d->n_layer && !any; i++) {
         const cara_decoder_block *b = &d->blocks[i];
         const cara_dense *all[] = {&b->query,       &b->key,       &b->value,       &b->out,
                                    &b->cross_query, &b->cross_key, &b->cross_value, &b->cross_out,
                                    &b->mlp_0,       &b->mlp_2};
         for (size_t j = 0; j < sizeof all / sizeof *all; j++)
-            any |= cara_dense_is_i8(all[j]);
+            any |= cara_dense_is_i8(all[j]) == i8;
     }
     return any;
 }
 
 /* Rows that cara_products_run() may be given for int8 weights. */
 static size_t i8_rows(const cara_decoder *d) {
-    return !has_i8(d) ? 0 : d->narrow ? d->rows_room : most(d->rows_room, d->n_audio_ctx);
+    return !has(d, 1) ? 0 : d->narrow ? d->rows_room : most(d->rows_room, d->n_audio_ctx);
 }
 
 static int allocate(cara_decoder *d) {
@@ -91,8 +91,10 @@ static int allocate(cara_decoder *d) {
     for (size_t i = 0; i < sizeof to / sizeof *to; i++, at += rows * s)
         *to[i] = at;
     d->wide = at;
-    if (cara_decoder_audio_init(d) != 0 || cara_decoder_cache_init(d) != 0 ||
-        cara_scratch_init(&d->scratch, &d->compute, 0, 0, arena) != 0)
+    if (cara_decoder_audio_init(d) != 0 || cara_decoder_cache_init(d) != 0)
+        return -1;
+    /* Int8 products and what reads narrow caches need no scratch of the threads'. */
+    if ((!d->narrow || has(d, 0)) && cara_scratch_init(&d->scratch, &d->compute, 0, 0, arena) != 0)
         return -1;
     size_t quantised = i8_rows(d);
     if (quantised) /* few passes have so many rows: it is not touched before */
