@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
@@ -72,6 +72,13 @@ function hold(from) {
   return () => { off(); release(); };
 }
 
+/** Files that a process has open or mapped, less its libraries and the system's own. */
+function filesOf(pid) {
+  const maps = readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n').map((line) => line.replace(/^(\S+\s+){5}/, ''));
+  const fds = readdirSync(`/proc/${pid}/fd`).map((fd) => { try { return readlinkSync(`/proc/${pid}/fd/${fd}`); } catch { return ''; } });
+  return [...maps, ...fds].filter((name) => name.startsWith('/') && !/^\/(dev|usr|lib|etc|proc|sys)\/|\/caracola$/.test(name));
+}
+
 // ---- streamed ----
 
 test('a streamed model hears what the file hears, and only its object is asked for', async () => {
@@ -81,9 +88,10 @@ test('a streamed model hears what the file hears, and only its object is asked f
   assert.ok(text.length > 10);
   const used = [...cloud.permissions].sort();
   cloud.s3.bucket(BUCKET).objects.clear();
-  await asLambda(cloud, { env: STREAM }, async (fn) => {
+  await asLambda(cloud, { env: STREAM }, async (fn, sandbox) => {
     assert.ok((await fn.invoke(sns(note))).ok);
     assert.equal(heard(note), text);
+    assert.deepEqual(filesOf(sandbox.process.pid), []); // in memory, and nowhere else
     assert.equal(recordOf(note).caracola.model, 'demo');
     const more = voiceNote();
     assert.ok((await fn.invoke(sns(more))).ok); // and the warm sandbox has it
@@ -103,6 +111,17 @@ test('faults on the way of a streamed model are got over', async () => {
   await asLambda(cloud, { env: STREAM }, async (fn) => assert.ok((await fn.invoke(sns(note))).ok));
   assert.equal(recordOf(note).transcription.ok, true);
   assert.equal(asked().filter((entry) => entry.fault).length, 7);
+});
+
+test('a slow S3 is only slow', async () => {
+  const off = cloud.onPhase(async (phase, entry) => {
+    if (phase === 'received' && entry.key === KEY) await new Promise((resolve) => setTimeout(resolve, 400));
+  });
+  const note = voiceNote();
+  await asLambda(cloud, { env: STREAM }, async (fn) => assert.ok((await fn.invoke(sns(note))).ok));
+  off();
+  assert.equal(recordOf(note).transcription.ok, true);
+  assert.equal(asked().length, PARTS);
 });
 
 test('a part that never comes is asked for again', async () => {
