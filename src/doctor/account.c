@@ -46,7 +46,7 @@ static void check_stack(account *a) {
     int rc = cara_stack_outputs(d->aws, d->stack, status, sizeof status, on_output, d, &err);
     size_t n = strlen(status);
     if (rc) {
-        cara_doctor_call_failed(d, "stack", "the stack cannot be looked at", rc, &err,
+        cara_doctor_look_failed(d, "stack", "the stack cannot be looked at", rc, &err,
                                 "cloudformation:DescribeStacks");
         if (rc == CARA_ERR_NOT_FOUND)
             cara_checkup_advise(d->checkup, "make it with `caracola setup`, or name another with "
@@ -150,7 +150,7 @@ static void check_function(account *a) {
     cara_doctor_limit_calls(d);
     int rc = cara_function_get(d->aws, d->function, &f, &err);
     if (rc) {
-        cara_doctor_call_failed(d, "function", "the function's settings cannot be read", rc, &err,
+        cara_doctor_look_failed(d, "function", "the function's settings cannot be read", rc, &err,
                                 "lambda:GetFunctionConfiguration");
         if (rc == CARA_ERR_NOT_FOUND)
             cara_checkup_advise(d->checkup, "name it with --function, or deploy it with `caracola "
@@ -167,7 +167,7 @@ static void check_function(account *a) {
     if (!rc)
         rc = cara_function_sources(d->aws, d->function, on_source, a, &err);
     if (rc < 0)
-        cara_doctor_call_failed(d, "failures", "what becomes of failed events cannot be read", rc,
+        cara_doctor_look_failed(d, "failures", "what becomes of failed events cannot be read", rc,
                                 &err,
                                 "lambda:GetFunctionEventInvokeConfig and "
                                 "lambda:ListEventSourceMappings");
@@ -213,7 +213,7 @@ static void check_destination(account *a) {
     cara_doctor_limit_calls(d);
     int rc = cara_social_list_accounts(d->aws, on_account, a, &err);
     if (rc) {
-        cara_doctor_call_failed(d, "whatsapp", "the WhatsApp accounts cannot be listed", rc, &err,
+        cara_doctor_look_failed(d, "whatsapp", "the WhatsApp accounts cannot be listed", rc, &err,
                                 "social-messaging:ListLinkedWhatsAppBusinessAccounts");
         return;
     }
@@ -228,7 +228,7 @@ static void check_destination(account *a) {
     cara_doctor_limit_calls(d);
     rc = cara_social_phones(d->aws, a->waba, on_phone, a, &err);
     if (rc)
-        cara_doctor_call_failed(d, "whatsapp", "the WhatsApp account's numbers cannot be listed",
+        cara_doctor_look_failed(d, "whatsapp", "the WhatsApp account's numbers cannot be listed",
                                 rc, &err, "social-messaging:GetLinkedWhatsAppBusinessAccount");
     else if (!a->n_phones) {
         cara_checkup_add(d->checkup, "whatsapp", CARA_FINDING_FAILURE,
@@ -303,7 +303,7 @@ static void check_topic(account *a) {
     cara_doctor_limit_calls(d);
     int rc = cara_sns_topic_attributes(d->aws, d->topic, &topic, &err);
     if (rc) {
-        cara_doctor_call_failed(d, "topic", "the topic cannot be looked at", rc, &err,
+        cara_doctor_look_failed(d, "topic", "the topic cannot be looked at", rc, &err,
                                 "sns:GetTopicAttributes");
         if (rc == CARA_ERR_NOT_FOUND)
             cara_checkup_advise(d->checkup, "correct --topic or AWS_REGION, or make it: `caracola "
@@ -323,7 +323,7 @@ static void check_topic(account *a) {
     cara_doctor_limit_calls(d);
     rc = cara_sns_subscriptions(d->aws, d->topic, on_subscription, a, &err);
     if (rc) {
-        cara_doctor_call_failed(d, "subscription", "the topic's subscriptions cannot be listed", rc,
+        cara_doctor_look_failed(d, "subscription", "the topic's subscriptions cannot be listed", rc,
                                 &err, "sns:ListSubscriptionsByTopic");
     } else if (a->subscribed == 2) {
         cara_checkup_add(d->checkup, "subscription", CARA_FINDING_OK,

@@ -33,7 +33,7 @@ static void check_queue(account *a) {
     cara_doctor_limit_calls(d);
     int rc = cara_sqs_attributes(d->aws, d->queue, &q, &err);
     if (rc) {
-        cara_doctor_call_failed(d, "queue", "the queue cannot be looked at", rc, &err,
+        cara_doctor_look_failed(d, "queue", "the queue cannot be looked at", rc, &err,
                                 "sqs:GetQueueAttributes");
         if (strstr(err.text, "NonExistentQueue") || strstr(err.text, "QueueDoesNotExist"))
             cara_checkup_advise(d->checkup, "correct --queue or CARACOLA_QUEUE");
@@ -122,7 +122,7 @@ static void check_letters(account *a) {
     cara_doctor_limit_calls(d);
     int rc = cara_sqs_attributes(d->aws, d->dead_letters, &q, &err);
     if (rc) {
-        cara_doctor_call_failed(d, "dead-letters", "the dead letters cannot be looked at", rc, &err,
+        cara_doctor_look_failed(d, "dead-letters", "the dead letters cannot be looked at", rc, &err,
                                 "sqs:GetQueueAttributes");
         return;
     }

@@ -33,6 +33,15 @@ void cara_doctor_call_failed(cara_doctor *d, const char *name, const char *what,
                            : "check the network, proxies and AWS_ENDPOINT_URL");
 }
 
+void cara_doctor_look_failed(cara_doctor *d, const char *name, const char *what, int rc,
+                             const cara_error *err, const char *needs) {
+    const char *type = cara_aws_last_fault(d->aws)->type;
+    cara_doctor_call_failed(d, name, what, rc, err, needs);
+    if (rc == CARA_ERR_DENIED &&
+        (strstr(type, "AccessDenied") || strstr(type, "AuthorizationError")))
+        d->checkup->checks[d->checkup->n - 1].finding = CARA_FINDING_WARNING;
+}
+
 static void check_region(cara_doctor *d) {
     if (!d->aws) {
         cara_checkup_add(d->checkup, "region", CARA_FINDING_FAILURE,
