@@ -102,6 +102,8 @@ const char *cara_cli_nearest(const char *typed, const char *const *names);
 /* --model if given, else $CARACOLA_MODEL, else the demo model (a line on standard error says so
  * unless `quiet`). *out is malloc'd and the caller's. NOT_FOUND where the demo model is missing. */
 int cara_cli_model_path(const char *flag, int quiet, char **out, cara_error *err);
+/* The same for commands that take a file only: USAGE for s3://bucket/key. */
+int cara_cli_model_file(const char *flag, int quiet, char **out, cara_error *err);
 
 /* ---- the terminal ---- */
 

@@ -285,7 +285,7 @@ int cara_cmd_bench(int argc, char **argv) {
     if (b.shape && !storage)
         storage = accuracy ? CARA_STORE_FLOAT32 : CARA_STORE_INT8;
     if (!b.shape)
-        rc = cara_cli_model_path(b.path, json, &found, &err);
+        rc = cara_cli_model_file(b.path, json, &found, &err);
     if (!b.shape)
         b.path = found;
     if (!rc && storage) {

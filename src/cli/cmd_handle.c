@@ -95,7 +95,7 @@ static int on_progress(void *cookie, int64_t done, int64_t total) {
 static int prepare(void *ctx, cara_stop_fn stop_fn, void *cookie, cara_error *err) {
     handle *h = ctx;
     if (!h->engine && !h->model_error.code &&
-        cara_cli_model_path(h->flags->model, h->flags->quiet, &h->model_path, &h->model_error) ==
+        cara_cli_model_file(h->flags->model, h->flags->quiet, &h->model_path, &h->model_error) ==
             CARA_OK) {
         cara_engine_options engine = {.model_path = h->model_path,
                                       .vocab_path = h->flags->vocab,

@@ -204,7 +204,7 @@ static int info(int argc, char **argv) {
     char *path = NULL;
     cara_model *model = NULL;
     int status = CARA_EXIT_OK;
-    int rc = cara_cli_model_path(named, json, &path, &err);
+    int rc = cara_cli_model_file(named, json, &path, &err);
     if (!rc)
         rc = cara_model_open_without_vocab(path, &model, &err);
     if (!rc) {

@@ -32,7 +32,7 @@ static int open_failed(char *path, const cara_error *err) {
 static int open_model(const cara_transcribe_flags *flags, cara_model **model) {
     cara_error err = {.code = CARA_OK, .position = -1};
     char *path = NULL;
-    if (cara_cli_model_path(flags->model, flags->quiet, &path, &err) != CARA_OK ||
+    if (cara_cli_model_file(flags->model, flags->quiet, &path, &err) != CARA_OK ||
         cara_model_open(path, flags->vocab, model, &err) != CARA_OK)
         return open_failed(path, &err);
     free(path);

@@ -58,3 +58,16 @@ int cara_cli_model_path(const char *flag, int quiet, char **out, cara_error *err
     *out = demo;
     return CARA_OK;
 }
+
+int cara_cli_model_file(const char *flag, int quiet, char **out, cara_error *err) {
+    int rc = cara_cli_model_path(flag, quiet, out, err);
+    if (rc || strncmp(*out, "s3://", 5) != 0)
+        return rc;
+    rc = cara_fail(err, CARA_ERR_USAGE, -1,
+                   "the function and the worker can stream %.200s; here a file is needed: "
+                   "`caracola model fetch` brings it",
+                   *out);
+    free(*out);
+    *out = NULL;
+    return rc;
+}

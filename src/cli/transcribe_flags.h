@@ -9,7 +9,7 @@
 enum { CARA_OUTPUT_ALL = 100 }; /* output_format beside those of cara_format */
 
 typedef struct cara_transcribe_flags {
-    const char *model; /* NULL: see cara_cli_model_path() */
+    const char *model; /* NULL: see cara_cli_model_file() */
     const char *vocab;
     const char *draft_model; /* NULL: none */
     int draft_tokens;        /* 0: as many as seem to pay */
