@@ -61,6 +61,9 @@ int cara_deploy_check(const cara_deploy *d, cara_error *err);
 /* Does it: bootstrap stack, uploads, stack, model on EFS, event destination. */
 int cara_deploy_run(cara_deploy *d, cara_error *err);
 
+/* Has the function copy the model to its file system; one that is there already is left alone. */
+int cara_deploy_fill(cara_deploy *d, cara_error *err);
+
 /* The WhatsApp account that was meant, or NULL (*err then says why). */
 const cara_deploy_account *cara_deploy_find_account(const cara_deploy *d, cara_error *err);
 /* 1 where its events go to somebody else now. */

@@ -1,12 +1,9 @@
 /* From what is there to what is wished. */
 #include "aws/json_call.h"
-#include "base/file.h"
-#include "base/limits.h"
 #include "deploy/deploy.h"
 #include "deploy/templates.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* What the uploads give to the template. */
@@ -15,6 +12,7 @@ typedef struct packed {
     char image[500];
     char model_key[120];
     char model_sha256[65];
+    char model_file[32]; /* on EFS; "": as it is */
     char template_url[400];
 } packed;
 
@@ -75,6 +73,11 @@ static int send_all(cara_deploy *d, packed *p, cara_error *err) {
     if (d->wish.model)
         rc = send(d, d->wish.model, "models", p->model_key, sizeof p->model_key, p->model_sha256,
                   err);
+    /* A function that is warm may have the old file open, so that another model has another name.
+     */
+    if (!rc && d->wish.model && !d->wish.values[CARA_SET_MODEL_FILE] &&
+        strcmp(cara_deploy_value(d, CARA_SET_DELIVERY), "efs") == 0)
+        snprintf(p->model_file, sizeof p->model_file, "%.16s.cara", p->model_sha256);
     if (!rc && d->wish.zip)
         rc = send(d, d->wish.zip, "packages", p->code_key, sizeof p->code_key, NULL, err);
     if (!rc && d->wish.image) {
@@ -101,41 +104,44 @@ static int add(const cara_deploy *d, json_t *list, const char *key, const char *
         list, json_pack("{s:s, s:s}", "ParameterKey", key, "ParameterValue", value));
 }
 
-static const char *or_null(const char *text) {
-    return text[0] ? text : NULL;
-}
-
 static json_t *parameters(const cara_deploy *d, const packed *p) {
     json_t *list = json_array();
     const char *bucket = bucket_of(d) ? bucket_of(d) : "(the new bucket)";
     int bad = !list;
     for (int id = 0; !bad && id < CARA_N_SETTINGS; id++)
-        bad = add(d, list, cara_settings[id].parameter,
+        bad = id != CARA_SET_MODEL_FILE &&
+              add(d, list, cara_settings[id].parameter,
                   id == CARA_SET_DELIVERY ? cara_deploy_value(d, id) : d->wish.values[id]);
     int inside = strcmp(cara_deploy_value(d, CARA_SET_DELIVERY), "image") == 0;
-    int zip = d->wish.zip != NULL, image = d->wish.image != NULL, model = d->wish.model != NULL;
+    /* Each: what it is where a zip, an image, or neither was given; and so for the model. */
+    const char *code_bucket = NULL, *code_key = NULL, *image = NULL;
+    const char *model_bucket = NULL, *model_key = NULL, *model_sha256 = NULL;
+    if (d->wish.zip) {
+        code_bucket = bucket;
+        code_key = p->code_key;
+        image = "";
+    } else if (d->wish.image) {
+        code_bucket = code_key = "";
+        image = p->image[0] ? p->image : "(the new image)";
+    }
+    if (inside) {
+        model_bucket = model_key = model_sha256 = "";
+    } else if (d->wish.model) {
+        model_bucket = bucket;
+        model_key = p->model_key;
+        model_sha256 = p->model_sha256;
+    }
     const struct {
         const char *key, *value;
     } rows[] = {
         {"PackageType", cara_deploy_package(d)},
-        {"CodeBucket", zip     ? bucket
-                       : image ? ""
-                               : NULL},
-        {"CodeKey", zip     ? p->code_key
-                    : image ? ""
-                            : NULL},
-        {"ImageUri", image ? or_null(p->image) ? p->image : "(the new image)"
-                     : zip ? ""
-                           : NULL},
-        {"ModelBucket", inside  ? ""
-                        : model ? bucket
-                                : NULL},
-        {"ModelKey", inside  ? ""
-                     : model ? p->model_key
-                             : NULL},
-        {"ModelSha256", inside  ? ""
-                        : model ? p->model_sha256
-                                : NULL},
+        {"CodeBucket", code_bucket},
+        {"CodeKey", code_key},
+        {"ImageUri", image},
+        {"ModelBucket", model_bucket},
+        {"ModelKey", model_key},
+        {"ModelSha256", model_sha256},
+        {"ModelFile", p->model_file[0] ? p->model_file : d->wish.values[CARA_SET_MODEL_FILE]},
     };
     for (size_t i = 0; !bad && i < sizeof rows / sizeof rows[0]; i++)
         bad = add(d, list, rows[i].key, rows[i].value);
@@ -143,48 +149,6 @@ static json_t *parameters(const cara_deploy *d, const packed *p) {
         return list;
     json_decref(list);
     return NULL;
-}
-
-/* The function itself copies the model from the bucket to EFS; what was copied before is kept, and
- * so a try that ran out of time is followed by another. */
-static int fill(cara_deploy *d, cara_error *err) {
-    enum { TRIES = 8 };
-    static const char event[] = "{\"caracola\":\"fill\"}";
-    const char *function = cara_stack_output(&d->stack, "FunctionName");
-    char payload[160], url[180], answer[170];
-    if (!function)
-        return CARA_OK;
-    int rc = cara_awscli_file(&d->cli, "fill.json", event, sizeof event - 1, payload,
-                              sizeof payload, err);
-    snprintf(url, sizeof url, "fileb://%s", payload);
-    snprintf(answer, sizeof answer, "%s.answer", payload);
-    const char *const args[] = {"lambda",    "invoke", "--function-name",    function,
-                                "--payload", url,      "--cli-read-timeout", "930",
-                                answer,      NULL};
-    for (int i = 0; !rc && i < TRIES; i++) {
-        json_t *result;
-        cara_talk_now(&d->talk, "%s copies the model to its file system", function);
-        rc = cara_awscli_json(&d->cli, &cara_service_lambda, args, &result, NULL, err);
-        int failed = cara_aws_json_text(result, "FunctionError")[0] != 0;
-        json_decref(result);
-        if (!rc && !failed) {
-            cara_talk_say(&d->talk, "the model is on the function's file system");
-            return CARA_OK;
-        }
-        if (!rc)
-            rc = cara_talk_wait(&d->cli, cara_talk_patience(i), err);
-    }
-    if (rc)
-        return rc;
-    char *text = NULL;
-    size_t n;
-    cara_error unsaid;
-    if (cara_read_file(answer, 64 * CARA_KIB, &text, &n, &unsaid))
-        text = NULL;
-    rc = cara_fail(err, CARA_ERR_NETWORK, -1, "%s cannot copy the model to its file system: %.300s",
-                   function, text ? text : "it says nothing");
-    free(text);
-    return rc;
 }
 
 int cara_deploy_run(cara_deploy *d, cara_error *err) {
@@ -206,7 +170,7 @@ int cara_deploy_run(cara_deploy *d, cara_error *err) {
         rc = cara_fail(err, CARA_ERR_NETWORK, -1, "stack %s has no output TopicArn", d->wish.stack);
     if (!rc && !d->talk.dry && strcmp(cara_deploy_value(d, CARA_SET_DELIVERY), "efs") == 0 &&
         !cara_deploy_value(d, CARA_SET_ACCESS_POINT)[0])
-        rc = fill(d, err);
+        rc = cara_deploy_fill(d, err);
     if (!rc && !d->wish.no_link)
         rc = cara_deploy_link(d, topic, err);
     return rc;

@@ -45,6 +45,24 @@ int cara_stack_watch_begin(cara_stack_watch *watch, const cara_awscli *cli, cons
     return rc;
 }
 
+/* What AWS's words mean to whoever ran setup. */
+static void advise(const cara_talk *talk, const char *why) {
+    static const struct {
+        const char *words, *advice;
+    } known[] = {
+        {"UnreservedConcurrentExecution",
+         "the account has too few functions at once to reserve some: --concurrency 0, or ask AWS "
+         "for more"},
+        {"'MemorySize' value failed to satisfy", "new accounts are held to --memory 3008"},
+        {"is not authorized to perform",
+         "these credentials may not do that; use an administrator's"},
+        {"already exists", "something of that name is there: another --stack, or delete it"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strstr(why, known[i].words))
+            cara_talk_say(talk, "  -> %s", known[i].advice);
+}
+
 /* Tells one event; 1 where it is the stack's own end. */
 static int tell(const cara_stack_watch *watch, const json_t *event) {
     const char *status = cara_aws_json_text(event, "ResourceStatus");
@@ -58,10 +76,11 @@ static int tell(const cara_stack_watch *watch, const json_t *event) {
         return !busy;
     cara_talk_now(watch->talk, "%s: %s %s", watch->name, name, status);
     /* Those that were cancelled only because another one failed say nothing new. */
-    if (ends_with(status, "_FAILED") && !strstr(why, "cancelled"))
+    if (ends_with(status, "_FAILED") && !strstr(why, "cancelled")) {
         cara_talk_say(watch->talk, "  %s (%s) %s: %s", name,
                       cara_aws_json_text(event, "ResourceType"), status, why);
-    else if (!busy)
+        advise(watch->talk, why);
+    } else if (!busy)
         cara_talk_say(watch->talk, "  %s (%s) %s", name, cara_aws_json_text(event, "ResourceType"),
                       status);
     return 0;

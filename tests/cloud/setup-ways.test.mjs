@@ -71,6 +71,29 @@ test('teardown keeps the buckets and frees the number', async () => {
   assert.match(again.err, /there is no stack caracola in us-east-1: nothing to take away/);
 });
 
+test('onto EFS the function itself brings the model, in as many calls as it takes', async () => {
+  const answers = [
+    { ok: true, body: '{"caracola":"fill","done":false,"already":false,"busy":false,"bytes":8388608,"size":30204928,"seconds":1}' },
+    { ok: false, error: { errorType: 'Command.Unavailable', errorMessage: 'S3 GetObject: 503' } },
+    { ok: true, body: '{"caracola":"fill","done":true,"already":false,"busy":false,"bytes":30204928,"size":30204928,"seconds":1}' },
+  ];
+  const events = [];
+  const create = cloud.functions.create.bind(cloud.functions);
+  cloud.functions.create = (name, options) => create(name, { ...options, fn: { invoke: async (event) => { events.push(event); return answers.shift(); } } });
+  const done = await bench.run(cloud, ['setup', '--yes', '--stack', 'onefs', '--no-link', '--zip', bench.zip, '--variant', 'vpc', '--delivery', 'efs', '--model', MODEL]);
+  assert.equal(done.code, 0, done.err);
+  assert.deepEqual(events, Array(3).fill('{"caracola":"fill"}'));
+  assert.match(done.err, /the model is on the function's file system/);
+  const { variables } = [...cloud.functions.functions.values()].map(({ config }) => ({ variables: config.Environment.Variables })).at(-1);
+  assert.match(variables.CARACOLA_MODEL, /^\/mnt\/model\/[0-9a-f]{16}\.cara$/);
+  assert.equal(variables.CARACOLA_MODEL_SHA256, cfn().parameter('onefs', 'ModelSha256'));
+  answers.push(...Array(5).fill({ ok: false, error: { errorType: 'Command.Failed', errorMessage: 'the disk is full' } }));
+  const failed = await bench.run(cloud, ['setup', '--yes', '--stack', 'onefs', '--no-link']);
+  assert.equal(failed.code, 7);
+  assert.match(failed.err, /does not get the model onto its file system: the disk is full/);
+  cloud.functions.create = create;
+});
+
 test('every question is answered on a terminal', async () => {
   cloud.social.link({ waba: '11aa', metaWabaId: '99', name: 'Second', phones: [{ id: '22bb', metaPhoneNumberId: '98', display: '+52 55 0000 0000' }] });
   const done = await bench.run(cloud, ['setup'], {

@@ -35,7 +35,7 @@ export class Cloud {
     this.functions = new Functions({ region });
     this.ecr = new Ecr({ region });
     this.registry = this.ecr.registry;
-    this.cloudformation = new CloudFormation({ region, s3: this.s3, ecr: this.ecr, ...cloudformation });
+    this.cloudformation = new CloudFormation({ region, cloud: this, ...cloudformation });
     this.sts = new Sts({ region, keys: this.keys });
     this.imds = new Imds({ region, keys: this.keys });
     this.container = new Container({ region, keys: this.keys });

@@ -43,9 +43,8 @@ export class CloudFormation {
   signingName = 'cloudformation';
 
   /** `pace`: resources that a look at a busy stack brings forward. `setLooks`: looks until a change set is worked out. */
-  constructor({ region, s3, ecr, accountId = '123456789012', pace = 100, setLooks = 1 }) {
-    Object.assign(this, { region, accountId, pace, setLooks });
-    this.cloud = { s3, ecr };
+  constructor({ region, cloud, accountId = '123456789012', pace = 100, setLooks = 1 }) {
+    Object.assign(this, { region, accountId, pace, setLooks, cloud }); // where what stacks make comes to be: {s3, ecr, functions, sns, sqs}
     this.stacks = []; // deleted ones too
     this.calls = []; // every action with its form, in order
     this.failures = new Map(); // logical id -> {reason, times}
@@ -173,7 +172,7 @@ export class CloudFormation {
         'AWS::Region': this.region, 'AWS::AccountId': this.accountId, 'AWS::Partition': 'aws', 'AWS::URLSuffix': 'amazonaws.com',
         'AWS::StackName': stack.name, 'AWS::StackId': stack.id,
       },
-      ref: (logicalId, type, properties) => resource(logicalId, type, properties).ref,
+      ref: (logicalId, type, properties) => resource(logicalId, type, properties).ref(this.cloud),
       attribute: (logicalId, type, name, properties) => resource(logicalId, type, properties).attribute(name),
     });
     return { ...wanted, resource };

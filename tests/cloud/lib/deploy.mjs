@@ -72,11 +72,11 @@ export class Bench {
     return { PATH: '/usr/bin:/bin', HOME: this.folder, TMPDIR: this.folder, TERM: 'xterm', ...cloud.clientEnv(), ...more };
   }
 
-  /** {code, out, err}; `meanwhile(child)` may do something to it. `answers` puts it on a terminal. */
-  async run(cloud, args, { env = {}, unset = [], answers = null, meanwhile = null } = {}) {
+  /** {code, out, err}; `meanwhile(child)` may do something to it; `aws: false` for commands without that flag. `answers` puts it on a terminal. */
+  async run(cloud, args, { env = {}, unset = [], answers = null, meanwhile = null, aws = true } = {}) {
     const all = this.env(cloud, env);
     for (const name of unset) delete all[name];
-    const command = [PROGRAM, ...args, ...(args.includes('--aws') ? [] : ['--aws', this.aws])];
+    const command = [PROGRAM, ...args, ...(!aws || args.includes('--aws') ? [] : ['--aws', this.aws])];
     if (answers) command.unshift('python3', join(SOURCE, 'tests/cloud/answer.py'), JSON.stringify(answers));
     const child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], env: all });
     const text = { out: '', err: '' };

@@ -29,6 +29,14 @@ const KINDS = {
     service: 'lambda',
     arn: ({ physicalId }) => `function:${physicalId}`,
     replaces: ['PackageType', 'FunctionName'],
+    apply: ({ physicalId, properties }, { functions }) => {
+      const { fn = null, invokeConfig = null } = functions.functions.get(physicalId) ?? {}; // `fn`: what a test has it do
+      const { MemorySize, Timeout, Environment, LoggingConfig } = properties;
+      functions.create(physicalId, {
+        fn, invokeConfig, variables: Environment?.Variables ?? {}, config: { MemorySize: Number(MemorySize), Timeout: Number(Timeout), LoggingConfig },
+      });
+    },
+    remove: ({ physicalId }, { functions }) => functions.functions.delete(physicalId),
     check: ({ properties }, { s3, ecr }) => {
       const { S3Bucket, S3Key, ImageUri } = properties.Code ?? {};
       if (ImageUri && !ecr.has(ImageUri)) throw new Error(`Source image ${ImageUri} does not exist. Provide a valid source image.`);
@@ -37,11 +45,28 @@ const KINDS = {
       }
     },
   },
-  'AWS::SNS::Topic': { service: 'sns', arn: ({ physicalId }) => physicalId, ref: ({ attributes }) => attributes.Arn },
+  'AWS::Lambda::EventInvokeConfig': {
+    apply: ({ properties: { FunctionName, Qualifier: _, ...config } }, { functions }) => { functions.functions.get(FunctionName).invokeConfig = config; },
+  },
+  'AWS::SNS::Topic': {
+    service: 'sns', arn: ({ physicalId }) => physicalId, ref: ({ attributes }) => attributes.Arn,
+    create: ({ physicalId }, { sns }) => sns.createTopic(physicalId, { policy: { Statement: [] } }),
+    remove: ({ attributes }, { sns }) => sns.topics.delete(attributes.Arn),
+  },
+  'AWS::SNS::TopicPolicy': {
+    apply: ({ properties }, { sns }) => { for (const topic of properties.Topics) sns.topics.get(topic).attributes.Policy = JSON.stringify(properties.PolicyDocument); },
+  },
+  'AWS::SNS::Subscription': {
+    create: ({ properties: p }, { sns }) => sns.subscribe(p.TopicArn, p.Protocol, p.Endpoint, { confirmed: p.Protocol !== 'email' }),
+  },
   'AWS::SQS::Queue': {
     service: 'sqs', arn: ({ physicalId }) => physicalId,
     attributes: ({ physicalId }) => ({ QueueName: physicalId }),
-    ref: ({ physicalId, region, accountId }) => `https://sqs.${region}.amazonaws.com/${accountId}/${physicalId}`,
+    ref: ({ physicalId, accountId }, { sqs }) => `${sqs.endpoint}/${accountId}/${physicalId}`,
+    create: ({ physicalId, properties: p }, { sqs }) => sqs.createQueue(physicalId, {
+      visibilitySeconds: Number(p.VisibilityTimeout ?? 30), retentionSeconds: Number(p.MessageRetentionPeriod ?? 345600),
+    }),
+    remove: ({ physicalId }, { sqs }) => sqs.queues.delete(physicalId),
   },
   'AWS::IAM::Role': { service: 'iam', global: true, arn: ({ physicalId }) => `role/${physicalId}` },
   'AWS::Logs::LogGroup': {
@@ -66,7 +91,7 @@ export class Resource {
     };
   }
 
-  get ref() { return this.kind.ref?.(this) ?? this.physicalId; }
+  ref(cloud) { return this.kind.ref?.(this, cloud) ?? this.physicalId; }
 
   attribute(name) {
     if (!(name in this.attributes)) throw new Error(`${this.logicalId}: this double knows no attribute ${name} of ${this.type}`);
@@ -81,6 +106,7 @@ export class Resource {
   create(cloud) {
     this.kind.check?.(this, cloud);
     this.kind.create?.(this, cloud);
+    this.kind.apply?.(this, cloud);
   }
 
   update(properties, cloud) {
@@ -92,6 +118,7 @@ export class Resource {
       this.properties = before;
       throw error;
     }
+    this.kind.apply?.(this, cloud);
   }
 
   remove(cloud) { this.kind.remove?.(this, cloud); }

@@ -1,0 +1,88 @@
+/* The model on EFS: the function itself copies it from the bucket (docs/aws.md, "A file that a fill
+ * brings"), in as many calls as it takes. */
+#include "aws/json_call.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "deploy/deploy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_CALLS = 100, MOST_IN_VAIN = 5 };
+
+typedef struct filling {
+    const char *function;
+    char payload[180]; /* as the CLI takes it */
+    char answer[170];  /* where it puts the answer */
+    json_int_t bytes;  /* that are there, as told last */
+    int in_vain;       /* calls since more came */
+} filling;
+
+static json_t *read_answer(const filling *f) {
+    char *text;
+    size_t n;
+    int memory = 0;
+    cara_error unsaid;
+    if (cara_read_file(f->answer, 64 * CARA_KIB, &text, &n, &unsaid))
+        return NULL;
+    json_t *answer = cara_aws_json_parse(text, n, &memory);
+    free(text);
+    return answer;
+}
+
+/* One call. *done = 1 once the model is there. */
+static int call(cara_deploy *d, filling *f, int *done, cara_error *err) {
+    const char *const args[] = {"lambda",    "invoke",   "--function-name",    f->function,
+                                "--payload", f->payload, "--cli-read-timeout", "930",
+                                f->answer,   NULL};
+    json_t *result;
+    int rc = cara_awscli_json(&d->cli, &cara_service_lambda, args, &result, NULL, err);
+    int failed = cara_aws_json_text(result, "FunctionError")[0] != 0;
+    json_decref(result);
+    if (rc)
+        return rc;
+    json_t *answer = read_answer(f);
+    json_int_t bytes = json_integer_value(json_object_get(answer, "bytes"));
+    json_int_t size = json_integer_value(json_object_get(answer, "size"));
+    *done = !failed && json_is_true(json_object_get(answer, "done"));
+    f->in_vain = bytes > f->bytes ? 0 : f->in_vain + 1;
+    if (bytes > f->bytes)
+        f->bytes = bytes;
+    if (!*done && f->in_vain >= MOST_IN_VAIN)
+        rc = cara_fail(err, CARA_ERR_NETWORK, -1,
+                       "%.100s does not get the model onto its file system: %.300s", f->function,
+                       failed ? cara_aws_json_text(answer, "errorMessage") : "no more of it comes");
+    else if (!*done && size > 0)
+        cara_talk_now(&d->talk, "the model comes onto the file system: %d %%",
+                      (int)(100.0 * (double)f->bytes / (double)size));
+    json_decref(answer);
+    return rc;
+}
+
+int cara_deploy_fill(cara_deploy *d, cara_error *err) {
+    static const char event[] = "{\"caracola\":\"fill\"}";
+    filling f = {.function = cara_stack_output(&d->stack, "FunctionName")};
+    char path[160];
+    if (!f.function)
+        return cara_fail(err, CARA_ERR_NETWORK, -1, "stack %s has no output FunctionName",
+                         d->wish.stack);
+    int done = 0;
+    int rc =
+        cara_awscli_file(&d->cli, "fill.json", event, sizeof event - 1, path, sizeof path, err);
+    snprintf(f.payload, sizeof f.payload, "fileb://%s", path);
+    snprintf(f.answer, sizeof f.answer, "%s.answer", path);
+    cara_talk_now(&d->talk, "the model comes onto the file system");
+    for (int i = 0; !rc && !done && i < MOST_CALLS; i++) {
+        rc = call(d, &f, &done, err);
+        if (!rc && !done && f.in_vain)
+            rc = cara_talk_wait(&d->cli, cara_talk_patience(f.in_vain), err);
+    }
+    cara_talk_now(&d->talk, "%s", "");
+    if (!rc && !done)
+        rc = cara_fail(err, CARA_ERR_NETWORK, -1,
+                       "the model is not whole on the file system yet; setup again goes on");
+    if (!rc)
+        cara_talk_say(&d->talk, "the model is on the function's file system");
+    return rc;
+}
