@@ -80,7 +80,11 @@ static int tell(const cara_stack_watch *watch, const json_t *event) {
         cara_talk_say(watch->talk, "  %s (%s) %s: %s", name,
                       cara_aws_json_text(event, "ResourceType"), status, why);
         advise(watch->talk, why);
-    } else if (!busy)
+    } else if (strcmp(status, "DELETE_SKIPPED") == 0)
+        cara_talk_say(watch->talk, "  %s (%s) kept: %s", name,
+                      cara_aws_json_text(event, "ResourceType"),
+                      cara_aws_json_text(event, "PhysicalResourceId"));
+    else if (!busy)
         cara_talk_say(watch->talk, "  %s (%s) %s", name, cara_aws_json_text(event, "ResourceType"),
                       status);
     return 0;

@@ -30,7 +30,7 @@ test('an image for workers is pushed once, and named by its digest', async () =>
   assert.ok(cloud.ecr.has(uri), uri);
   assert.match(uri, /^123456789012\.dkr\.ecr\.us-east-1\.amazonaws\.com\/[a-z0-9-]+@sha256:[0-9a-f]{64}$/);
   assert.equal(cfn().parameter('caracola', 'PackageType'), 'image');
-  assert.match(done.out, /^queue +https:/m);
+  assert.match(done.out, new RegExp(`^queue +${cfn().output('caracola', 'QueueUrl')}$`, 'm'));
   const shown = done.out + done.err + bench.lines().join('\n');
   for (const password of cloud.ecr.passwords) assert.ok(!shown.includes(password), 'the password is shown');
   const again = await bench.run(cloud, ['setup', '--yes', '--image', image]);
