@@ -59,13 +59,15 @@ static void results_have_the_ten_fields(void **state) {
                                  .compression_ratio = INFINITY,
                                  .no_speech_prob = 0.5},
                                 {.id = 1, .seek = 402, .text = "", .cleared = 1}};
-    cara_result result = {.text = " s\xC3\xAD",
-                          .language = "es",
-                          .segments = segments,
-                          .n_segments = 2,
-                          .duration_s = 4.8811,
-                          .cut_short = 1,
-                          .timings = {0.1, 0.2, 0.3, NAN, 1.23456}};
+    cara_result result = {
+        .text = " s\xC3\xAD",
+        .language = "es",
+        .segments = segments,
+        .n_segments = 2,
+        .duration_s = 4.8811,
+        .cut_short = 1,
+        .timings = {
+            .audio_s = 0.1, .mel_s = 0.2, .encode_s = 0.3, .decode_s = NAN, .total_s = 1.23456}};
     json_t *message = json_loads("{\"id\":\"a\"}", 0, NULL);
     cara_inbox_message m = {.message = message, .id = "a"};
     cara_record record;
