@@ -93,8 +93,8 @@ static char *text_of(cara_session *session) {
 }
 
 static char *text_of_whole(const char *type) {
-    cara_model *model;
-    cara_session *session;
+    cara_model *model = NULL;
+    cara_session *session = NULL;
     cara_error err;
     cara_session_options options = {.compute_type = type};
     if (cara_model_open(fixture("../../models/demo.cara"), NULL, &model, &err) ||
