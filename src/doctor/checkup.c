@@ -52,6 +52,7 @@ void cara_checkup_add(cara_checkup *checkup, const char *name, cara_finding find
     va_start(ap, format);
     vsnprintf(check->text, sizeof check->text, format, ap);
     va_end(ap);
+    clean(check->name);
     clean(check->text);
 }
 
