@@ -2,6 +2,7 @@
 #include "base/read_ahead.h"
 
 #include "base/limits.h"
+#include "base/threads.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -73,7 +74,7 @@ void cara_read_ahead_start(cara_read_ahead *a) {
         return;
     pthread_mutex_lock(&a->mutex);
     if (!a->running && a->size)
-        a->running = pthread_create(&a->thread, NULL, work, a) == 0;
+        a->running = cara_thread_start(&a->thread, work, a) == 0;
     pthread_mutex_unlock(&a->mutex);
 }
 

@@ -1,11 +1,11 @@
 /* caracola worker: events from an SQS queue, for ECS, EC2, or a machine in a cupboard. */
 #include "aws/client.h"
+#include "base/threads.h"
 #include "cli/cli.h"
 #include "cli/service.h"
 #include "pipeline/worker.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,12 +101,8 @@ static void *work(void *ctx) {
 /* All lanes until they are interrupted; the first one here. */
 static void work_all(lane *lanes, int n) {
     int started = 1;
-    sigset_t all, before;
-    sigfillset(&all); /* signals are for the main thread */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (started < n && pthread_create(&lanes[started].thread, NULL, work, &lanes[started]) == 0)
+    while (started < n && cara_thread_start(&lanes[started].thread, work, &lanes[started]) == 0)
         started++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (started < n)
         cara_log_line(&lanes[0].service.log.log, CARA_LOG_WARN,
                       "only %d of %d threads can be started", started, n);

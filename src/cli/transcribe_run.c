@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/threads.h"
 #include "cli/transcribe_output.h"
 #include "tokenizer/language.h"
 
@@ -193,17 +194,8 @@ static void *listen(void *ctx) {
 /* Waits for a file; 0 where nobody will hear it, since the work was stopped. */
 static int await(run *r, int file) {
     pthread_mutex_lock(&r->lock);
-    while (!r->heard[file].done && (file < r->next || !cara_cli_interrupted())) {
-        /* A signal wakes nobody here. */
-        struct timespec soon;
-        clock_gettime(CLOCK_REALTIME, &soon);
-        soon.tv_nsec += 200 * 1000 * 1000;
-        if (soon.tv_nsec >= 1000000000L) {
-            soon.tv_nsec -= 1000000000L;
-            soon.tv_sec++;
-        }
-        pthread_cond_timedwait(&r->changed, &r->lock, &soon);
-    }
+    while (!r->heard[file].done && (file < r->next || !cara_cli_interrupted()))
+        cara_cond_wait(&r->changed, &r->lock, 0.2); /* a signal wakes nobody here */
     int done = r->heard[file].done;
     pthread_mutex_unlock(&r->lock);
     return done;
@@ -250,7 +242,7 @@ static int tell_all_at_once(run *r, cara_session **sessions) {
     int started = 0, status;
     while (started < r->at_once) {
         ears[started] = (ear){.run = r, .session = sessions[started]};
-        if (pthread_create(&ears[started].thread, NULL, listen, &ears[started]) != 0)
+        if (cara_thread_start(&ears[started].thread, listen, &ears[started]) != 0)
             break;
         started++;
     }
@@ -278,7 +270,7 @@ int cara_transcribe_files(const cara_transcribe_flags *flags, const cara_options
     if (!r.heard)
         return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for %d files", n);
     pthread_mutex_init(&r.lock, NULL);
-    pthread_cond_init(&r.changed, NULL);
+    cara_cond_init(&r.changed);
     ear here = {.run = &r, .session = sessions[0]};
     int status = r.at_once > 1 ? tell_all_at_once(&r, sessions) : tell_all(&r, &here);
     for (int i = 0; i < n; i++)

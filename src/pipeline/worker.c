@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/threads.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,18 +29,6 @@ typedef struct heart {
     int over;
 } heart;
 
-static struct timespec in_seconds(double seconds) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += (time_t)seconds;
-    t.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
-    if (t.tv_nsec >= 1000000000L) {
-        t.tv_nsec -= 1000000000L;
-        t.tv_sec++;
-    }
-    return t;
-}
-
 static void *beat(void *ctx) {
     heart *h = ctx;
     pthread_mutex_lock(&h->lock);
@@ -52,10 +39,10 @@ static void *beat(void *ctx) {
         }
         char receipt[sizeof h->receipt];
         memcpy(receipt, h->receipt, sizeof receipt);
-        struct timespec until = in_seconds((double)h->visibility_s / 3);
-        int rc = 0;
-        while (!h->over && strcmp(receipt, h->receipt) == 0 && rc != ETIMEDOUT)
-            rc = pthread_cond_timedwait(&h->changed, &h->lock, &until);
+        double until = cara_clock_monotonic() + (double)h->visibility_s / 3, left;
+        while (!h->over && strcmp(receipt, h->receipt) == 0 &&
+               (left = until - cara_clock_monotonic()) > 0)
+            cara_cond_wait(&h->changed, &h->lock, left);
         if (h->over || strcmp(receipt, h->receipt) != 0)
             continue;
         pthread_mutex_unlock(&h->lock);
