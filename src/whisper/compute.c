@@ -7,7 +7,6 @@
 /* Panels of 16 channels and rows of an int8 task. */
 #define I8_PANELS_MIN 4
 #define I8_PANELS_MAX 32
-#define I8_ROWS 96
 #define NORM_ROWS 16
 
 int cara_compute_poll(const cara_compute *compute, cara_error *err) {
@@ -258,7 +257,7 @@ static void i8_products_run(const cara_compute *compute, const cara_scratch *scr
     i8_job job = {.ops = ops,
                   .count = n_products,
                   .m = m,
-                  .row_tiles = (I8_ROWS + ops->row_tile - 1) / ops->row_tile,
+                  .row_tiles = tiles(ops->rows, ops->row_tile),
                   .a = products[0].a,
                   .lda = products[0].lda,
                   .k = products[0].dense->k,

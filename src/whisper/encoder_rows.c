@@ -3,8 +3,6 @@
  * values, so that what lies between stays in its core's cache. */
 #include "whisper/encoder_parts.h"
 
-/* Rows of a task: few enough for the cache, many enough to read the weights seldom. */
-#define ROWS 96
 /* The MLP's rows are a little longer than a power of two, lest all begin in the same cache set. */
 #define WIDE_MORE 16
 
@@ -18,29 +16,41 @@ static size_t whole(size_t bytes) {
 
 static size_t wide_row(const cara_encoder *e) {
     size_t gathered = most(e->n_mels, e->n_state) * CARA_CONV_WIDTH;
-    return most(4 * e->n_state + WIDE_MORE, gathered);
+    return most(4 * e->n_state + WIDE_MORE, gathered + e->n_state);
+}
+
+/* Rows of a task of n: no more than the kernels want, and so many tasks that the threads end
+ * together. */
+static size_t task_rows(const cara_encoder *e, size_t n) {
+    const cara_i8_ops *ops = e->compute.kernels->i8;
+    size_t threads = (size_t)cara_pool_threads(e->compute.pool);
+    size_t tasks = (n + ops->rows - 1) / ops->rows;
+    tasks = (tasks + threads - 1) / threads * threads;
+    size_t rows = (n + tasks - 1) / tasks;
+    return (rows + ops->row_tile - 1) / ops->row_tile * ops->row_tile;
 }
 
 typedef struct lane {
-    float *wide; /* [ROWS, wide_row()] */
-    float *norm; /* [ROWS, n_state] */
+    float *wide; /* [task_rows(), wide_row()] */
+    float *norm; /* [task_rows(), n_state], the end of wide: behind what a convolution gathers, and
+                    quantised before the MLP needs the place */
     cara_rows rows;
 } lane;
 
 static lane lane_of(const cara_encoder *e, int thread) {
     char *at = e->lanes + (size_t)thread * e->lane;
     lane l = {.wide = (float *)(void *)at};
-    at += whole(ROWS * wide_row(e) * sizeof(float));
-    l.norm = (float *)(void *)at;
-    at += whole(ROWS * e->n_state * sizeof(float));
+    l.norm = l.wide + e->lane_rows * (wide_row(e) - e->n_state);
+    at += whole(e->lane_rows * wide_row(e) * sizeof(float));
     l.rows = (cara_rows){&e->compute, cara_scratch_of(&e->scratch, thread), at};
     return l;
 }
 
 int cara_encoder_rows_init(cara_encoder *e) {
     size_t k = most(4 * e->n_state, most(e->n_mels, e->n_state) * CARA_CONV_WIDTH);
-    e->lane = whole(ROWS * wide_row(e) * sizeof(float)) + whole(ROWS * e->n_state * sizeof(float)) +
-              whole(cara_quantised_size(&e->compute, ROWS, k));
+    e->lane_rows = e->compute.kernels->i8->rows;
+    e->lane = whole(e->lane_rows * wide_row(e) * sizeof(float)) +
+              whole(cara_quantised_size(&e->compute, e->lane_rows, k));
     e->lanes = cara_arena_alloc(&e->arena, (size_t)cara_pool_threads(e->compute.pool), e->lane);
     return e->lanes ? cara_scratch_init(&e->scratch, &e->compute, 0, 0, &e->arena) : -1;
 }
@@ -51,7 +61,7 @@ typedef struct job {
     float *states;                  /* of the last stage, else NULL */
     const cara_encoder_block *b;    /* whose attention is done, or NULL */
     const cara_encoder_block *next; /* whose attention comes, or NULL */
-    size_t rows;
+    size_t rows, task_rows;
 } job;
 
 static void convolve(const lane *l, const cara_dense *conv, const cara_gather *g, size_t r0,
@@ -70,7 +80,7 @@ static void convolve(const lane *l, const cara_dense *conv, const cara_gather *g
 }
 
 static size_t last_of(const job *j, size_t r0) {
-    return r0 + ROWS < j->rows ? r0 + ROWS : j->rows;
+    return r0 + j->task_rows < j->rows ? r0 + j->task_rows : j->rows;
 }
 
 static void conv1_task(void *ctx, size_t task, int thread) {
@@ -78,7 +88,7 @@ static void conv1_task(void *ctx, size_t task, int thread) {
     const cara_encoder *e = j->e;
     lane l = lane_of(e, thread);
     cara_gather g = cara_gather_mel(e, j->mel);
-    size_t r0 = task * ROWS;
+    size_t r0 = task * j->task_rows;
     convolve(&l, &e->conv1, &g, r0, last_of(j, r0), NULL, e->qkv + r0 * e->n_state);
 }
 
@@ -87,7 +97,7 @@ static void conv2_task(void *ctx, size_t task, int thread) {
     const cara_encoder *e = j->e;
     lane l = lane_of(e, thread);
     cara_gather g = cara_gather_conv1(e, e->qkv);
-    size_t r0 = task * ROWS, r1 = last_of(j, r0), s = e->n_state;
+    size_t r0 = task * j->task_rows, r1 = last_of(j, r0), s = e->n_state;
     size_t size = e->positions_type == CARA_WEIGHT_F32 ? 4 : 2;
     e->compute.kernels->widen(e->positions_type, (const char *)e->positions->data + r0 * s * size,
                               l.norm, (r1 - r0) * s);
@@ -119,7 +129,7 @@ static void block_task(void *ctx, size_t task, int thread) {
     const job *j = ctx;
     const cara_encoder *e = j->e;
     lane l = lane_of(e, thread);
-    size_t r0 = task * ROWS, m = last_of(j, r0) - r0, s = e->n_state, all = e->n_ctx * s;
+    size_t r0 = task * j->task_rows, m = last_of(j, r0) - r0, s = e->n_state, all = e->n_ctx * s;
     if (j->b)
         after_attention(&l, e, j->b, r0, m);
     if (!j->next) {
@@ -136,7 +146,8 @@ static void block_task(void *ctx, size_t task, int thread) {
 
 static void run(job j, cara_task_fn fn, size_t rows) {
     j.rows = rows;
-    cara_pool_run(j.e->compute.pool, fn, &j, (rows + ROWS - 1) / ROWS);
+    j.task_rows = task_rows(j.e, rows);
+    cara_pool_run(j.e->compute.pool, fn, &j, (rows + j.task_rows - 1) / j.task_rows);
 }
 
 int cara_encoder_rows_run(cara_encoder *e, const float *mel, float *states, cara_error *err) {

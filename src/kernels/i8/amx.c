@@ -137,4 +137,5 @@ static void amx_product(const cara_i8_product *p, size_t tile0, size_t tile1, si
     _tile_release();
 }
 
-const cara_i8_ops cara_i8_amx = {I8_ROWS, amx_activation_size, amx_quantise, amx_product};
+const cara_i8_ops cara_i8_amx = {I8_ROWS, I8_TASK_ROWS, amx_activation_size, amx_quantise,
+                                 amx_product};

@@ -1,4 +1,4 @@
-/* AVX2: 4 rows x 1 panel (two registers) in 8 accumulators.
+/* AVX2 for few rows (many: avx2_many.c): 4 rows x 1 panel (two registers) in 8 accumulators.
  *
  * vpmaddubsw would saturate on eight bits by eight, or need the signs moved from one side to the
  * other, at the price of a multiplication. So weights are widened to 16 bits, once for four rows,
@@ -23,6 +23,8 @@
 static void i8_block(size_t rows, size_t panels, const uint8_t *a, const int8_t *b,
                      size_t panel_stride, size_t groups, int32_t *acc);
 #include "kernels/i8/tile.h"
+
+extern const cara_i8_ops cara_i8_avx2_few; /* of avx2_many.c */
 
 /* Of a group's bytes w0 w1 w2 w3 of eight channels, w0 w2 and w1 w3 as words. */
 static inline __m256i even(const int8_t *b) {
@@ -91,4 +93,4 @@ static void i8_block(size_t rows, size_t panels, const uint8_t *a, const int8_t 
     blocks[rows - 1](a, b, groups, acc);
 }
 
-I8_OPS(cara_i8_avx2);
+I8_OPS(cara_i8_avx2_few);

@@ -19,9 +19,11 @@
 /* Steps from the least to the largest of a row. Sums stay within 31 bits: 1022 * 127 * k. */
 #if I8_BYTES == 2
 #define I8_STEPS 1022
+#define I8_MOST INT16_MAX
 typedef int16_t i8_value;
 #else
 #define I8_STEPS 254
+#define I8_MOST INT8_MAX
 typedef int8_t i8_value;
 #endif
 
@@ -31,6 +33,10 @@ typedef struct i8_head {
     int32_t zero[I8_ROWS];
 } i8_head;
 #define I8_HEAD ((sizeof(i8_head) + 63) / 64 * 64) /* keeps the bytes aligned */
+
+#ifndef I8_TASK_ROWS
+#define I8_TASK_ROWS 96
+#endif
 
 /* Rows of activations whose tiles stay in the second-level cache while panels pass by. */
 #define I8_ROW_BLOCK_BYTES (192 * 1024)
@@ -149,7 +155,8 @@ static inline i8_steps i8_steps_of(const float *row, size_t k) {
     return s;
 }
 
-/* Sixteen floats as values; half a step too much (middle and range are rounded apart) saturates. */
+/* Sixteen floats as values. One may be half a step too much, middle and range being rounded apart:
+ * it saturates where it has no place. */
 static inline i8_ints i8_round_lanes(const float *from, const i8_steps *s) {
     return (i8_ints)(i8_load(from) * s->inverse + s->bias) - I8_ROUND_BITS;
 }
@@ -174,7 +181,7 @@ static inline i8_values i8_round(const float *from, const i8_steps *s) {
     for (int h = 0; h < 16; h += I8_LANES) {
         i8_ints q = i8_round_lanes(from + h, s);
         for (int i = 0; i < I8_LANES; i++)
-            out[h + i] = (i8_value)(q[i] > I8_STEPS / 2 ? I8_STEPS / 2 : q[i]);
+            out[h + i] = (i8_value)(q[i] > I8_MOST ? I8_MOST : q[i]);
     }
 #endif
     return out;
@@ -325,7 +332,8 @@ static void i8_product(const cara_i8_product *p, size_t tile0, size_t tile1, siz
     }
 }
 
-#define I8_OPS(name) const cara_i8_ops name = {I8_ROWS, i8_activation_size, i8_quantise, i8_product}
+#define I8_OPS(name)                                                                               \
+    const cara_i8_ops name = {I8_ROWS, I8_TASK_ROWS, i8_activation_size, i8_quantise, i8_product}
 
 /* Lists for kernels that need a name for each register. */
 #define I8_ROWS_1(X) X(0)

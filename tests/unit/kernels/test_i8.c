@@ -112,10 +112,10 @@ static const cara_i8_ops *reference_of(const cara_i8_ops *ops) {
 
 static const size_t shapes[][3] = {
     /* rows, channels, inputs */
-    {1, 1, 1},     {1, 16, 64},  {2, 17, 63},     {3, 15, 65},    {4, 33, 128},
-    {5, 64, 192},  {6, 65, 240}, {7, 80, 4},      {8, 31, 257},   {11, 48, 384},
-    {12, 128, 5},  {13, 96, 66}, {16, 16, 64},    {17, 50, 130},  {31, 100, 64},
-    {32, 32, 320}, {33, 47, 96}, {37, 150, 1024}, {1, 1003, 192}, {5, 515, 64},
+    {1, 1, 1},      {1, 16, 64},   {2, 17, 63},   {3, 15, 65},    {4, 33, 128},  {5, 64, 192},
+    {6, 65, 240},   {7, 80, 4},    {8, 31, 257},  {11, 48, 384},  {12, 128, 5},  {13, 96, 66},
+    {16, 16, 64},   {17, 50, 130}, {31, 100, 64}, {32, 32, 320},  {33, 47, 96},  {37, 150, 1024},
+    {1, 1003, 192}, {5, 515, 64},  {24, 33, 128}, {25, 16, 1088}, {100, 49, 65}, {201, 35, 2111},
 };
 
 static void compare(const cara_i8_ops *ops) {
@@ -195,20 +195,25 @@ static void range_is_used_whole(void **state) {
     drop(&m);
 }
 
-/* Where bytes are multiplied in 16 bits, this would saturate. */
+/* Where bytes are multiplied in 16 bits, or the longest inputs that there are summed in 31, this
+ * would saturate. */
 static void extremes_do_not_saturate(void **state) {
+    static const size_t shapes_here[][3] = {{1, 1, 256}, {32, 33, 256}, {32, 32, 5120}};
     const cara_i8_ops *ops = *state;
-    size_t k = 256;
-    float w[256], x[256];
-    for (size_t i = 0; i < k; i++) {
-        w[i] = i % 3 ? 1.0f : -1.0f;
-        x[i] = i % 3 ? -1.0f : 1.0f;
+    for (size_t s = 0; s < sizeof shapes_here / sizeof *shapes_here; s++) {
+        size_t rows = shapes_here[s][0], n = shapes_here[s][1], k = shapes_here[s][2];
+        float *w = floats(n * k), *x = floats(rows * k);
+        for (size_t i = 0; i < n * k; i++)
+            w[i] = i % k % 3 ? 1.0f : -1.0f;
+        for (size_t i = 0; i < rows * k; i++)
+            x[i] = i % k % 3 ? -1.0f : 1.0f;
+        matrix m = pack(w, n, k);
+        float *y = run(ops, &m, x, rows, n, NULL, NULL, 0);
+        for (size_t i = 0; i < rows * n; i++)
+            assert_true(fabsf(y[i] + (float)k) < 4e-6f * (float)k);
+        drop(&m);
+        free(w), free(x), free(y);
     }
-    matrix m = pack(w, 1, k);
-    float *y = run(ops, &m, x, 1, 1, NULL, NULL, 0);
-    assert_float_equal(y[0], -256.0f, 1e-3);
-    drop(&m);
-    free(y);
 }
 
 static void level_equals_scalar(void **state) {
