@@ -86,16 +86,13 @@ void cara_avx2_widen(cara_weight_type type, const void *src, float *dst, size_t 
     {                                                                                              \
         .level = its_level, .gemm_tile_m = 4 * CARA_MC + 24, .gemm_tile_n = CARA_NC,               \
         .gemm_scratch = (size_t)(CARA_NC + CARA_MC) * CARA_KC * sizeof(float),                     \
-        .attend_scratch = ((size_t)2 * CARA_ATTEND_KV * CARA_HEAD_DIM_MAX +                        \
-                           CARA_MR * CARA_ATTEND_KV + 2 * CARA_ATTEND_Q * CARA_HEAD_DIM_MAX) *     \
-                          sizeof(float),                                                           \
-        .gemm = cara_avx2_gemm, .gemv = cara_avx2_gemv, .attend = cara_avx2_attend,                \
-        .attend_coarse = cara_avx2_attend, .attend_queries = CARA_ATTEND_Q,                        \
-        .attend_few = cara_avx2_attend_few, .attend_f16 = cara_avx2_attend_f16,                    \
-        .narrow_keys = cara_avx2_narrow_keys, .narrow_values = cara_avx2_narrow_values,            \
-        .attend_i8 = cara_avx2_attend_i8, .block_keys = cara_avx2_block_keys,                      \
-        .block_values = cara_avx2_block_values, .i8 = &its_i8, .layer_norm = cara_avx2_layer_norm, \
-        .gelu = cara_avx2_gelu, .softmax = cara_avx2_softmax,                                      \
+        .attend_scratch = CARA_ATTEND_SCRATCH, .gemm = cara_avx2_gemm, .gemv = cara_avx2_gemv,     \
+        .attend = cara_avx2_attend, .attend_coarse = cara_avx2_attend_i16,                         \
+        .attend_queries = CARA_ATTEND_Q, .attend_few = cara_avx2_attend_few,                       \
+        .attend_f16 = cara_avx2_attend_f16, .narrow_keys = cara_avx2_narrow_keys,                  \
+        .narrow_values = cara_avx2_narrow_values, .attend_i8 = cara_avx2_attend_i8,                \
+        .block_keys = cara_avx2_block_keys, .block_values = cara_avx2_block_values, .i8 = &its_i8, \
+        .layer_norm = cara_avx2_layer_norm, .gelu = cara_avx2_gelu, .softmax = cara_avx2_softmax,  \
         .log_sum_exp = cara_avx2_log_sum_exp, .widen = cara_avx2_widen,                            \
     }
 

@@ -19,6 +19,10 @@
 /* Attention: queries that share packed keys and values, and keys of a packed block. */
 #define CARA_ATTEND_Q 504
 #define CARA_ATTEND_KV 256
+#define CARA_ATTEND_SCRATCH                                                                        \
+    (((size_t)2 * CARA_ATTEND_KV * CARA_HEAD_DIM_MAX + CARA_MR * CARA_ATTEND_KV +                  \
+      2 * CARA_ATTEND_Q * CARA_HEAD_DIM_MAX) *                                                     \
+     sizeof(float))
 
 typedef struct cara_tile {
     __m256 at[CARA_MR][2];

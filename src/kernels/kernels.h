@@ -116,7 +116,7 @@ typedef struct cara_kernels {
 
     /* Blockwise with a running softmax, so that scores never leave the cache; for many queries. */
     void (*attend)(const cara_attend *a, void *scratch);
-    /* The same with what the level has for speed (bf16 operands, f32 sums): for models whose
+    /* The same with what the level has for speed (bf16 or 16-bit integers): for models whose
      * weights are coarser still. */
     void (*attend_coarse)(const cara_attend *a, void *scratch);
     size_t attend_queries; /* queries of a task that is worth its packing */

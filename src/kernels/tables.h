@@ -39,6 +39,7 @@ void cara_scalar_widen(cara_weight_type type, const void *src, float *dst, size_
 void cara_avx2_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1, void *scratch);
 void cara_avx2_gemv(const cara_gemm *g, size_t n0, size_t n1);
 void cara_avx2_attend(const cara_attend *a, void *scratch);
+void cara_avx2_attend_i16(const cara_attend *a, void *scratch);
 void cara_avx2_attend_few(const cara_attend *a);
 void cara_avx2_attend_f16(const cara_attend_f16 *a);
 void cara_avx2_attend_i8(const cara_attend_i8 *a);

@@ -111,18 +111,76 @@ static void attend(const cara_kernels *kernels, int kind, const cara_attend *a, 
     }
 }
 
+/* What attention gives query i, in double; p holds n_kv numbers. */
+static void want_of(const cara_attend *a, size_t i, double *p, double *want) {
+    size_t sees = a->causal ? a->n_kv - (a->n_q - 1 - i) : a->n_kv;
+    double top = -INFINITY, sum = 0;
+    for (size_t j = 0; j < sees; j++) {
+        p[j] = 0;
+        for (size_t c = 0; c < a->d; c++)
+            p[j] += (double)a->q[i * a->ldq + c] * a->k[j * a->ldk + c] * a->scale;
+        top = fmax(top, p[j]);
+    }
+    for (size_t j = 0; j < sees; j++)
+        sum += p[j] = exp(p[j] - top);
+    for (size_t c = 0; c < a->d; c++) {
+        want[c] = 0;
+        for (size_t j = 0; j < sees; j++)
+            want[c] += p[j] * a->v[j * a->ldv + c];
+        want[c] /= sum;
+    }
+}
+
+/* One kind against doubles, within `most`; over its own queries and in two parts it gives the same
+ * bits. a->out is not set yet. */
+static void one_kind(const cara_kernels *kernels, int kind, cara_attend a, double most,
+                     size_t shift, void *scratch) {
+    size_t d = a.d, ld = a.ldo, n_q = a.n_q, n_out = (n_q - 1) * ld + d;
+    double *p = malloc(a.n_kv * sizeof *p), want[CARA_HEAD_DIM_MAX];
+    out o = out_new(n_out, shift);
+    assert_non_null(p);
+    a.out = o.data;
+    attend(kernels, kind, &a, scratch);
+    if (kind < ATTEND_F16) { /* over its own queries, those behind before those in front */
+        float *own = malloc(n_out * sizeof *own);
+        assert_non_null(own);
+        memcpy(own, a.q, n_out * sizeof *own);
+        size_t half = a.causal ? 0 : n_q / 2;
+        cara_attend in_place = a;
+        in_place.q = in_place.out = own + half * ld;
+        in_place.n_q = n_q - half;
+        attend(kernels, kind, &in_place, scratch);
+        in_place.q = in_place.out = own;
+        in_place.n_q = half;
+        if (half > 0)
+            attend(kernels, kind, &in_place, scratch);
+        for (size_t i = 0; i < n_q; i++)
+            assert_memory_equal(own + i * ld, o.data + i * ld, d * sizeof *own);
+        free(own);
+    }
+    for (size_t i = 0; i < n_q; i++) {
+        want_of(&a, i, p, want);
+        for (size_t c = 0; c < d; c++)
+            if (!(fabs(want[c] - o.data[i * ld + c]) <= most))
+                fail_msg("%s %s n_q=%zu n_kv=%zu d=%zu causal %d at %zu,%zu: %g for %g",
+                         cara_cpu_level_name(kernels->level), attend_names[kind], n_q, a.n_kv, d,
+                         a.causal, i, c, (double)o.data[i * ld + c], want[c]);
+        for (size_t c = d; c < ld && i + 1 < n_q; c++)
+            assert_true(poisoned(&o.data[i * ld + c]));
+    }
+    out_free(&o);
+    free(p);
+}
+
 static void one_attention(const cara_kernels *kernels, size_t n_q, size_t n_kv, size_t d,
                           int causal, double spread, size_t more) {
     size_t ld = d + more;
-    float *q = floats(n_q * ld, spread), *k = floats((n_kv - 1) * ld + d, spread);
+    float *q = floats((n_q - 1) * ld + d, spread), *k = floats((n_kv - 1) * ld + d, spread);
     float *v = floats((n_kv - 1) * ld + d, 1);
-    double *p = malloc(n_kv * sizeof *p);
     void *scratch = scratch_new(kernels->attend_scratch);
     for (int kind = 0; kind < ATTEND_KINDS; kind++) {
         if ((kind >= ATTEND_FEW && n_q > CARA_FEW_ROWS) || (kind >= ATTEND_F16 && causal))
             continue;
-        double most = allowed(kind, spread, d);
-        out o = out_new((n_q - 1) * ld + d, more & 1);
         cara_attend a = {.n_q = n_q,
                          .n_kv = n_kv,
                          .d = d,
@@ -132,52 +190,14 @@ static void one_attention(const cara_kernels *kernels, size_t n_q, size_t n_kv, 
                          .ldk = ld,
                          .v = v,
                          .ldv = ld,
-                         .out = o.data,
                          .ldo = ld,
                          .scale = 1 / sqrtf((float)d),
                          .causal = causal};
-        attend(kernels, kind, &a, scratch);
-        if (kind < ATTEND_F16) { /* over its own queries */
-            float *own = malloc(((n_q - 1) * ld + d) * sizeof *own);
-            assert_non_null(own);
-            memcpy(own, q, ((n_q - 1) * ld + d) * sizeof *own);
-            cara_attend in_place = a;
-            in_place.q = in_place.out = own;
-            attend(kernels, kind, &in_place, scratch);
-            for (size_t i = 0; i < n_q; i++)
-                assert_memory_equal(own + i * ld, o.data + i * ld, d * sizeof *own);
-            free(own);
-        }
-        for (size_t i = 0; i < n_q; i++) {
-            size_t sees = causal ? n_kv - (n_q - 1 - i) : n_kv;
-            double top = -INFINITY, sum = 0;
-            for (size_t j = 0; j < sees; j++) {
-                p[j] = 0;
-                for (size_t c = 0; c < d; c++)
-                    p[j] += (double)q[i * ld + c] * k[j * ld + c] * a.scale;
-                top = fmax(top, p[j]);
-            }
-            for (size_t j = 0; j < sees; j++)
-                sum += p[j] = exp(p[j] - top);
-            for (size_t c = 0; c < d; c++) {
-                double want = 0;
-                for (size_t j = 0; j < sees; j++)
-                    want += p[j] * v[j * ld + c];
-                want /= sum;
-                if (!(fabs(want - o.data[i * ld + c]) <= most))
-                    fail_msg("%s %s n_q=%zu n_kv=%zu d=%zu causal %d at %zu,%zu: %g for %g",
-                             cara_cpu_level_name(kernels->level), attend_names[kind], n_q, n_kv, d,
-                             causal, i, c, (double)o.data[i * ld + c], want);
-            }
-            for (size_t c = d; c < ld && i + 1 < n_q; c++)
-                assert_true(poisoned(&o.data[i * ld + c]));
-        }
-        out_free(&o);
+        one_kind(kernels, kind, a, allowed(kind, spread, d), more & 1, scratch);
     }
     free(q);
     free(k);
     free(v);
-    free(p);
     free(scratch);
 }
 
@@ -201,7 +221,150 @@ static void attention_matches_at_every_level(void **state) {
     at_every_level(attentions);
 }
 
+/* ---- what integers with scales could get wrong ---- */
+
+enum { N_Q = 7, N_KV = 1500 };
+
+static void all_zero(float *q, float *k, float *v, size_t d) {
+    memset(q + d, 0, d * sizeof *q);                /* one query */
+    memset(k + 3 * d, 0, d * sizeof *k);            /* one key */
+    memset(v, 0, (size_t)N_KV / 2 * d * sizeof *v); /* whole blocks of values */
+}
+
+static void nothing(float *q, float *k, float *v, size_t d) {
+    memset(q, 0, N_Q * d * sizeof *q);
+    memset(k, 0, N_KV * d * sizeof *k);
+    memset(v, 0, N_KV * d * sizeof *v);
+}
+
+/* Numbers that scales could make 0 or infinite. */
+static void tiny_and_huge(float *q, float *k, float *v, size_t d) {
+    for (size_t i = 0; i < N_Q * d; i++)
+        q[i] *= 1e-30f;
+    for (size_t i = 0; i < N_KV * d; i++) {
+        k[i] *= 1e30f;
+        v[i] *= 1e-33f;
+    }
+}
+
+static void loud_key(float *q, float *k, float *v, size_t d) {
+    (void)q, (void)v;
+    for (size_t c = 0; c < d; c++)
+        k[77 * d + c] *= 1000;
+}
+
+/* Scores so large that a float's rounding of them is more than weights span. */
+static void far(float *q, float *k, float *v, size_t d) {
+    (void)v;
+    for (size_t i = 0; i < N_Q; i++)
+        q[i * d] = 1e12f;
+    for (size_t j = 0; j < N_KV; j++)
+        k[j * d] = j == 1077 ? 123 : 0;
+}
+
+static void loud_value(float *q, float *k, float *v, size_t d) {
+    (void)q, (void)k;
+    v[77 * d + 5] = 50;
+}
+
+/* Three keys take most; each of the others too little for one step beside one of those, all of them
+ * together a good part. Values of most blocks add up to as much as they can. */
+static void diffuse(float *q, float *k, float *v, size_t d) {
+    for (size_t i = 0; i < N_Q * d; i++)
+        q[i] = i % d == 0;
+    for (size_t j = 0; j < N_KV; j++) {
+        int top = j % 700 == 5;
+        k[j * d] = top ? 9.75f * sqrtf((float)d) : 0;
+        for (size_t c = 0; c < d; c++)
+            v[j * d + c] = top ? -1 : 1;
+    }
+}
+
+/* Every product is as large as it can be, the scores have either sign. */
+static void extreme(float *q, float *k, float *v, size_t d) {
+    for (size_t i = 0; i < N_Q * d; i++)
+        q[i] = i / d % 2 ? -1 : 1;
+    for (size_t i = 0; i < N_KV * d; i++)
+        k[i] = v[i] = i / d % 2 ? -1 : 1;
+}
+
+static void coarse_ones(const cara_kernels *kernels) {
+    static const struct {
+        void (*bend)(float *q, float *k, float *v, size_t d);
+        double most; /* error */
+    } cases[] = {
+        {all_zero, 1.5e-2}, {nothing, 0},         {tiny_and_huge, 1.5e-35}, {loud_key, 1.5e-2},
+        {far, 1.5e-2},      {loud_value, 1.5e-2}, {diffuse, 1.5e-2},        {extreme, 1e-3},
+    };
+    void *scratch = scratch_new(kernels->attend_scratch);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
+        for (size_t d = 64; d <= 128; d += 64) {
+            float *q = floats(N_Q * d, 1), *k = floats(N_KV * d, 1), *v = floats(N_KV * d, 1);
+            cases[c].bend(q, k, v, d);
+            cara_attend a = {.n_q = N_Q,
+                             .n_kv = N_KV,
+                             .d = d,
+                             .q = q,
+                             .ldq = d,
+                             .k = k,
+                             .ldk = d,
+                             .v = v,
+                             .ldv = d,
+                             .ldo = d,
+                             .scale = 1 / sqrtf((float)d)};
+            one_kind(kernels, ATTEND_COARSE, a, cases[c].most, 0, scratch);
+            free(q);
+            free(k);
+            free(v);
+        }
+    free(scratch);
+}
+
+static void coarse_attention_holds_at_the_edges(void **state) {
+    (void)state;
+    at_every_level(coarse_ones);
+}
+
+/* What is not a number in one query or one column of values stays there. */
+static void strangers(const cara_kernels *kernels) {
+    static const float kinds[] = {NAN, INFINITY, -INFINITY};
+    enum { D = 32 };
+    float *q = floats(N_Q * D, 1), *k = floats(N_KV * D, 1), *v = floats(N_KV * D, 1);
+    float plain[N_Q][D], got[N_Q][D];
+    void *scratch = scratch_new(kernels->attend_scratch);
+    cara_attend a = {N_Q, N_KV, D, q, D, k, D, v, D, plain[0], D, 0.2f, 0};
+    kernels->attend_coarse(&a, scratch);
+    a.out = got[0];
+    for (size_t x = 0; x < sizeof kinds / sizeof *kinds; x++) {
+        float query = q[2 * D + 3], value = v[900 * D + 7];
+        q[2 * D + 3] = v[900 * D + 7] = kinds[x];
+        kernels->attend_coarse(&a, scratch);
+        for (size_t i = 0; i < N_Q; i++)
+            for (size_t c = 0; c < D; c++) {
+                if (i != 2 && c != 7)
+                    assert_memory_equal(&got[i][c], &plain[i][c], sizeof(float));
+                else if (i != 2)
+                    assert_false(isfinite(got[i][c]));
+            }
+        q[2 * D + 3] = query;
+        v[900 * D + 7] = value;
+    }
+    free(q);
+    free(k);
+    free(v);
+    free(scratch);
+}
+
+static void strangers_stay_where_they_are(void **state) {
+    (void)state;
+    at_every_level(strangers);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(attention_matches_at_every_level)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(attention_matches_at_every_level),
+        cmocka_unit_test(coarse_attention_holds_at_the_edges),
+        cmocka_unit_test(strangers_stay_where_they_are),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
