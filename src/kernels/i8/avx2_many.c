@@ -370,6 +370,12 @@ static size_t rows_of(const cara_i8_product *p, size_t tile) {
     return left < I8_ROWS ? left : I8_ROWS;
 }
 
+static inline void begin(const many_head *head, int32_t *c) {
+    for (size_t i = 0; i < I8_ROWS * WIDTH / 8; i++)
+        store((uint8_t *)(c + i * 8),
+              _mm256_set1_epi32((int32_t)head->base[i * 8 / WIDTH][i * 8 / CARA_I8_PANEL % 2]));
+}
+
 static void finish(const cara_i8_product *p, const i8_head *head, const int32_t *c, size_t tile,
                    size_t panel, size_t panels) {
     for (size_t j = 0; j < panels; j++) {
@@ -389,9 +395,7 @@ static void many_block(const cara_i8_product *p, size_t tile0, size_t tile1, siz
     const many_head *head = p->x;
     const int8_t *left = p->weights.packed + panel * CARA_I8_PANEL * padded;
     for (size_t t = tile0; t < tile1; t++)
-        for (size_t r = 0; r < I8_ROWS; r++)
-            for (size_t j = 0; j < WIDTH; j++)
-                c[t - tile0][r * WIDTH + j] = (int32_t)head[t].base[r][j / CARA_I8_PANEL];
+        begin(&head[t], c[t - tile0]);
     for (size_t i = 0; i < padded;) {
         size_t half = half_of(k, i), next = i + half * 2 * CARA_I8_GROUP;
         const int8_t *at = left + i * CARA_I8_PANEL;
