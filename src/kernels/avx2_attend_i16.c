@@ -17,23 +17,27 @@
 #define VALUE_MOST 511
 #define WEIGHT_MOST 16384
 #define AHEAD 16 /* rows to fetch before they are used: they lie far apart */
-#define PANELS (CARA_ATTEND_Q / CARA_MR)
+#define ROWS 4   /* of a tile; it has 16 columns */
+#define PANEL 8  /* queries that go through a block at once */
+#define PANELS (CARA_ATTEND_Q / PANEL)
+_Static_assert(PANELS *PANEL == CARA_ATTEND_Q, "tasks are whole panels");
 _Static_assert((int64_t)D_MAX *KEY_MOST *KEY_MOST <= INT32_MAX, "scores fit");
 _Static_assert((int64_t)KV *WEIGHT_MOST *VALUE_MOST <= INT32_MAX, "sums of values fit");
 
-/* Six queries; lanes beyond are not used. */
 typedef struct panel {
-    float by[8], top[8], sum[8];
+    float by[PANEL], top[PANEL], sum[PANEL];
+    int32_t own[PANEL];
 } panel;
 
 typedef struct work {
     int16_t keys[KV * D_MAX];   /* panels of 16 keys: [d / 2][16][2] */
     int16_t values[KV * D_MAX]; /* of 16 columns: [keys / 2][16][2], pairs as pair_at has them */
     float key_scale[KV], value_scale[D_MAX];
-    float score[CARA_MR][KV];
-    int16_t weight[CARA_MR][KV];
-    float most[8][8];
-    int16_t q[CARA_ATTEND_Q * D_MAX]; /* panels of 6: [d / 2][6][2] */
+    int32_t key_own[KV], value_own[D_MAX];
+    float score[PANEL][KV];
+    int16_t weight[PANEL][KV];
+    float most[PANEL][8];
+    int16_t q[CARA_ATTEND_Q * D_MAX]; /* panels of 4: [d / 2][4][2] */
     float acc[CARA_ATTEND_Q * D_MAX];
     panel panels[PANELS];
 } work;
@@ -47,42 +51,87 @@ static size_t least(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-/* Sums of products of pairs, 6 rows x 16 columns, over a multiple of 4 pairs. Row l of a at step s
- * lies `row` * l + `step` * s bytes on. In asm since GCC 12 puts sums of intrinsics into memory;
- * a broadcast from memory takes none of the ports that multiply and add. */
+/* Sums of products of pairs, 4 rows x 16 columns, over a multiple of 4 pairs. Row l of a at step s
+ * lies `row` * l + `step` * s bytes on.
+ *
+ * As many additions as multiplications would wait for the ports that do both. Winograd's inner
+ * product (1968) has half of the multiplications: a b + c d = (a + d) (b + c) - a c - b d where a
+ * and c are of one side, so that the last two are sums of each side's own, made when it is packed;
+ * `own` and `its_own` are those, negative. Steps come in twos, the first of which is a and b, the
+ * second c and d. All of it is exact: sums may wrap, and do.
+ *
+ * In asm since GCC 12 puts sums of intrinsics into memory; a broadcast from memory takes none of
+ * the ports that multiply and add. */
 typedef struct sums {
-    __m256i at[CARA_MR][2];
+    __m256i at[ROWS][2];
 } sums;
 
 #define ROW(row, step, s, l)                                                                       \
-    "vpbroadcastd " #row "*" #l "+" #step "*" #s "(%[a]), %%ymm14\n\t"                             \
-    "vpmaddwd %%ymm12, %%ymm14, %%ymm15\n\t"                                                       \
-    "vpmaddwd %%ymm13, %%ymm14, %%ymm14\n\t"                                                       \
-    "vpaddd %%ymm15, %[c" #l "0], %[c" #l "0]\n\t"                                                 \
-    "vpaddd %%ymm14, %[c" #l "1], %[c" #l "1]\n\t"
-#define STEP(row, step, s)                                                                         \
-    "vmovdqa 64*" #s "(%[b]), %%ymm12\n\t"                                                         \
-    "vmovdqa 64*" #s "+32(%[b]), %%ymm13\n\t" ROW(row, step, s, 0) ROW(row, step, s, 1)            \
-        ROW(row, step, s, 2) ROW(row, step, s, 3) ROW(row, step, s, 4) ROW(row, step, s, 5)
+    "vpbroadcastd " #row "*" #l "+" #step "*" #s "(%[a]), %%ymm12\n\t"                             \
+    "vpbroadcastd " #row "*" #l "+" #step "*" #s "+" #step "(%[a]), %%ymm13\n\t"                   \
+    "vpaddw %%ymm10, %%ymm12, %%ymm14\n\t"                                                         \
+    "vpaddw %%ymm8, %%ymm13, %%ymm15\n\t"                                                          \
+    "vpaddw %%ymm11, %%ymm12, %%ymm12\n\t"                                                         \
+    "vpaddw %%ymm9, %%ymm13, %%ymm13\n\t"                                                          \
+    "vpmaddwd %%ymm14, %%ymm15, %%ymm14\n\t"                                                       \
+    "vpmaddwd %%ymm12, %%ymm13, %%ymm12\n\t"                                                       \
+    "vpaddd %%ymm14, %[c" #l "0], %[c" #l "0]\n\t"                                                 \
+    "vpaddd %%ymm12, %[c" #l "1], %[c" #l "1]\n\t"
+#define STEPS(row, step, s)                                                                        \
+    "vmovdqa 64*" #s "(%[b]), %%ymm8\n\t"                                                          \
+    "vmovdqa 64*" #s "+32(%[b]), %%ymm9\n\t"                                                       \
+    "vmovdqa 64*" #s "+64(%[b]), %%ymm10\n\t"                                                      \
+    "vmovdqa 64*" #s "+96(%[b]), %%ymm11\n\t" ROW(row, step, s, 0) ROW(row, step, s, 1)            \
+        ROW(row, step, s, 2) ROW(row, step, s, 3)
+#define OWN(l, h) _mm256_add_epi32(_mm256_set1_epi32(own[l]), o##h)
 #define MULTIPLY(name, row, step)                                                                  \
     static inline __attribute__((always_inline)) void name(sums *t, const int16_t *a,              \
-                                                           const int16_t *b, size_t steps) {       \
-        __m256i c00 = _mm256_setzero_si256(), c01 = c00, c10 = c00, c11 = c00, c20 = c00,          \
-                c21 = c00, c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;       \
-        __asm__ volatile(                                                                          \
-            "1:\n\t" STEP(row, step, 0) STEP(row, step, 1) STEP(row, step, 2)                      \
-                STEP(row, step, 3) "add $4*" #step                                                 \
-                                   ", %[a]\n\tadd $256, %[b]\n\tsub $4, %[n]\n\tjnz 1b"            \
-            : [c00] "+x"(c00), [c01] "+x"(c01), [c10] "+x"(c10), [c11] "+x"(c11), [c20] "+x"(c20), \
-              [c21] "+x"(c21), [c30] "+x"(c30), [c31] "+x"(c31), [c40] "+x"(c40), [c41] "+x"(c41), \
-              [c50] "+x"(c50), [c51] "+x"(c51), [a] "+r"(a), [b] "+r"(b), [n] "+r"(steps)          \
-            :                                                                                      \
-            : "xmm12", "xmm13", "xmm14", "xmm15", "cc", "memory");                                 \
-        *t = (sums){{{c00, c01}, {c10, c11}, {c20, c21}, {c30, c31}, {c40, c41}, {c50, c51}}};     \
+                                                           const int32_t *own, const int16_t *b,   \
+                                                           const int32_t *its_own, size_t steps) { \
+        __m256i o0 = _mm256_load_si256((const __m256i *)(const void *)its_own);                    \
+        __m256i o1 = _mm256_load_si256((const __m256i *)(const void *)(its_own + 8));              \
+        __m256i c00 = OWN(0, 0), c01 = OWN(0, 1), c10 = OWN(1, 0), c11 = OWN(1, 1);                \
+        __m256i c20 = OWN(2, 0), c21 = OWN(2, 1), c30 = OWN(3, 0), c31 = OWN(3, 1);                \
+        __asm__ volatile("1:\n\t" STEPS(row, step, 0) STEPS(                                       \
+                             row, step, 2) "add $4*" #step                                         \
+                                           ", %[a]\n\tadd $256, %[b]\n\tsub $4, %[n]\n\tjnz 1b"    \
+                         : [c00] "+x"(c00), [c01] "+x"(c01), [c10] "+x"(c10), [c11] "+x"(c11),     \
+                           [c20] "+x"(c20), [c21] "+x"(c21), [c30] "+x"(c30), [c31] "+x"(c31),     \
+                           [a] "+r"(a), [b] "+r"(b), [n] "+r"(steps)                               \
+                         :                                                                         \
+                         : "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",   \
+                           "cc", "memory");                                                        \
+        *t = (sums){{{c00, c01}, {c10, c11}, {c20, c21}, {c30, c31}}};                             \
     }
-MULTIPLY(multiply_keys, 4, 24)
+MULTIPLY(multiply_keys, 4, 16)
 MULTIPLY(multiply_values, 512, 4)
 _Static_assert(sizeof(((work *)0)->weight[0]) == 512, "a row of weights is as long as it says");
+
+/* Products of the first and second of each two pairs, in every other lane. */
+static inline __m256i own_products(__m256i x) {
+    return _mm256_madd_epi16(x, _mm256_srli_epi64(x, 32));
+}
+
+/* Minus the sum of eight lanes. */
+static inline int32_t minus_sum(__m256i x) {
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
+    return _mm_cvtsi128_si32(_mm_sub_epi32(_mm_setzero_si128(), s));
+}
+
+/* The same of the 16 columns of a panel. */
+static inline void own_of_panel(const int16_t *b, size_t steps, int32_t *own) {
+    for (size_t h = 0; h < 16; h += 8) {
+        __m256i sum = _mm256_setzero_si256();
+        for (size_t s = 0; s < steps; s += 2) {
+            const __m256i *at = (const __m256i *)(const void *)(b + 32 * s + 2 * h);
+            sum = _mm256_sub_epi32(
+                sum, _mm256_madd_epi16(_mm256_load_si256(at), _mm256_load_si256(at + 2)));
+        }
+        _mm256_store_si256((__m256i *)(void *)(own + h), sum);
+    }
+}
 
 /* The largest magnitude so far, by its bits: a NaN is larger than all. */
 static inline __m256i larger(__m256i most, __m256 x) {
@@ -129,16 +178,20 @@ static inline void fetch_rows(const float *x, size_t ld, size_t i, size_t end, s
 /* Queries [i, i + rows), scaled, to a panel; missing ones become zeros. */
 static void pack_queries(const cara_attend *a, size_t i, size_t rows, panel *its, int16_t *to) {
     _Alignas(32) int16_t row[D_MAX];
-    for (size_t l = 0; l < 8; l++) {
+    for (size_t l = 0; l < PANEL; l++) {
         its->top[l] = -INFINITY;
         its->sum[l] = its->by[l] = 0;
-    }
-    for (size_t l = 0; l < CARA_MR; l++) {
         memset(row, 0, sizeof row);
         if (l < rows)
             its->by[l] = narrow(a->q + (i + l) * a->ldq, a->d, a->scale * CARA_SCORE_UNIT, row);
+        __m256i own = _mm256_setzero_si256();
+        for (size_t p = 0; p < a->d; p += 16)
+            own = _mm256_add_epi32(
+                own, own_products(_mm256_load_si256((const __m256i *)(const void *)(row + p))));
+        its->own[l] = minus_sum(own);
+        int16_t *tile = to + l / ROWS * ROWS * a->d + l % ROWS * 2;
         for (size_t p = 0; p < a->d; p += 2)
-            memcpy(to + p * CARA_MR + 2 * l, row + p, 4);
+            memcpy(tile + p * ROWS, row + p, 4);
     }
 }
 
@@ -165,6 +218,8 @@ static void pack_keys(const cara_attend *a, size_t k0, size_t n, work *w) {
                 _mm256_store_ps((float *)(void *)(to + (p / 2 + i) * 32), r[i]);
         }
     }
+    for (size_t j = 0; j < (n + 15) / 16 * 16; j += 16)
+        own_of_panel(w->keys + j * d, d / 2, w->key_own + j);
 }
 
 /* Values [k0, k0 + n) to panels; missing ones of the last 16 become zeros. */
@@ -200,16 +255,19 @@ static void pack_values(const cara_attend *a, size_t k0, size_t n, work *w) {
                                    _mm256_blend_epi16(x, _mm256_slli_epi32(y, 16), 0xaa));
             }
     }
+    for (size_t c = 0; c < d; c += 16)
+        own_of_panel(w->values + c * filled, filled / 2, w->value_own + c);
 }
 
-/* Scores of six queries with `here` <= 16 keys, but for the queries' scales, and each query's
- * largest so far. Keys beyond score -inf. */
-static inline __attribute__((always_inline)) void score_keys(const cara_attend *a, const int16_t *q,
-                                                             size_t j, const size_t here, work *w) {
+/* Scores of four queries, from the panel's l0 on, with `here` <= 16 keys, but for the queries'
+ * scales, and each query's largest so far. Keys beyond score -inf. */
+static inline __attribute__((always_inline)) void score_keys(size_t d, const int16_t *q,
+                                                             const panel *its, size_t l0, size_t j,
+                                                             const size_t here, work *w) {
     sums t;
-    multiply_keys(&t, q, w->keys + j * a->d, a->d / 2);
+    multiply_keys(&t, q + l0 * d, its->own + l0, w->keys + j * d, w->key_own + j, d / 2);
     __m256 s0 = _mm256_load_ps(w->key_scale + j), s1 = _mm256_load_ps(w->key_scale + j + 8);
-    for (size_t l = 0; l < CARA_MR; l++) {
+    for (size_t l = 0; l < ROWS; l++) {
         __m256 x0 = _mm256_mul_ps(s0, _mm256_cvtepi32_ps(t.at[l][0]));
         __m256 x1 = _mm256_mul_ps(s1, _mm256_cvtepi32_ps(t.at[l][1]));
         if (here < 16) {
@@ -218,10 +276,10 @@ static inline __attribute__((always_inline)) void score_keys(const cara_attend *
             x0 = _mm256_blendv_ps(low, x0, _mm256_castsi256_ps(m0));
             x1 = _mm256_blendv_ps(low, x1, _mm256_castsi256_ps(m1));
         }
-        __m256 most = _mm256_load_ps(w->most[l]);
-        _mm256_store_ps(w->most[l], _mm256_max_ps(most, _mm256_max_ps(x0, x1)));
-        _mm256_store_ps(w->score[l] + j, x0);
-        _mm256_store_ps(w->score[l] + j + 8, x1);
+        __m256 most = _mm256_load_ps(w->most[l0 + l]);
+        _mm256_store_ps(w->most[l0 + l], _mm256_max_ps(most, _mm256_max_ps(x0, x1)));
+        _mm256_store_ps(w->score[l0 + l] + j, x0);
+        _mm256_store_ps(w->score[l0 + l] + j + 8, x1);
     }
 }
 
@@ -247,7 +305,8 @@ static inline __m256i weights_of(__m256i x) {
 
 /* One query's scores, times `by` after their largest is taken away, to weights. Returns their sum.
  */
-static inline float weigh(float *score, size_t n, float by, float most, int16_t *weight) {
+static inline float weigh(float *score, size_t n, float by, float most, int16_t *weight,
+                          int32_t *own) {
     __m256 times = _mm256_set1_ps(2048 * by), base = _mm256_set1_ps(2048 * by * most);
     if (fabsf(2048 * by * most) > 0x1p20f) { /* too large to be told from its rounding */
         base = _mm256_setzero_ps();
@@ -255,63 +314,69 @@ static inline float weigh(float *score, size_t n, float by, float most, int16_t 
             _mm256_store_ps(score + j,
                             _mm256_sub_ps(_mm256_load_ps(score + j), _mm256_set1_ps(most)));
     }
-    __m256i total = _mm256_setzero_si256();
+    __m256i total = _mm256_setzero_si256(), products = total;
     for (size_t j = 0; j < n; j += 16) {
         __m256 x0 = _mm256_fmsub_ps(_mm256_load_ps(score + j), times, base);
         __m256 x1 = _mm256_fmsub_ps(_mm256_load_ps(score + j + 8), times, base);
         __m256i x = _mm256_packs_epi32(_mm256_cvtps_epi32(x0), _mm256_cvtps_epi32(x1));
         __m256i y = weights_of(_mm256_min_epi16(x, _mm256_set1_epi16(-1)));
         total = _mm256_add_epi32(total, _mm256_madd_epi16(y, _mm256_set1_epi16(1)));
+        products = _mm256_add_epi32(products, own_products(y));
         _mm256_store_si256((__m256i *)(void *)(weight + j), y);
     }
+    *own = minus_sum(products);
     return cara_sum_8(_mm256_cvtepi32_ps(total));
 }
 
-/* Six queries against one packed block of keys and values. */
-static void one_block(const cara_attend *a, const int16_t *q, size_t n, panel *its, float *acc,
-                      work *w) {
+/* A panel of queries against one packed block of keys and values. */
+static void one_block(size_t d, const int16_t *q, size_t n, panel *its, float *acc, work *w) {
     size_t filled = (n + 15) / 16 * 16;
-    _Alignas(32) float most[8], shrink[8], grow[8], sum[8] = {0};
-    for (size_t l = 0; l < 8; l++)
+    _Alignas(32) float most[PANEL], shrink[PANEL], grow[PANEL], sum[PANEL];
+    int32_t own[PANEL];
+    for (size_t l = 0; l < PANEL; l++)
         _mm256_store_ps(w->most[l], _mm256_set1_ps(-INFINITY));
     for (size_t j = 0; j + 16 <= n; j += 16)
-        score_keys(a, q, j, 16, w);
-    if (n % 16)
-        score_keys(a, q, n / 16 * 16, n % 16, w);
-    __m256 r[8];
-    for (size_t l = 0; l < 8; l++)
+        for (size_t l = 0; l < PANEL; l += ROWS)
+            score_keys(d, q, its, l, j, 16, w);
+    for (size_t l = 0; l < PANEL && n % 16 > 0; l += ROWS)
+        score_keys(d, q, its, l, n / 16 * 16, n % 16, w);
+    __m256 r[PANEL];
+    for (size_t l = 0; l < PANEL; l++)
         r[l] = _mm256_load_ps(w->most[l]);
     cara_transpose_8(r);
     for (size_t half = 4; half > 0; half /= 2)
         for (size_t l = 0; l < half; l++)
             r[l] = _mm256_max_ps(r[l], r[l + half]);
-    __m256 top = _mm256_mul_ps(r[0], _mm256_load_ps(its->by));
-    __m256 old = _mm256_load_ps(its->top), next = _mm256_max_ps(old, top);
+    __m256 top = _mm256_mul_ps(r[0], _mm256_loadu_ps(its->by));
+    __m256 old = _mm256_loadu_ps(its->top), next = _mm256_max_ps(old, top);
     __m256 less = cara_exp2_8(_mm256_sub_ps(old, next));
     __m256 more =
         _mm256_mul_ps(cara_exp2_8(_mm256_sub_ps(top, next)), _mm256_set1_ps(1.0f / WEIGHT_MOST));
     _mm256_store_ps(most, r[0]);
     _mm256_store_ps(shrink, less);
     _mm256_store_ps(grow, more);
-    for (size_t l = 0; l < CARA_MR; l++)
-        sum[l] = weigh(w->score[l], filled, its->by[l], most[l], w->weight[l]);
-    _mm256_store_ps(its->top, next);
-    _mm256_store_ps(its->sum, _mm256_fmadd_ps(_mm256_load_ps(its->sum), less,
-                                              _mm256_mul_ps(_mm256_load_ps(sum), more)));
-    for (size_t c = 0; c < a->d; c += 16) {
-        sums t;
-        multiply_values(&t, w->weight[0], w->values + c * filled, filled / 2);
-        for (size_t h = 0; h < 2; h++) {
-            __m256 scale = _mm256_load_ps(w->value_scale + c + 8 * h);
-            for (size_t l = 0; l < CARA_MR; l++) {
-                float *to = acc + l * a->d + c + 8 * h;
-                __m256 x =
-                    _mm256_mul_ps(_mm256_broadcast_ss(grow + l), _mm256_cvtepi32_ps(t.at[l][h]));
-                __m256 y = _mm256_mul_ps(_mm256_broadcast_ss(shrink + l), _mm256_load_ps(to));
-                _mm256_store_ps(to, _mm256_fmadd_ps(x, scale, y));
+    for (size_t l = 0; l < PANEL; l++)
+        sum[l] = weigh(w->score[l], filled, its->by[l], most[l], w->weight[l], &own[l]);
+    _mm256_storeu_ps(its->top, next);
+    _mm256_storeu_ps(its->sum, _mm256_fmadd_ps(_mm256_loadu_ps(its->sum), less,
+                                               _mm256_mul_ps(_mm256_load_ps(sum), more)));
+    for (size_t c = 0; c < d; c += 16)
+        for (size_t l0 = 0; l0 < PANEL; l0 += ROWS) {
+            sums t;
+            multiply_values(&t, w->weight[l0], own + l0, w->values + c * filled, w->value_own + c,
+                            filled / 2);
+            for (size_t h = 0; h < 2; h++) {
+                __m256 scale = _mm256_load_ps(w->value_scale + c + 8 * h);
+                for (size_t l = 0; l < ROWS; l++) {
+                    float *to = acc + (l0 + l) * d + c + 8 * h;
+                    __m256 x = _mm256_mul_ps(_mm256_broadcast_ss(grow + l0 + l),
+                                             _mm256_cvtepi32_ps(t.at[l][h]));
+                    __m256 y =
+                        _mm256_mul_ps(_mm256_broadcast_ss(shrink + l0 + l), _mm256_load_ps(to));
+                    _mm256_store_ps(to, _mm256_fmadd_ps(x, scale, y));
+                }
             }
         }
-    }
 }
 
 static void finish(const cara_attend *a, size_t i, size_t rows, const panel *its,
@@ -326,25 +391,25 @@ static void finish(const cara_attend *a, size_t i, size_t rows, const panel *its
 
 /* Queries [i0, i1), at most CARA_ATTEND_Q. */
 static void attend_some(const cara_attend *a, size_t i0, size_t i1, work *w) {
-    size_t n_panels = (i1 - i0 + CARA_MR - 1) / CARA_MR;
-    memset(w->acc, 0, n_panels * CARA_MR * a->d * sizeof *w->acc);
+    size_t n_panels = (i1 - i0 + PANEL - 1) / PANEL;
+    memset(w->acc, 0, n_panels * PANEL * a->d * sizeof *w->acc);
     for (size_t k0 = 0; k0 < a->n_kv; k0 += KV) {
         size_t n = least(a->n_kv - k0, KV);
         int last = k0 + n == a->n_kv;
         pack_keys(a, k0, n, w);
         pack_values(a, k0, n, w);
         for (size_t x = 0; x < n_panels; x++) {
-            size_t i = i0 + x * CARA_MR, rows = least(i1 - i, CARA_MR);
+            size_t i = i0 + x * PANEL, rows = least(i1 - i, PANEL);
             panel *its = &w->panels[x];
-            int16_t *q = w->q + x * CARA_MR * a->d;
-            float *acc = w->acc + x * CARA_MR * a->d;
+            int16_t *q = w->q + x * PANEL * a->d;
+            float *acc = w->acc + x * PANEL * a->d;
             if (k0 == 0) {
                 pack_queries(a, i, rows, its, q);
-                fetch_rows(a->q, a->ldq, i + CARA_MR, least(i + 2 * CARA_MR, i1), a->d);
+                fetch_rows(a->q, a->ldq, i + PANEL, least(i + 2 * PANEL, i1), a->d);
             }
             if (last)
                 fetch_rows(a->out, a->ldo, i, i + rows, a->d);
-            one_block(a, q, n, its, acc, w);
+            one_block(a->d, q, n, its, acc, w);
             if (last)
                 finish(a, i, rows, its, acc);
         }
