@@ -31,6 +31,7 @@ struct CMUnitTest {
         if (!(x))                                                                                  \
             fail_msg("%s", #x);                                                                    \
     } while (0)
+#define assert_false(x) assert_true(!(x))
 #define assert_int_equal(a, b) assert_true((intmax_t)(a) == (intmax_t)(b))
 #define assert_non_null(p) assert_true((p) != NULL)
 #define assert_null(p) assert_true((p) == NULL)
