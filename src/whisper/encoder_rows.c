@@ -19,20 +19,17 @@ static size_t wide_row(const cara_encoder *e) {
     return most(4 * e->n_state + WIDE_MORE, gathered + e->n_state);
 }
 
-/* Rows of a task of n: no more than the kernels want, and so many tasks that the threads end
+/* Tasks for n rows: of no more rows than the kernels want, and so many that the threads end
  * together. */
-static size_t task_rows(const cara_encoder *e, size_t n) {
-    const cara_i8_ops *ops = e->compute.kernels->i8;
+static size_t tasks_of(const cara_encoder *e, size_t n) {
+    size_t rows = e->compute.kernels->i8->rows;
     size_t threads = (size_t)cara_pool_threads(e->compute.pool);
-    size_t tasks = (n + ops->rows - 1) / ops->rows;
-    tasks = (tasks + threads - 1) / threads * threads;
-    size_t rows = (n + tasks - 1) / tasks;
-    return (rows + ops->row_tile - 1) / ops->row_tile * ops->row_tile;
+    return ((n + rows - 1) / rows + threads - 1) / threads * threads;
 }
 
 typedef struct lane {
-    float *wide; /* [task_rows(), wide_row()] */
-    float *norm; /* [task_rows(), n_state], the end of wide: behind what a convolution gathers, and
+    float *wide; /* [lane_rows, wide_row()] */
+    float *norm; /* [lane_rows, n_state], the end of wide: behind what a convolution gathers, and
                     quantised before the MLP needs the place */
     cara_rows rows;
 } lane;
@@ -48,7 +45,8 @@ static lane lane_of(const cara_encoder *e, int thread) {
 
 int cara_encoder_rows_init(cara_encoder *e) {
     size_t k = most(4 * e->n_state, most(e->n_mels, e->n_state) * CARA_CONV_WIDTH);
-    e->lane_rows = e->compute.kernels->i8->rows;
+    const cara_i8_ops *ops = e->compute.kernels->i8;
+    e->lane_rows = (ops->rows + ops->row_tile - 1) / ops->row_tile * ops->row_tile;
     e->lane = whole(e->lane_rows * wide_row(e) * sizeof(float)) +
               whole(cara_quantised_size(&e->compute, e->lane_rows, k));
     e->lanes = cara_arena_alloc(&e->arena, (size_t)cara_pool_threads(e->compute.pool), e->lane);
@@ -61,11 +59,20 @@ typedef struct job {
     float *states;                  /* of the last stage, else NULL */
     const cara_encoder_block *b;    /* whose attention is done, or NULL */
     const cara_encoder_block *next; /* whose attention comes, or NULL */
-    size_t rows, task_rows;
+    size_t rows, tasks;
 } job;
+
+/* Where a task's rows begin: at a tile, for any n and number of tasks. */
+static size_t first_of(const job *j, size_t task) {
+    size_t tile = j->e->compute.kernels->i8->row_tile, tiles = (j->rows + tile - 1) / tile;
+    size_t row = task * tiles / j->tasks * tile;
+    return row < j->rows ? row : j->rows;
+}
 
 static void convolve(const lane *l, const cara_dense *conv, const cara_gather *g, size_t r0,
                      size_t r1, const float *residual, float *c) {
+    if (r0 == r1)
+        return;
     cara_gather_rows(g, r0, r1, l->wide);
     if (cara_dense_is_i8(conv))
         cara_rows_quantise(&l->rows, r1 - r0, l->wide, conv->k, conv->k);
@@ -79,17 +86,13 @@ static void convolve(const lane *l, const cara_dense *conv, const cara_gather *g
                                   .ldc = conv->n});
 }
 
-static size_t last_of(const job *j, size_t r0) {
-    return r0 + j->task_rows < j->rows ? r0 + j->task_rows : j->rows;
-}
-
 static void conv1_task(void *ctx, size_t task, int thread) {
     const job *j = ctx;
     const cara_encoder *e = j->e;
     lane l = lane_of(e, thread);
     cara_gather g = cara_gather_mel(e, j->mel);
-    size_t r0 = task * j->task_rows;
-    convolve(&l, &e->conv1, &g, r0, last_of(j, r0), NULL, e->qkv + r0 * e->n_state);
+    size_t r0 = first_of(j, task);
+    convolve(&l, &e->conv1, &g, r0, first_of(j, task + 1), NULL, e->qkv + r0 * e->n_state);
 }
 
 static void conv2_task(void *ctx, size_t task, int thread) {
@@ -97,7 +100,7 @@ static void conv2_task(void *ctx, size_t task, int thread) {
     const cara_encoder *e = j->e;
     lane l = lane_of(e, thread);
     cara_gather g = cara_gather_conv1(e, e->qkv);
-    size_t r0 = task * j->task_rows, r1 = last_of(j, r0), s = e->n_state;
+    size_t r0 = first_of(j, task), r1 = first_of(j, task + 1), s = e->n_state;
     size_t size = e->positions_type == CARA_WEIGHT_F32 ? 4 : 2;
     e->compute.kernels->widen(e->positions_type, (const char *)e->positions->data + r0 * s * size,
                               l.norm, (r1 - r0) * s);
@@ -129,7 +132,10 @@ static void block_task(void *ctx, size_t task, int thread) {
     const job *j = ctx;
     const cara_encoder *e = j->e;
     lane l = lane_of(e, thread);
-    size_t r0 = task * j->task_rows, m = last_of(j, r0) - r0, s = e->n_state, all = e->n_ctx * s;
+    size_t r0 = first_of(j, task), m = first_of(j, task + 1) - r0, s = e->n_state,
+           all = e->n_ctx * s;
+    if (!m) /* more threads than tiles */
+        return;
     if (j->b)
         after_attention(&l, e, j->b, r0, m);
     if (!j->next) {
@@ -146,8 +152,8 @@ static void block_task(void *ctx, size_t task, int thread) {
 
 static void run(job j, cara_task_fn fn, size_t rows) {
     j.rows = rows;
-    j.task_rows = task_rows(j.e, rows);
-    cara_pool_run(j.e->compute.pool, fn, &j, (rows + j.task_rows - 1) / j.task_rows);
+    j.tasks = tasks_of(j.e, rows);
+    cara_pool_run(j.e->compute.pool, fn, &j, j.tasks);
 }
 
 int cara_encoder_rows_run(cara_encoder *e, const float *mel, float *states, cara_error *err) {
