@@ -25,6 +25,9 @@ typedef struct cara_bench_ceilings {
     size_t n_peaks;
     /* The best that the level in use may use; NULL where it has none. */
     const cara_bench_peak *int8, *f32, *bf16;
+    /* 16-bit integers, where attention beside int8 weights takes them, else NULL. No loop of their
+     * own: AVX2's for int8 begins two multiplications for as many pairs as two vpmaddwd have. */
+    const cara_bench_peak *int16;
     double read_gbs; /* 10^9 bytes a second, read from memory */
 } cara_bench_ceilings;
 

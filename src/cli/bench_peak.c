@@ -355,5 +355,7 @@ int cara_bench_measure_ceilings(const char *level, cara_pool *pool, double secon
     out->int8 = best_of(out, level, CARA_PEAK_INT8);
     out->f32 = best_of(out, level, CARA_PEAK_F32);
     out->bf16 = best_of(out, level, CARA_PEAK_BF16);
+    if (strcmp(level, "avx2") == 0 || strcmp(level, "avxvnni") == 0)
+        out->int16 = best_of(out, "avx2", CARA_PEAK_INT8);
     return measure_reading(pool, &out->read_gbs, err);
 }

@@ -144,12 +144,11 @@ static void print_table(const bench *b) {
         static const char *const kinds[] = {"int8", "f32", "bf16"};
         if (p->gops > 0)
             printf("  %-5s %-36s %9.1f GOPS%s\n", kinds[p->kind], p->name, p->gops,
-                   p == linear      ? "  <- linear layers"
-                   : p == attention ? "  <- attention"
-                                    : "");
+                   p == linear && p == attention ? "  <- linear layers, attention"
+                   : p == linear                 ? "  <- linear layers"
+                   : p == attention              ? "  <- attention"
+                                                 : "");
     }
-    if (linear == attention)
-        printf("        (attention too)\n");
     printf("  memory %-35s %9.2f GB/s\n", "read", c->read_gbs);
     printf("A window: %.1f GOP in linear layers / %.1f + %.1f in attention / %.1f = %.1f ms.\n",
            b->cost.linear_gop, linear->gops, b->cost.attention_gop, attention->gops,
