@@ -23,6 +23,8 @@
 _Static_assert(PANELS *PANEL == CARA_ATTEND_Q, "tasks are whole panels");
 _Static_assert((int64_t)D_MAX *KEY_MOST *KEY_MOST <= INT32_MAX, "scores fit");
 _Static_assert((int64_t)KV *WEIGHT_MOST *VALUE_MOST <= INT32_MAX, "sums of values fit");
+_Static_assert(2 * KEY_MOST <= INT16_MAX && WEIGHT_MOST + VALUE_MOST <= INT16_MAX,
+               "sums of one of either side fit");
 
 typedef struct panel {
     float by[PANEL], top[PANEL], sum[PANEL];
