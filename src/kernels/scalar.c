@@ -260,23 +260,28 @@ void cara_scalar_attend_i8(const cara_attend_i8 *a) {
         attend_i8_one(a, a->q + i * a->ldq, a->out + i * a->ldo);
 }
 
-#define SCALAR_TABLE(its_level, its_i8)                                                            \
-    {                                                                                              \
-        .level = its_level, .gemm_tile_m = 256, .gemm_tile_n = TILE_N,                             \
-        .gemm_scratch = K_BLOCK * sizeof(float), .attend_scratch = 0, .gemm = cara_scalar_gemm,    \
-        .gemv = cara_scalar_gemv, .attend = cara_scalar_attend,                                    \
-        .attend_coarse = cara_scalar_attend, .attend_queries = 64,                                 \
-        .attend_few = cara_scalar_attend_few, .attend_f16 = cara_scalar_attend_f16,                \
-        .narrow_keys = cara_scalar_narrow_keys, .narrow_values = cara_scalar_narrow_values,        \
-        .attend_i8 = cara_scalar_attend_i8, .block_keys = cara_scalar_block_keys,                  \
-        .block_values = cara_scalar_block_values, .i8 = &its_i8,                                   \
-        .layer_norm = cara_scalar_layer_norm, .gelu = cara_scalar_gelu,                            \
-        .softmax = cara_scalar_softmax, .log_sum_exp = cara_scalar_log_sum_exp,                    \
-        .widen = cara_scalar_widen,                                                                \
-    }
-
-const cara_kernels cara_kernels_scalar = SCALAR_TABLE(CARA_CPU_SCALAR, cara_i8_scalar);
-#if defined(CARA_ARM64)
-/* The compiler makes NEON of the loops above; the integer products are written out. */
-const cara_kernels cara_kernels_neon = SCALAR_TABLE(CARA_CPU_NEON, cara_i8_neon);
-#endif
+const cara_kernels cara_kernels_scalar = {
+    .level = CARA_CPU_SCALAR,
+    .gemm_tile_m = 256,
+    .gemm_tile_n = TILE_N,
+    .gemm_scratch = K_BLOCK * sizeof(float),
+    .attend_scratch = 0,
+    .gemm = cara_scalar_gemm,
+    .gemv = cara_scalar_gemv,
+    .attend = cara_scalar_attend,
+    .attend_coarse = cara_scalar_attend,
+    .attend_queries = 64,
+    .attend_few = cara_scalar_attend_few,
+    .attend_f16 = cara_scalar_attend_f16,
+    .narrow_keys = cara_scalar_narrow_keys,
+    .narrow_values = cara_scalar_narrow_values,
+    .attend_i8 = cara_scalar_attend_i8,
+    .block_keys = cara_scalar_block_keys,
+    .block_values = cara_scalar_block_values,
+    .i8 = &cara_i8_scalar,
+    .layer_norm = cara_scalar_layer_norm,
+    .gelu = cara_scalar_gelu,
+    .softmax = cara_scalar_softmax,
+    .log_sum_exp = cara_scalar_log_sum_exp,
+    .widen = cara_scalar_widen,
+};

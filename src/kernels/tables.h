@@ -57,6 +57,17 @@ void cara_avx2_widen(cara_weight_type type, const void *src, float *dst, size_t 
 /* Blocks of weights and activations as the packed panels of avx2_gemm.c: 16 columns, 6 rows. */
 void cara_avx2_pack_w(const cara_gemm *g, size_t n0, size_t n1, size_t k0, size_t kc, float *dst);
 void cara_avx2_pack_a(const cara_gemm *g, size_t m0, size_t m1, size_t k0, size_t kc, float *dst);
+#elif defined(CARA_ARM64)
+void cara_neon_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1, void *scratch);
+void cara_neon_gemv(const cara_gemm *g, size_t n0, size_t n1);
+void cara_neon_attend(const cara_attend *a, void *scratch);
+void cara_neon_attend_few(const cara_attend *a);
+void cara_neon_layer_norm(const float *x, const float *weight, const float *bias, size_t n,
+                          float *y);
+void cara_neon_gelu(float *x, size_t n);
+void cara_neon_softmax(float *x, size_t n);
+float cara_neon_log_sum_exp(const float *x, size_t n);
+void cara_neon_widen(cara_weight_type type, const void *src, float *dst, size_t n);
 #endif
 
 static inline size_t cara_weight_size(cara_weight_type type) {

@@ -14,23 +14,27 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 flags="-std=c11 -D_POSIX_C_SOURCE=200809L -O3 -fno-math-errno -ffp-contract=off -DCARA_ARM64
     -I$root/src -I$root/include -I$root/tests/unit/kernels/arm64"
+parts=
 build() { # object source flags
     object=$1 source=$2
     shift 2
     # shellcheck disable=SC2086 # flags are words
     $cc $flags "$@" -c "$root/$source" -o "$out/$object.o"
+    parts="$parts $out/$object.o"
 }
+neon=-march=armv8.2-a+dotprod
 build cpu src/kernels/cpu.c
 build scalar src/kernels/scalar.c
+for part in neon neon_gemm neon_attend; do
+    build $part src/kernels/$part.c $neon
+done
 build i8_scalar src/kernels/i8/scalar.c -fno-trapping-math -Wno-psabi
-build i8_neon src/kernels/i8/neon.c -fno-trapping-math -Wno-psabi -march=armv8.2-a+dotprod
+build i8_neon src/kernels/i8/neon.c -fno-trapping-math -Wno-psabi $neon
 build pack src/model/i8_pack.c
 build buf src/base/buf.c
 build error src/base/error.c
-kernels="$out/cpu.o $out/scalar.o $out/i8_scalar.o $out/i8_neon.o $out/pack.o $out/buf.o $out/error.o"
 for test in test_i8 test_kernels test_attend; do
-    build $test tests/unit/kernels/$test.c
     # shellcheck disable=SC2086
-    $cc -static "$out/$test.o" $kernels -lm -o "$out/$test"
+    $cc $flags -static "$root/tests/unit/kernels/$test.c" $parts -lm -o "$out/$test"
     qemu-aarch64 -cpu max "$out/$test"
 done
