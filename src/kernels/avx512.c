@@ -6,8 +6,11 @@
 CARA_512_TILES
 
 #define ATTEND_PAIR 1
-#define ATTEND_NAME cara_avx512_attend
-#include "kernels/avx512_attend.h"
+#include "kernels/avx512_attend_rows.h"
+
+void cara_avx512_attend(const cara_attend *a, void *scratch) {
+    attend_in_blocks(a, scratch);
+}
 
 /* Blocks of a product: 6-row panels of a and 16-column panels of w, as avx2_gemm.c packs them. */
 #define KC 384
@@ -77,30 +80,27 @@ void cara_avx512_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_
     } while (k0 < g->k);
 }
 
-#define AVX512_TABLE(its_level, its_i8, coarse)                                                    \
+#define AVX512_TABLE(its_level, its_i8, coarse, rows)                                              \
     {                                                                                              \
         .level = its_level, .gemm_tile_m = 4 * MC + 24, .gemm_tile_n = NC,                         \
         .gemm_scratch = (size_t)(NC + MC) * KC * sizeof(float),                                    \
-        .attend_scratch =                                                                          \
-            ((size_t)2 * CARA_512_ATTEND_KV * CARA_HEAD_DIM_MAX +                                  \
-             3 * CARA_512_ROWS * CARA_512_ATTEND_KV + 2 * CARA_512_ATTEND_Q * CARA_HEAD_DIM_MAX) * \
-            sizeof(float),                                                                         \
-        .gemm = cara_avx512_gemm, .gemv = cara_avx2_gemv, .attend = cara_avx512_attend,            \
-        .attend_coarse = coarse, .attend_queries = CARA_512_ATTEND_Q,                              \
-        .attend_few = cara_avx2_attend_few, .attend_f16 = cara_avx2_attend_f16,                    \
-        .narrow_keys = cara_avx2_narrow_keys, .narrow_values = cara_avx2_narrow_values,            \
-        .attend_i8 = cara_avx2_attend_i8, .block_keys = cara_avx2_block_keys,                      \
-        .block_values = cara_avx2_block_values, .i8 = &its_i8, .layer_norm = cara_avx2_layer_norm, \
-        .gelu = cara_avx2_gelu, .softmax = cara_avx2_softmax,                                      \
+        .attend_scratch = CARA_512_ATTEND_SCRATCH(rows), .gemm = cara_avx512_gemm,                 \
+        .gemv = cara_avx2_gemv, .attend = cara_avx512_attend, .attend_coarse = coarse,             \
+        .attend_queries = CARA_512_ATTEND_Q, .attend_few = cara_avx2_attend_few,                   \
+        .attend_f16 = cara_avx2_attend_f16, .narrow_keys = cara_avx2_narrow_keys,                  \
+        .narrow_values = cara_avx2_narrow_values, .attend_i8 = cara_avx2_attend_i8,                \
+        .block_keys = cara_avx2_block_keys, .block_values = cara_avx2_block_values, .i8 = &its_i8, \
+        .layer_norm = cara_avx2_layer_norm, .gelu = cara_avx2_gelu, .softmax = cara_avx2_softmax,  \
         .log_sum_exp = cara_avx2_log_sum_exp, .widen = cara_avx2_widen,                            \
     }
 
 const cara_kernels cara_kernels_avx512 =
-    AVX512_TABLE(CARA_CPU_AVX512, cara_i8_avx2, cara_avx512_attend);
+    AVX512_TABLE(CARA_CPU_AVX512, cara_i8_avx2, cara_avx512_attend, CARA_512_ROWS);
 const cara_kernels cara_kernels_avx512vnni =
-    AVX512_TABLE(CARA_CPU_AVX512VNNI, cara_i8_avx512vnni, cara_avx512_attend);
+    AVX512_TABLE(CARA_CPU_AVX512VNNI, cara_i8_avx512vnni, cara_avx512_attend, CARA_512_ROWS);
 const cara_kernels cara_kernels_avx512vnni_bf16 =
-    AVX512_TABLE(CARA_CPU_AVX512VNNI, cara_i8_avx512vnni, cara_avx512_attend_bf16);
-const cara_kernels cara_kernels_amx = AVX512_TABLE(CARA_CPU_AMX, cara_i8_amx, cara_avx512_attend);
+    AVX512_TABLE(CARA_CPU_AVX512VNNI, cara_i8_avx512vnni, cara_avx512_attend_bf16, CARA_512_ROWS);
+const cara_kernels cara_kernels_amx =
+    AVX512_TABLE(CARA_CPU_AMX, cara_i8_amx, cara_avx512_attend, CARA_512_ROWS);
 const cara_kernels cara_kernels_amx_bf16 =
-    AVX512_TABLE(CARA_CPU_AMX, cara_i8_amx, cara_avx512_attend_bf16);
+    AVX512_TABLE(CARA_CPU_AMX, cara_i8_amx, cara_amx_attend, CARA_AMX_ROWS);

@@ -23,11 +23,20 @@ typedef uint32_t cara_v16u __attribute__((vector_size(64)));
  * rows of weights: 32 KiB each of keys and values for heads of 64. */
 #define CARA_512_ATTEND_Q 504
 #define CARA_512_ATTEND_KV 128
+#define CARA_512_PADDED(n, step) (((n) + (step)-1) / (step) * (step))
+/* Bytes for them where `rows` queries are multiplied together, and steps are one f32 or a pair: as
+ * avx512_attend.h lays them out. */
+#define CARA_512_ATTEND_SCRATCH(rows)                                                              \
+    (((size_t)2 * CARA_512_ATTEND_KV * CARA_HEAD_DIM_MAX + 3 * (rows)*CARA_512_ATTEND_KV +         \
+      (size_t)2 * CARA_512_PADDED(CARA_512_ATTEND_Q, rows) * CARA_HEAD_DIM_MAX) *                  \
+     sizeof(float))
+#define CARA_AMX_ROWS 32
 
 void cara_avx512_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1,
                       void *scratch);
 void cara_avx512_attend(const cara_attend *a, void *scratch);
 void cara_avx512_attend_bf16(const cara_attend *a, void *scratch);
+void cara_amx_attend(const cara_attend *a, void *scratch);
 
 static inline cara_v16 cara_load_16(const float *p) {
     cara_v16 v;

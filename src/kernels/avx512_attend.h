@@ -1,6 +1,7 @@
 /* Attention in blocks of keys with a running softmax, as avx2_attend.c, for operands of 4 bytes a
- * step: ATTEND_PAIR 1 is one f32, 2 a pair of bf16. Included once by each of the two files, after
- * CARA_512_TILES. Accumulation, softmax and its sums are in f32 in both. */
+ * step: ATTEND_PAIR 1 is one f32, 2 a pair of bf16. Accumulation, softmax and its sums are in f32
+ * whatever it is. A file that includes this says how it multiplies: ATTEND_ROWS queries together,
+ * steps of a head and of a block in multiples of ATTEND_PAD, and the three functions below. */
 
 #define G ATTEND_PAIR
 #define KV (G * CARA_512_ATTEND_KV) /* keys of a block */
@@ -13,9 +14,26 @@
 #define UNIT 1.0f
 #define EXP cara_exp_16
 #endif
+/* Room for queries with those that fill up the last ATTEND_ROWS. */
+#define QUERIES CARA_512_PADDED(CARA_512_ATTEND_Q, ATTEND_ROWS)
+
+/* Queries [i0, i1), scaled by `by`, to ATTEND_ROWS * attend_steps(d) steps each ATTEND_ROWS of
+ * them. */
+static void pack_queries(const cara_attend *a, size_t i0, size_t i1, float by, float *dst);
+/* ATTEND_ROWS packed queries times n packed keys: scores in rows that are KV apart. */
+static void multiply_keys(size_t d, size_t n, const float *q, const float *keys, float *score);
+/* Adds ATTEND_ROWS rows of weights, KV / G steps apart, times n packed values to acc, in rows of d.
+ */
+static void multiply_values(size_t d, size_t n, const float *weight, const float *values,
+                            float *acc);
 
 static inline size_t attend_least(size_t a, size_t b) {
     return a < b ? a : b;
+}
+
+/* Steps of n numbers. */
+static inline size_t attend_steps(size_t n) {
+    return CARA_512_PADDED(n, G * ATTEND_PAD) / G;
 }
 
 #if ATTEND_PAIR == 2
@@ -62,10 +80,11 @@ static inline cara_v16i steps_of(const float *src, size_t d, size_t step) {
     return out;
 }
 
-/* Keys [k0, k0 + n) to panels of 16 keys, [d / G][16] steps each; missing keys become zeros. */
+/* Keys [k0, k0 + n) to panels of 16 keys, [attend_steps(d)][16] steps each; missing keys become
+ * zeros. */
 static void pack_keys(const cara_attend *a, size_t k0, size_t n, float *dst) {
-    size_t steps = a->d / G;
-    for (size_t j = 0; j < n; j += 16, dst += steps * 16)
+    size_t steps = attend_steps(a->d), filled = attend_steps(n) * G;
+    for (size_t j = 0; j < filled; j += 16, dst += steps * 16)
         for (size_t p = 0; p < steps; p += 16) {
             cara_v16i r[16];
             for (size_t i = 0; i < 16; i++)
@@ -76,10 +95,15 @@ static void pack_keys(const cara_attend *a, size_t k0, size_t n, float *dst) {
         }
 }
 
-/* Values [k0, k0 + n) to panels of 16 columns, [ceil(n / G)][16] steps each. */
+/* Values [k0, k0 + n) to panels of 16 columns, [attend_steps(n)][16] steps each. */
 static void pack_values(const cara_attend *a, size_t k0, size_t n, float *dst) {
+    size_t filled = attend_steps(n) * G;
     for (size_t c = 0; c < a->d; c += 16)
-        for (size_t j = 0; j < n; j += G, dst += 16) {
+        for (size_t j = 0; j < filled; j += G, dst += 16) {
+            if (j >= n) {
+                memset(dst, 0, 16 * sizeof *dst);
+                continue;
+            }
             const float *src = a->v + (k0 + j) * a->ldv + c;
 #if ATTEND_PAIR == 2
             cara_v16u low = bf16_high(cara_load_16(src)) >> 16, high = {0};
@@ -90,22 +114,6 @@ static void pack_values(const cara_attend *a, size_t k0, size_t n, float *dst) {
 #else
             cara_store_16(dst, cara_load_16(src));
 #endif
-        }
-}
-
-/* Queries [i0, i1), scaled, to panels of 6: [d / G][6] steps. */
-static void pack_queries(const cara_attend *a, size_t i0, size_t i1, float *dst) {
-    size_t steps = a->d / G;
-    for (size_t i = i0; i < i1; i += CARA_512_ROWS, dst += steps * CARA_512_ROWS)
-        for (size_t l = 0; l < CARA_512_ROWS; l++) {
-            float row[D_MAX];
-            for (size_t p = 0; p < a->d; p++)
-                row[p] = i + l < i1 ? a->scale * UNIT * a->q[(i + l) * a->ldq + p] : 0;
-            for (size_t p = 0; p < steps; p += 16) {
-                cara_v16i s = steps_of(row, a->d, p);
-                for (size_t x = 0; x < 16 && p + x < steps; x++)
-                    memcpy(dst + (p + x) * CARA_512_ROWS + l, (const char *)&s + 4 * x, 4);
-            }
         }
 }
 
@@ -122,8 +130,7 @@ static inline float soften(float *score, size_t n, size_t filled, void *weight, 
     float old = *top, next = cara_top_16(most);
     next = next > old ? next : old;
     cara_v16 base = cara_all_16(next);
-    size_t j = 0;
-    for (; j < n; j += 16) {
+    for (size_t j = 0; j < n; j += 16) {
         cara_v16 e = EXP(cara_load_16(score + j) - base);
         total += e;
 #if ATTEND_PAIR == 2
@@ -132,8 +139,8 @@ static inline float soften(float *score, size_t n, size_t filled, void *weight, 
         cara_store_16((float *)weight + j, e);
 #endif
     }
-    if (j < filled)
-        memset((char *)weight + j * (4 / G), 0, (filled - j) * (4 / G));
+    if (n < filled)
+        memset((char *)weight + n * (4 / G), 0, (filled - n) * (4 / G));
     float shrink = 1;
     if (old != next)
         shrink = old == -INFINITY ? 0 : EXP(cara_all_16(old - next))[0];
@@ -142,18 +149,13 @@ static inline float soften(float *score, size_t n, size_t filled, void *weight, 
     return shrink;
 }
 
-/* Six queries (or fewer) against one packed block of keys and values. */
+/* ATTEND_ROWS queries from i on, of which `rows` are there, against one packed block. */
 static void one_block(const cara_attend *a, const float *q, size_t i, size_t rows, size_t k0,
-                      size_t n, const float *keys, const float *values, float *score /* [6][KV] */,
-                      float *weight /* [6][KV / G] steps */, float *acc /* [6][d] */, float *top,
-                      float *sum) {
-    const size_t steps = a->d / G, n_steps = (n + G - 1) / G, filled = n_steps * G;
-    for (size_t j = 0; j < n; j += 64) {
-        size_t panels = (n - j + 15) / 16 < 4 ? (n - j + 15) / 16 : 4;
-        tile(panels, steps, q, 1, CARA_512_ROWS, keys + j / 16 * steps * 16, steps * 16, score + j,
-             KV, 1);
-    }
-    for (size_t l = 0; l < CARA_512_ROWS; l++) {
+                      size_t n, const float *keys, const float *values, float *score, float *weight,
+                      float *acc, float *top, float *sum) {
+    const size_t n_steps = attend_steps(n);
+    multiply_keys(a->d, n, q, keys, score);
+    for (size_t l = 0; l < ATTEND_ROWS; l++) {
         size_t sees = l < rows ? cara_attend_sees(a, i + l) : 0;
         size_t here = sees > k0 ? attend_least(sees - k0, n) : 0;
         float *to = weight + l * (KV / G);
@@ -161,39 +163,34 @@ static void one_block(const cara_attend *a, const float *q, size_t i, size_t row
             memset(to, 0, n_steps * 4);
             continue;
         }
-        float shrink = soften(score + l * KV, here, filled, to, &top[l], &sum[l]);
+        float shrink = soften(score + l * KV, here, n_steps * G, to, &top[l], &sum[l]);
         if (shrink != 1)
             for (size_t c = 0; c < a->d; c += 16)
                 cara_store_16(acc + l * a->d + c, cara_load_16(acc + l * a->d + c) * shrink);
     }
-    for (size_t c = 0; c < a->d; c += 64) {
-        size_t panels = (a->d - c) / 16 < 4 ? (a->d - c) / 16 : 4;
-        tile(panels, n_steps, weight, KV / G, 1, values + c * n_steps, n_steps * 16, acc + c, a->d,
-             0);
-    }
+    multiply_values(a->d, n, weight, values, acc);
 }
 
 /* Queries [i0, i1), at most CARA_512_ATTEND_Q. */
 static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scratch) {
     float *keys = scratch, *values = keys + KV / G * D_MAX, *score = values + KV / G * D_MAX;
-    float *weight = score + CARA_512_ROWS * KV, *q = weight + CARA_512_ROWS * KV / G;
-    float *acc = q + CARA_512_ATTEND_Q * D_MAX;
-    float top[CARA_512_ATTEND_Q], sum[CARA_512_ATTEND_Q];
-    const size_t steps = a->d / G;
-    pack_queries(a, i0, i1, q);
-    for (size_t i = 0; i < CARA_512_ATTEND_Q; i++) {
+    float *weight = score + ATTEND_ROWS * KV, *q = weight + ATTEND_ROWS * KV / G;
+    float *acc = q + QUERIES * D_MAX / G;
+    float top[QUERIES], sum[QUERIES];
+    const size_t steps = attend_steps(a->d);
+    pack_queries(a, i0, i1, a->scale * UNIT, q);
+    for (size_t i = 0; i < QUERIES; i++) {
         top[i] = -INFINITY;
         sum[i] = 0;
     }
-    size_t padded = (i1 - i0 + CARA_512_ROWS - 1) / CARA_512_ROWS * CARA_512_ROWS;
-    memset(acc, 0, padded * a->d * sizeof *acc);
+    memset(acc, 0, CARA_512_PADDED(i1 - i0, ATTEND_ROWS) * a->d * sizeof *acc);
     size_t n_kv = cara_attend_sees(a, i1 - 1);
     for (size_t k0 = 0; k0 < n_kv; k0 += KV) {
         size_t n = attend_least(n_kv - k0, KV);
         pack_keys(a, k0, n, keys);
         pack_values(a, k0, n, values);
-        for (size_t i = i0; i < i1; i += CARA_512_ROWS)
-            one_block(a, q + (i - i0) * steps, i, attend_least(i1 - i, CARA_512_ROWS), k0, n, keys,
+        for (size_t i = i0; i < i1; i += ATTEND_ROWS)
+            one_block(a, q + (i - i0) * steps, i, attend_least(i1 - i, ATTEND_ROWS), k0, n, keys,
                       values, score, weight, acc + (i - i0) * a->d, top + (i - i0), sum + (i - i0));
     }
     for (size_t i = i0; i < i1; i++) {
@@ -203,13 +200,7 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
     }
 }
 
-void ATTEND_NAME(const cara_attend *a, void *scratch) {
+static void attend_in_blocks(const cara_attend *a, void *scratch) {
     for (size_t i = 0; i < a->n_q; i += CARA_512_ATTEND_Q)
         attend_some(a, i, attend_least(i + CARA_512_ATTEND_Q, a->n_q), scratch);
 }
-
-#undef KV
-#undef D_MAX
-#undef G
-#undef UNIT
-#undef EXP

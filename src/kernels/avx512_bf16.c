@@ -15,5 +15,8 @@ static inline cara_v16 dot_pairs(cara_v16 c, cara_v16 x, cara_v16 w) {
 CARA_512_TILES
 
 #define ATTEND_PAIR 2
-#define ATTEND_NAME cara_avx512_attend_bf16
-#include "kernels/avx512_attend.h"
+#include "kernels/avx512_attend_rows.h"
+
+void cara_avx512_attend_bf16(const cara_attend *a, void *scratch) {
+    attend_in_blocks(a, scratch);
+}

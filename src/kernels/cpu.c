@@ -94,7 +94,7 @@ static const cara_kernels *table(cara_cpu_level level) {
     case CARA_CPU_AVX512VNNI:
         return bf16 ? &cara_kernels_avx512vnni_bf16 : &cara_kernels_avx512vnni;
     case CARA_CPU_AMX:
-        return bf16 ? &cara_kernels_amx_bf16 : &cara_kernels_amx;
+        return bf16 && has_7(EDX, BIT(22)) ? &cara_kernels_amx_bf16 : &cara_kernels_amx;
     default:
         return &cara_kernels_scalar;
     }

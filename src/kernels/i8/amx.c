@@ -4,14 +4,7 @@
  *
  * A tile of activations: an i8_head, then [k / 64][16 rows][64 bytes], rows that
  * are not there zero. */
-#include <stddef.h>
-#include <stdint.h>
-
-#ifdef CARA_AMX_EMULATION
-#include CARA_AMX_EMULATION
-#else
-#include <immintrin.h>
-#endif
+#include "kernels/amx.h"
 
 #define I8_ROWS 16
 #define I8_PANELS 1
@@ -26,22 +19,6 @@
 #include "kernels/i8/tile.h"
 
 #define FEW_ROWS 6
-
-/* Eight tiles of 16 rows x 64 bytes (Intel SDM volume 1, 18.2). */
-static void configure_tiles(void) {
-    struct {
-        uint8_t palette, start_row, reserved[14];
-        uint16_t bytes[16];
-        uint8_t rows[16];
-    } __attribute__((aligned(64))) config = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        config.bytes[i] = 64;
-        config.rows[i] = 16;
-    }
-    /* GCC 12 does not know that the instruction reads memory. */
-    __asm__ volatile("" : : "r"(&config) : "memory");
-    _tile_loadconfig(&config);
-}
 
 static inline size_t amx_tile_size(size_t k) {
     return I8_HEAD + I8_ROWS * cara_i8_padded_k(k);
@@ -112,7 +89,7 @@ static void amx_product(const cara_i8_product *p, size_t tile0, size_t tile1, si
     const size_t k = cara_i8_padded_k(p->weights.k), stride = CARA_I8_PANEL * k;
     const size_t size = amx_tile_size(p->weights.k);
     int32_t acc[4 * 256] __attribute__((aligned(64)));
-    configure_tiles();
+    cara_amx_configure();
     for (size_t panel = panel0; panel < panel1; panel += 2) {
         const int8_t *b0 = p->weights.packed + panel * stride;
         size_t panels = panel + 1 < panel1 ? 2 : 1;

@@ -75,7 +75,8 @@ typedef void (*level_test)(const cara_kernels *k);
 /* The AVX-512 files compiled a second time, for machines without the level. */
 extern const cara_kernels emulated_avx512, emulated_avx512vnni, emulated_avx512vnni_bf16,
     emulated_amx, emulated_amx_bf16;
-static const cara_kernels *const emulated[] = {&emulated_avx512, &emulated_avx512vnni_bf16};
+static const cara_kernels *const emulated[] = {&emulated_avx512, &emulated_avx512vnni_bf16,
+                                               &emulated_amx_bf16};
 #endif
 
 static void at_every_level(level_test test) {
