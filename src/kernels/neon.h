@@ -112,9 +112,8 @@ static inline __attribute__((always_inline)) float32x4_t cara_widen_4(const void
 }
 
 /* The first n of four, zeros beyond; reads nothing past them. */
-static inline __attribute__((always_inline)) float32x4_t cara_widen_n(const void *p,
-                                                                      cara_weight_type type,
-                                                                      size_t n) {
+static inline __attribute__((always_inline)) float32x4_t
+cara_widen_n(const void *p, cara_weight_type type, size_t n) {
     if (n >= 4)
         return cara_widen_4(p, type);
     float some[4] = {0};

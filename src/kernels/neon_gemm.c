@@ -47,9 +47,8 @@ static void pack_a(const cara_gemm *g, size_t m0, size_t m1, size_t k0, size_t k
                 size_t n = cara_least(kc - p, 4);
                 float32x4_t r[4];
                 for (size_t l = 0; l < 4; l++)
-                    r[l] = i + h + l < m1
-                               ? cara_load_n(g->a + (i + h + l) * g->lda + k0 + p, n)
-                               : vdupq_n_f32(0);
+                    r[l] = i + h + l < m1 ? cara_load_n(g->a + (i + h + l) * g->lda + k0 + p, n)
+                                          : vdupq_n_f32(0);
                 cara_transpose_4(r);
                 for (size_t l = 0; l < n; l++)
                     vst1q_f32(dst + (p + l) * MR + h, r[l]);
@@ -146,9 +145,9 @@ static void pair_finish(const cara_gemm *g, size_t i, size_t j, size_t columns, 
 }
 
 /* Up to four rows of a from i on against two rows of w (the second may be the first). */
-static inline __attribute__((always_inline)) void
-dots(const cara_gemm *g, size_t i, const size_t rows, size_t j, size_t columns,
-     const cara_weight_type type) {
+static inline __attribute__((always_inline)) void dots(const cara_gemm *g, size_t i,
+                                                       const size_t rows, size_t j, size_t columns,
+                                                       const cara_weight_type type) {
     const pair zero = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
     const size_t size = cara_weight_size(type);
     const char *p = cara_weight_row(g->w, type, g->k, j);

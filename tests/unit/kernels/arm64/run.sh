@@ -25,7 +25,7 @@ build() { # object source flags
 neon=-march=armv8.2-a+dotprod
 build cpu src/kernels/cpu.c
 build scalar src/kernels/scalar.c
-for part in neon neon_gemm neon_attend; do
+for part in neon neon_gemm neon_attend neon_cache; do
     build $part src/kernels/$part.c $neon
 done
 build i8_scalar src/kernels/i8/scalar.c -fno-trapping-math -Wno-psabi
