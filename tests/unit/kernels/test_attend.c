@@ -18,6 +18,51 @@ static double allowed(int kind, double spread, size_t d) {
                                  : 1e-5;
 }
 
+/* What attention gives query i, in double; p holds n_kv numbers. */
+static void want_of(const cara_attend *a, size_t i, double *p, double *want) {
+    size_t sees = a->causal ? a->n_kv - (a->n_q - 1 - i) : a->n_kv;
+    double top = -INFINITY, sum = 0;
+    for (size_t j = 0; j < sees; j++) {
+        p[j] = 0;
+        for (size_t c = 0; c < a->d; c++)
+            p[j] += (double)a->q[i * a->ldq + c] * a->k[j * a->ldk + c] * a->scale;
+        top = fmax(top, p[j]);
+    }
+    for (size_t j = 0; j < sees; j++)
+        sum += p[j] = exp(p[j] - top);
+    for (size_t c = 0; c < a->d; c++) {
+        want[c] = 0;
+        for (size_t j = 0; j < sees; j++)
+            want[c] += p[j] * a->v[j * a->ldv + c];
+        want[c] /= sum;
+    }
+}
+
+/* What came of a cache is all that its numbers as floats give, whatever they were narrowed from. */
+static void check_cached(const cara_kernels *kernels, const cara_attend *a, float *k, float *v) {
+    cara_attend same = *a;
+    same.k = k, same.v = v, same.ldk = same.ldv = a->d;
+    double *p = malloc(a->n_kv * sizeof *p), want[CARA_HEAD_DIM_MAX];
+    assert_non_null(p);
+    for (size_t i = 0; i < a->n_q; i++) {
+        want_of(&same, i, p, want);
+        for (size_t c = 0; c < a->d; c++)
+            if (!(fabs(want[c] - a->out[i * a->ldo + c]) <= 1e-5))
+                fail_msg("%s, its own cache: n_q=%zu n_kv=%zu d=%zu at %zu,%zu: %g for %g",
+                         cara_cpu_level_name(kernels->level), a->n_q, a->n_kv, a->d, i, c,
+                         (double)a->out[i * a->ldo + c], want[c]);
+    }
+    free(p);
+    free(k);
+    free(v);
+}
+
+static float *zeros(size_t n) {
+    float *x = calloc(n, sizeof *x);
+    assert_non_null(x);
+    return x;
+}
+
 /* Blocks of int8 that are poisoned first; each value must be the nearest multiple of its scale. */
 static void attend_i8(const cara_kernels *kernels, const cara_attend *a) {
     size_t d = a->d, n_k = cara_f16_keys_count(a->n_kv, d), blocks = (a->n_kv + 95) / 96;
@@ -32,6 +77,7 @@ static void attend_i8(const cara_kernels *kernels, const cara_attend *a) {
         kernels->block_keys(a->k + j * a->ldk, a->ldk, n, d, k + j * d, k_scale + b * d);
         kernels->block_values(a->v + j * a->ldv, a->ldv, n, d, v + j * d, v_scale + b * d);
     }
+    float *wide_k = zeros(a->n_kv * d), *wide_v = zeros(a->n_kv * d);
     for (size_t j = 0; j < (a->n_kv + 15) / 16 * 16; j++)
         for (size_t p = 0; p < d; p++) {
             int key = k[(j / 16 * d + p) * 16 + j % 16];
@@ -40,6 +86,8 @@ static void attend_i8(const cara_kernels *kernels, const cara_attend *a) {
                 continue;
             }
             double ks = k_scale[j / CARA_I8_KEYS * d + p], vs = v_scale[j / CARA_I8_KEYS * d + p];
+            wide_k[j * d + p] = (float)(key * ks);
+            wide_v[j * d + p] = (float)(v[j * d + p] * vs);
             assert_true(key >= -127 && v[j * d + p] >= -127);
             assert_true(fabs(key * ks - a->k[j * a->ldk + p]) <= 0.5001 * ks);
             assert_true(fabs(v[j * d + p] * vs - a->v[j * a->ldv + p]) <= 0.5001 * vs);
@@ -57,6 +105,7 @@ static void attend_i8(const cara_kernels *kernels, const cara_attend *a) {
                             .ldo = a->ldo,
                             .scale = a->scale};
     kernels->attend_i8(&given);
+    check_cached(kernels, a, wide_k, wide_v);
     /* A query alone gives what it gives in company. */
     given.n_q = 1;
     for (size_t i = 0; i < a->n_q; i++) {
@@ -89,6 +138,12 @@ static void attend(const cara_kernels *kernels, int kind, const cara_attend *a, 
         memset(v, 0xff, 2 * n_v);
         kernels->narrow_keys(a->k, a->ldk, a->n_kv, a->d, k);
         kernels->narrow_values(a->v, a->ldv, a->n_kv, a->d, v);
+        float *wide_k = zeros(n_v), *wide_v = zeros(n_v);
+        for (size_t j = 0; j < a->n_kv; j++)
+            for (size_t p = 0; p < a->d; p++) {
+                wide_k[j * a->d + p] = cara_f16_to_f32(k[(j / 16 * a->d + p) * 16 + j % 16]);
+                wide_v[j * a->d + p] = cara_f16_to_f32(v[j * a->d + p]);
+            }
         for (size_t j = 0; j < (a->n_kv + 15) / 16 * 16; j++)
             for (size_t p = 0; p < a->d; p++)
                 assert_int_equal(k[(j / 16 * a->d + p) * 16 + j % 16],
@@ -106,28 +161,9 @@ static void attend(const cara_kernels *kernels, int kind, const cara_attend *a, 
                                                .out = a->out,
                                                .ldo = a->ldo,
                                                .scale = a->scale});
+        check_cached(kernels, a, wide_k, wide_v);
         free(k);
         free(v);
-    }
-}
-
-/* What attention gives query i, in double; p holds n_kv numbers. */
-static void want_of(const cara_attend *a, size_t i, double *p, double *want) {
-    size_t sees = a->causal ? a->n_kv - (a->n_q - 1 - i) : a->n_kv;
-    double top = -INFINITY, sum = 0;
-    for (size_t j = 0; j < sees; j++) {
-        p[j] = 0;
-        for (size_t c = 0; c < a->d; c++)
-            p[j] += (double)a->q[i * a->ldq + c] * a->k[j * a->ldk + c] * a->scale;
-        top = fmax(top, p[j]);
-    }
-    for (size_t j = 0; j < sees; j++)
-        sum += p[j] = exp(p[j] - top);
-    for (size_t c = 0; c < a->d; c++) {
-        want[c] = 0;
-        for (size_t j = 0; j < sees; j++)
-            want[c] += p[j] * a->v[j * a->ldv + c];
-        want[c] /= sum;
     }
 }
 
