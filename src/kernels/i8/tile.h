@@ -6,11 +6,10 @@
  * sequence, each value in I8_BYTES bytes; AVX2's as x0 x2 x1 x3.
  *
  * Before including: I8_ROWS, I8_BYTES (of an activation: 1, or 2 where the level multiplies 16
- * bits), I8_BITS (512 or 256 where those intrinsics are there, else 0), I8_ZERO (what is added to
- * make bytes unsigned: 0 or 128)
- * and `static void i8_block(size_t rows, size_t panels, const uint8_t *a, const int8_t *b,
- * size_t panel_stride, size_t groups, int32_t *acc)`, which sets acc [rows, panels * 16]; `panels`
- * is at most I8_PANELS. */
+ * bits), I8_BITS (512, 256 or 128 where those of AVX-512, AVX2 or NEON are there, else 0), I8_ZERO
+ * (what is added to make bytes unsigned: 0 or 128) and `static void i8_block(size_t rows, size_t
+ * panels, const uint8_t *a, const int8_t *b, size_t panel_stride, size_t groups, int32_t *acc)`,
+ * which sets acc [rows, panels * 16]; `panels` is at most I8_PANELS. */
 #include "kernels/i8.h"
 
 #include <math.h>
@@ -89,6 +88,16 @@ static inline i8_vec i8_min(i8_vec a, i8_vec b) {
 }
 static inline i8_vec i8_max(i8_vec a, i8_vec b) {
     return (i8_vec)_mm256_max_ps((__m256)a, (__m256)b);
+}
+#elif I8_BITS == 128
+static inline i8_vec i8_fma(i8_vec a, i8_vec b, i8_vec c) {
+    return (i8_vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+static inline i8_vec i8_min(i8_vec a, i8_vec b) {
+    return (i8_vec)vminnmq_f32((float32x4_t)a, (float32x4_t)b);
+}
+static inline i8_vec i8_max(i8_vec a, i8_vec b) {
+    return (i8_vec)vmaxnmq_f32((float32x4_t)a, (float32x4_t)b);
 }
 #else
 static inline i8_vec i8_fma(i8_vec a, i8_vec b, i8_vec c) {
@@ -177,6 +186,12 @@ static inline i8_values i8_round(const float *from, const i8_steps *s) {
     __m128i b = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
     memcpy(&out, &b, sizeof out);
 #endif
+#elif I8_BITS == 128
+    int16x8_t low = vqmovn_high_s32(vqmovn_s32((int32x4_t)i8_round_lanes(from, s)),
+                                    (int32x4_t)i8_round_lanes(from + 4, s));
+    int16x8_t high = vqmovn_high_s32(vqmovn_s32((int32x4_t)i8_round_lanes(from + 8, s)),
+                                     (int32x4_t)i8_round_lanes(from + 12, s));
+    out = (i8_values)vqmovn_high_s16(vqmovn_s16(low), high);
 #else
     for (int h = 0; h < 16; h += I8_LANES) {
         i8_ints q = i8_round_lanes(from + h, s);
