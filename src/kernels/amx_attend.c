@@ -18,8 +18,7 @@ static void pack_queries(const cara_attend *a, size_t i0, size_t i1, float by, f
     size_t steps = attend_steps(a->d);
     for (size_t l = 0; l < CARA_512_PADDED(i1 - i0, ATTEND_ROWS); l++) {
         float row[D_MAX], *to = dst + l / 16 * 16 * steps + l % 16 * 16;
-        for (size_t p = 0; p < a->d; p++)
-            row[p] = i0 + l < i1 ? by * a->q[(i0 + l) * a->ldq + p] : 0;
+        scale_row(a, i0 + l, i1, by, row);
         for (size_t p = 0; p < steps; p += 16, to += TILE) {
             cara_v16i s = steps_of(row, a->d, p);
             memcpy(to, &s, sizeof s);

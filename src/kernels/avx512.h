@@ -134,18 +134,35 @@ static inline cara_v16 cara_exp_16(cara_v16 x) {
     return (cara_v16)(((cara_v16i)y + ((cara_v16i)shifted << 23)) & live);
 }
 
-/* 2^x for x <= 127 within 5e-6 of itself, for weights that are rounded to bf16; what is below -126
- * becomes 2^-126. */
+/* What lies between x and the integer below, and y * 2^x for that integer; for -inf 0 and 0. */
+#ifdef CARA_EMULATED
+static inline cara_v16 cara_fraction_16(cara_v16 x) {
+    for (int i = 0; i < 16; i++)
+        x[i] = x[i] == -INFINITY ? 0 : x[i] - floorf(x[i]);
+    return x;
+}
+static inline cara_v16 cara_scale_16(cara_v16 y, cara_v16 x) {
+    for (int i = 0; i < 16; i++)
+        y[i] = ldexpf(y[i], (int)fmaxf(floorf(x[i]), -200));
+    return y;
+}
+#else
+static inline cara_v16 cara_fraction_16(cara_v16 x) {
+    return (cara_v16)_mm512_reduce_ps((__m512)x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+static inline cara_v16 cara_scale_16(cara_v16 y, cara_v16 x) {
+    return (cara_v16)_mm512_scalef_ps((__m512)y, (__m512)x);
+}
+#endif
+
+/* 2^x for x <= 127 within 3e-6 of itself, for weights that are rounded to bf16. */
 static inline cara_v16 cara_exp2_16(cara_v16 x) {
-    x = cara_most_16(x, cara_all_16(-126.0f));
-    const cara_v16 magic = cara_all_16(12582912.0f);
-    cara_v16 shifted = x + magic;
-    cara_v16 r = x - (shifted - magic);
-    cara_v16 y = cara_fma_16(r, cara_all_16(9.618129e-3f), cara_all_16(5.550411e-2f));
-    y = cara_fma_16(y, r, cara_all_16(2.402265e-1f));
-    y = cara_fma_16(y, r, cara_all_16(6.931472e-1f));
+    cara_v16 r = cara_fraction_16(x);
+    cara_v16 y = cara_fma_16(r, cara_all_16(1.3426684e-2f), cara_all_16(5.2242475e-2f));
+    y = cara_fma_16(y, r, cara_all_16(2.412802e-1f));
+    y = cara_fma_16(y, r, cara_all_16(6.9304484e-1f));
     y = cara_fma_16(y, r, cara_all_16(1.0f));
-    return (cara_v16)((cara_v16i)y + ((cara_v16i)shifted << 23));
+    return cara_scale_16(y, x);
 }
 
 /* 16 rows of 16 to 16 columns of 16. */

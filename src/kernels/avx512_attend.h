@@ -80,11 +80,29 @@ static inline cara_v16i steps_of(const float *src, size_t d, size_t step) {
     return out;
 }
 
+#define AHEAD 16 /* rows */
+
+/* Rows [i, i + n) of d floats before `end`, into the second cache: rows a power of two apart keep
+ * each other out of the first. */
+static inline void fetch_rows(const float *x, size_t ld, size_t i, size_t n, size_t end, size_t d) {
+    for (end = attend_least(i + n, end); i < end; i++)
+        for (size_t p = 0; p < d; p += 16)
+            __builtin_prefetch(x + i * ld + p, 0, 2);
+}
+
+/* Query i scaled, or zeros from i1 on. */
+static inline void scale_row(const cara_attend *a, size_t i, size_t i1, float by, float *row) {
+    fetch_rows(a->q, a->ldq, i + AHEAD, 1, i1, a->d);
+    for (size_t p = 0; p < a->d; p += 16)
+        cara_store_16(row + p, i < i1 ? cara_load_16(a->q + i * a->ldq + p) * by : (cara_v16){0});
+}
+
 /* Keys [k0, k0 + n) to panels of 16 keys, [attend_steps(d)][16] steps each; missing keys become
  * zeros. */
 static void pack_keys(const cara_attend *a, size_t k0, size_t n, float *dst) {
     size_t steps = attend_steps(a->d), filled = attend_steps(n) * G;
-    for (size_t j = 0; j < filled; j += 16, dst += steps * 16)
+    for (size_t j = 0; j < filled; j += 16, dst += steps * 16) {
+        fetch_rows(a->k, a->ldk, k0 + j + AHEAD, 16, k0 + n, a->d);
         for (size_t p = 0; p < steps; p += 16) {
             cara_v16i r[16];
             for (size_t i = 0; i < 16; i++)
@@ -93,28 +111,32 @@ static void pack_keys(const cara_attend *a, size_t k0, size_t n, float *dst) {
             for (size_t i = 0; i < 16 && p + i < steps; i++)
                 memcpy(dst + (p + i) * 16, &r[i], sizeof r[i]);
         }
+    }
 }
 
 /* Values [k0, k0 + n) to panels of 16 columns, [attend_steps(n)][16] steps each. */
 static void pack_values(const cara_attend *a, size_t k0, size_t n, float *dst) {
-    size_t filled = attend_steps(n) * G;
-    for (size_t c = 0; c < a->d; c += 16)
-        for (size_t j = 0; j < filled; j += G, dst += 16) {
+    size_t steps = attend_steps(n);
+    for (size_t j = 0; j < steps * G; j += G, dst += 16) {
+        fetch_rows(a->v, a->ldv, k0 + j + AHEAD, G, k0 + n, a->d);
+        for (size_t c = 0; c < a->d; c += 16) {
+            const float *src = a->v + (k0 + j) * a->ldv + c;
+            float *to = dst + c * steps;
             if (j >= n) {
-                memset(dst, 0, 16 * sizeof *dst);
+                memset(to, 0, 16 * sizeof *to);
                 continue;
             }
-            const float *src = a->v + (k0 + j) * a->ldv + c;
 #if ATTEND_PAIR == 2
             cara_v16u low = bf16_high(cara_load_16(src)) >> 16, high = {0};
             if (j + 1 < n)
                 high = bf16_high(cara_load_16(src + a->ldv));
             low |= high;
-            memcpy(dst, &low, sizeof low);
+            memcpy(to, &low, sizeof low);
 #else
-            cara_store_16(dst, cara_load_16(src));
+            cara_store_16(to, cara_load_16(src));
 #endif
         }
+    }
 }
 
 /* One query's scores [n] to e^(score - top) in `weight` as steps, zero up to `filled` keys. The
@@ -122,9 +144,13 @@ static void pack_values(const cara_attend *a, size_t k0, size_t n, float *dst) {
 static inline float soften(float *score, size_t n, size_t filled, void *weight, float *top,
                            float *sum) {
     cara_v16 most = cara_all_16(-INFINITY), total = {0};
-    if (n % 16)
-        for (size_t j = n; j < (n + 15) / 16 * 16; j++)
-            score[j] = -INFINITY;
+    if (n % 16) { /* a whole vector, since one is loaded next */
+        const cara_v16i place = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+        cara_v16i behind = place >= (int32_t)(n % 16), low = (cara_v16i)cara_all_16(-INFINITY);
+        float *last = score + n / 16 * 16;
+        low = ((cara_v16i)cara_load_16(last) & ~behind) | (low & behind);
+        cara_store_16(last, (cara_v16)low);
+    }
     for (size_t j = 0; j < n; j += 16)
         most = cara_most_16(most, cara_load_16(score + j));
     float old = *top, next = cara_top_16(most);

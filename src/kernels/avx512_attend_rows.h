@@ -11,8 +11,7 @@ static void pack_queries(const cara_attend *a, size_t i0, size_t i1, float by, f
     for (size_t i = i0; i < i1; i += CARA_512_ROWS, dst += steps * CARA_512_ROWS)
         for (size_t l = 0; l < CARA_512_ROWS; l++) {
             float row[D_MAX];
-            for (size_t p = 0; p < a->d; p++)
-                row[p] = i + l < i1 ? by * a->q[(i + l) * a->ldq + p] : 0;
+            scale_row(a, i + l, i1, by, row);
             for (size_t p = 0; p < steps; p += 16) {
                 cara_v16i s = steps_of(row, a->d, p);
                 for (size_t x = 0; x < 16 && p + x < steps; x++)
