@@ -269,10 +269,39 @@ static inline i8_vec i8_gelu(i8_vec x) {
     return i8_fma(half, z * p / q, half);
 }
 
-/* One register of channels of `rows` rows, from sums to results. `n` < I8_LANES only at the end. */
-static inline void i8_finish_lanes(const cara_i8_product *p, const int32_t *acc, size_t width,
-                                   const i8_head *head, size_t rows, size_t row, size_t channel,
-                                   size_t n) {
+/* One register of sums of a row to results, but for the residual. */
+static inline __attribute__((always_inline)) i8_vec i8_result(const int32_t *acc, i8_ints sum,
+                                                              i8_vec scale, i8_vec bias,
+                                                              const i8_head *head, size_t r,
+                                                              int gelu) {
+    i8_ints exact = i8_load_int(acc) + sum * (head->zero[r] - I8_ZERO);
+    i8_vec v = i8_fma(__builtin_convertvector(exact, i8_vec), scale * head->scale[r], bias);
+    return gelu ? i8_gelu(v) : v;
+}
+
+/* One register of channels of `rows` rows, from sums to results. */
+static inline __attribute__((always_inline)) void
+i8_finish_lanes(const cara_i8_product *p, const int32_t *acc, size_t width, const i8_head *head,
+                size_t rows, size_t row, size_t channel, int gelu, int residual) {
+    i8_vec bias = {0}, scale = i8_load(p->weights.scale + channel);
+    i8_ints sum = i8_load_int(p->weights.sum + channel);
+    if (p->bias)
+        bias = i8_load(p->bias + channel);
+    float *y = p->y + row * p->ldy + channel;
+    const float *from = residual ? p->residual + row * p->ldy + channel : NULL;
+    for (size_t r = 0; r < rows; r++, acc += width, y += p->ldy) {
+        i8_vec v = i8_result(acc, sum, scale, bias, head, r, gelu);
+        if (residual) {
+            v += i8_load(from);
+            from += p->ldy;
+        }
+        memcpy(y, &v, sizeof v);
+    }
+}
+
+/* The same for the last n < I8_LANES channels. */
+static void i8_finish_edge(const cara_i8_product *p, const int32_t *acc, size_t width,
+                           const i8_head *head, size_t rows, size_t row, size_t channel, size_t n) {
     float edge[I8_LANES] = {0};
     i8_vec bias = {0}, scale = i8_load(p->weights.scale + channel);
     i8_ints sum = i8_load_int(p->weights.sum + channel);
@@ -281,20 +310,11 @@ static inline void i8_finish_lanes(const cara_i8_product *p, const int32_t *acc,
         bias = i8_load(edge);
     }
     for (size_t r = 0; r < rows; r++, acc += width) {
-        i8_ints exact = i8_load_int(acc) + sum * (head->zero[r] - I8_ZERO);
-        i8_vec v = i8_fma(__builtin_convertvector(exact, i8_vec), scale * head->scale[r], bias);
-        if (p->gelu)
-            v = i8_gelu(v);
-        float *y = p->y + (row + r) * p->ldy + channel;
-        const float *from = p->residual ? p->residual + (row + r) * p->ldy + channel : NULL;
-        if (n == I8_LANES) {
-            if (from)
-                v += i8_load(from);
-            memcpy(y, &v, sizeof v);
-        } else {
-            memcpy(edge, &v, sizeof edge);
-            for (size_t i = 0; i < n; i++)
-                y[i] = edge[i] + (from ? from[i] : 0);
+        i8_vec v = i8_result(acc, sum, scale, bias, head, r, p->gelu);
+        memcpy(edge, &v, sizeof edge);
+        for (size_t i = 0; i < n; i++) {
+            size_t at = (row + r) * p->ldy + channel + i;
+            p->y[at] = edge[i] + (p->residual ? p->residual[at] : 0);
         }
     }
 }
@@ -312,8 +332,16 @@ static inline void i8_finish_panel(const cara_i8_product *p, const int32_t *acc,
                                    const i8_head *head, size_t rows, size_t row, size_t channel,
                                    size_t n) {
     for (size_t h = 0; h < n; h += I8_LANES)
-        i8_finish_lanes(p, acc + h, width, head, rows, row, channel + h,
-                        n - h < I8_LANES ? n - h : I8_LANES);
+        if (n - h < I8_LANES)
+            i8_finish_edge(p, acc + h, width, head, rows, row, channel + h, n - h);
+        else if (p->gelu && !p->residual)
+            i8_finish_lanes(p, acc + h, width, head, rows, row, channel + h, 1, 0);
+        else if (p->gelu)
+            i8_finish_lanes(p, acc + h, width, head, rows, row, channel + h, 1, 1);
+        else if (p->residual)
+            i8_finish_lanes(p, acc + h, width, head, rows, row, channel + h, 0, 1);
+        else
+            i8_finish_lanes(p, acc + h, width, head, rows, row, channel + h, 0, 0);
 }
 
 #ifndef I8_OWN_LAYOUT
