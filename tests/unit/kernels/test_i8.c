@@ -1,5 +1,9 @@
 /* Every level of the int8 products against the scalar one, on ragged shapes, with the outputs
- * poisoned and fenced. Levels that the machine lacks run through SIMDe or an emulation. */
+ * poisoned and fenced. Levels that the machine lacks run through SIMDe or an emulation; AMX beside
+ * AVX-512 as it was compiled, too, its instructions trapped. */
+#ifdef __x86_64__
+#include "amx_traps.h"
+#endif
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +12,7 @@
 #include <cmocka.h>
 
 #include "kernels/i8.h"
+#include "kernels/kernels.h"
 #include "model/i8_pack.h"
 
 #include <math.h>
@@ -85,6 +90,10 @@ static float *run(const cara_i8_ops *ops, const matrix *m, const float *x, size_
                          .bias = bias,
                          .residual = residual,
                          .gelu = gelu};
+#ifdef __x86_64__
+    if (ops == &cara_i8_amx && !cara_cpu_has(CARA_CPU_AMX)) /* which asks for the permission */
+        amx_trap();
+#endif
     size_t half = tiles / 2, third = panels / 3;
     ops->product(&p, half, tiles, 0, third);
     ops->product(&p, 0, half, 0, third);
@@ -253,7 +262,7 @@ int main(void) {
         failed += cmocka_run_group_tests_name("avx2", tests, NULL, NULL);
     }
     if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")) {
-        const struct CMUnitTest tests[] = {LEVEL(avx512vnni)};
+        const struct CMUnitTest tests[] = {LEVEL(avx512vnni), LEVEL(amx)};
         failed += cmocka_run_group_tests_name("avx512vnni", tests, NULL, NULL);
     }
     unsigned eax = 7, ebx, ecx = 1, edx;
