@@ -36,7 +36,7 @@
 #define I8_BITS 256
 #define I8_OWN_LAYOUT
 #ifndef I8_TASK_ROWS
-#define I8_TASK_ROWS 192
+#define I8_TASK_ROWS 128
 #endif
 #include "kernels/i8/tile.h"
 
