@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "cli/bench.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include <unistd.h>
 
 #define REPEATS 40
-#define READS 10
+#define READS 5
 
 typedef void (*loop_fn)(uint64_t rounds);
 
@@ -295,13 +296,14 @@ static void fill(char *memory, size_t n) {
     }
 }
 
-static int measure_reading(cara_pool *pool, double *gbs, cara_error *err) {
+/* Seconds for each byte, the best of some reads of one mapping; 0 where there is no memory. */
+static double read_mapping(cara_pool *pool) {
     job j = {.threads = cara_pool_threads(pool)};
     j.part = memory_to_read() / (size_t)j.threads / 256 * 256;
     size_t n = j.part * (size_t)j.threads;
     char *memory = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
-        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to measure its bandwidth with");
+        return 0;
     madvise(memory, n, MADV_HUGEPAGE);
     fill(memory, n);
     j.memory = memory;
@@ -311,7 +313,18 @@ static int measure_reading(cara_pool *pool, double *gbs, cara_error *err) {
         best = took < best ? took : best;
     }
     munmap(memory, n);
-    *gbs = (double)n / best / 1e9;
+    return best / (double)n;
+}
+
+/* How fast memory is read depends on where its pages lie, and one mapping in a dozen was read
+ * nearly twice as fast as the others: of three, the one in the middle counts. */
+static int measure_reading(cara_pool *pool, double *gbs, cara_error *err) {
+    double a[3];
+    for (int i = 0; i < 3; i++)
+        if (!(a[i] = read_mapping(pool)))
+            return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to measure its bandwidth with");
+    double low = fmin(a[0], a[1]), high = fmax(a[0], a[1]);
+    *gbs = 1e-9 / fmax(low, fmin(high, a[2]));
     return CARA_OK;
 }
 
