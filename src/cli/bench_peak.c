@@ -15,6 +15,7 @@
 
 #define REPEATS 40
 #define READS 5
+#define PIECES 3
 
 typedef void (*loop_fn)(uint64_t rounds);
 
@@ -275,12 +276,12 @@ static double measure_loop(const loop *l, cara_pool *pool, double seconds) {
     return (double)j.threads * l->ops * (double)j.rounds / best / 1e9;
 }
 
-/* Larger than the caches that matter, at most a quarter of the memory. */
+/* Of one piece: larger than the caches that matter; all are at most a quarter of the memory. */
 static size_t memory_to_read(void) {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    size_t n = 512 * CARA_MIB;
-    if (pages > 0 && page > 0 && (size_t)pages / 4 * (size_t)page < n)
-        n = (size_t)pages / 4 * (size_t)page;
+    size_t n = 512 * CARA_MIB, most = (size_t)(pages > 0 ? pages : 0) / 4 / PIECES;
+    if (most > 0 && page > 0 && most * (size_t)page < n)
+        n = most * (size_t)page;
     return n;
 }
 
@@ -296,35 +297,34 @@ static void fill(char *memory, size_t n) {
     }
 }
 
-/* Seconds for each byte, the best of some reads of one mapping; 0 where there is no memory. */
-static double read_mapping(cara_pool *pool) {
-    job j = {.threads = cara_pool_threads(pool)};
-    j.part = memory_to_read() / (size_t)j.threads / 256 * 256;
-    size_t n = j.part * (size_t)j.threads;
-    char *memory = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return 0;
-    madvise(memory, n, MADV_HUGEPAGE);
-    fill(memory, n);
-    j.memory = memory;
+/* Seconds, the best of some reads. */
+static double read_piece(cara_pool *pool, const char *memory, size_t part) {
+    job j = {.threads = cara_pool_threads(pool), .memory = memory, .part = part};
     double best = run_once(&j, pool);
     for (int i = 1; i < READS; i++) {
         double took = run_once(&j, pool);
         best = took < best ? took : best;
     }
-    munmap(memory, n);
-    return best / (double)n;
+    return best;
 }
 
-/* How fast memory is read depends on where its pages lie, and one mapping in a dozen was read
- * nearly twice as fast as the others: of three, the one in the middle counts. */
+/* How fast memory is read depends on where its pages lie: some are read nearly twice as fast as
+ * most. Of three pieces that are there at once the one in the middle counts. */
 static int measure_reading(cara_pool *pool, double *gbs, cara_error *err) {
-    double a[3];
-    for (int i = 0; i < 3; i++)
-        if (!(a[i] = read_mapping(pool)))
-            return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to measure its bandwidth with");
-    double low = fmin(a[0], a[1]), high = fmax(a[0], a[1]);
-    *gbs = 1e-9 / fmax(low, fmin(high, a[2]));
+    size_t threads = (size_t)cara_pool_threads(pool), part = memory_to_read() / threads / 256 * 256;
+    size_t n = part * threads;
+    char *memory =
+        mmap(NULL, n * PIECES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to measure its bandwidth with");
+    madvise(memory, n * PIECES, MADV_HUGEPAGE);
+    fill(memory, n * PIECES);
+    double took[PIECES];
+    for (size_t i = 0; i < PIECES; i++)
+        took[i] = read_piece(pool, memory + i * n, part);
+    munmap(memory, n * PIECES);
+    double low = fmin(took[0], took[1]), high = fmax(took[0], took[1]);
+    *gbs = (double)n / fmax(low, fmin(high, took[2])) / 1e9;
     return CARA_OK;
 }
 
