@@ -1,6 +1,6 @@
-/* AVX2 for many rows, with three multiplications where avx2.c has seven: Strassen's product of two
- * by two blocks over Winograd's inner product, in integers, so that nothing is lost. Sums may wrap
- * on the way; what comes out is below 31 bits.
+/* AVX2 for many rows, with seven multiplications where avx2.c has sixteen: Strassen's product of
+ * two by two blocks over Winograd's inner product, in integers, so that nothing is lost. Sums may
+ * wrap on the way; what comes out is below 31 bits.
  *
  * Winograd (1968): x0 w0 + x1 w1 = (x0 + w1)(x1 + w0) - x0 x1 - w0 w1, where x0 x1 is summed once a
  * row and w0 w1 once a channel. vpmaddwd is half as many then, and additions, which any port takes,
