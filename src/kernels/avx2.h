@@ -157,9 +157,6 @@ static inline __m256 cara_exp_8(__m256 x) {
     return _mm256_and_ps(y, live);
 }
 
-/* Attention's scores are in units of ln 2, so that weights are powers of two. */
-#define CARA_SCORE_UNIT 1.44269504088896341f
-
 /* 2^x for x <= 127 within 1e-7 of itself; -127 and below become 0. */
 static inline __m256 cara_exp2_8(__m256 x) {
     x = _mm256_max_ps(x, _mm256_set1_ps(-127.0f));

@@ -1,21 +1,18 @@
 /* Attention in blocks of keys with a running softmax (online normaliser: Milakov and Gimelshein,
  * 2018), so that the matrix of scores never exists. */
 #include "kernels/avx2.h"
+#include "kernels/walks.h"
 
 #include <math.h>
 
 #define KV CARA_ATTEND_KV
 #define D_MAX CARA_HEAD_DIM_MAX
 
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 /* Keys [k0, k0 + n) to panels of 16 keys, [d][16] each; missing keys become zeros. */
 static void pack_keys(const cara_attend *a, size_t k0, size_t n, float *dst) {
     for (size_t j = 0; j < n; j += 8) {
         float *panel = dst + j / CARA_NR * a->d * CARA_NR + j % CARA_NR;
-        size_t rows = least(n - j, 8);
+        size_t rows = cara_least(n - j, 8);
         for (size_t p = 0; p < a->d; p += 8) {
             __m256 r[8];
             for (size_t i = 0; i < 8; i++)
@@ -56,7 +53,7 @@ static void one_block(const cara_attend *a, const float *q /* [d][6], scaled */,
         }
     }
     for (size_t l = 0; l < rows; l++) {
-        size_t sees = cara_attend_sees(a, i + l), here = sees > k0 ? least(sees - k0, n) : 0;
+        size_t sees = cara_attend_sees(a, i + l), here = sees > k0 ? cara_least(sees - k0, n) : 0;
         shrink[l] = here ? cara_soften(score + l * KV, here, &top[l], &sum[l]) : 1;
         size_t filled = (here + 7) / 8 * 8;
         if (filled < n)
@@ -101,12 +98,12 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
     memset(acc, 0, padded * a->d * sizeof *acc);
     size_t n_kv = cara_attend_sees(a, i1 - 1);
     for (size_t k0 = 0; k0 < n_kv; k0 += KV) {
-        size_t n = least(n_kv - k0, KV);
+        size_t n = cara_least(n_kv - k0, KV);
         pack_keys(a, k0, n, keys);
         pack_values(a, k0, n, values);
         for (size_t i = i0; i < i1; i += CARA_MR)
-            one_block(a, q + (i - i0) * a->d, i, least(i1 - i, CARA_MR), k0, n, keys, values, score,
-                      acc + (i - i0) * a->d, top + (i - i0), sum + (i - i0));
+            one_block(a, q + (i - i0) * a->d, i, cara_least(i1 - i, CARA_MR), k0, n, keys, values,
+                      score, acc + (i - i0) * a->d, top + (i - i0), sum + (i - i0));
     }
     for (size_t i = i0; i < i1; i++) {
         __m256 by = _mm256_set1_ps(1 / sum[i - i0]);
@@ -118,13 +115,13 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
 
 void cara_avx2_attend(const cara_attend *a, void *scratch) {
     for (size_t i = 0; i < a->n_q; i += CARA_ATTEND_Q)
-        attend_some(a, i, least(i + CARA_ATTEND_Q, a->n_q), scratch);
+        attend_some(a, i, cara_least(i + CARA_ATTEND_Q, a->n_q), scratch);
 }
 
 /* ---- few queries ---- */
 
-/* Dots of one key with each query: the key is read once. */
-static void score_key(const cara_attend *a, size_t j, float score[CARA_FEW_ROWS][KV], size_t at) {
+static void score_key(const cara_attend *a, size_t j, float score[CARA_FEW_ROWS][CARA_FEW_KV],
+                      size_t at) {
     const float *k = a->k + j * a->ldk;
     for (size_t i = 0; i < a->n_q; i++) {
         const float *q = a->q + i * a->ldq;
@@ -137,9 +134,9 @@ static void score_key(const cara_attend *a, size_t j, float score[CARA_FEW_ROWS]
     }
 }
 
-/* acc [n_q][d] = shrink * acc + score · v for one run of 32 columns, kept in registers. */
-static inline __attribute__((always_inline)) void gather_values(const cara_attend *a, size_t i,
-                                                                size_t k0, size_t n, size_t c,
+/* A run of `width` registers of columns. */
+static inline __attribute__((always_inline)) void gather_values(const cara_attend *a, size_t k0,
+                                                                size_t n, size_t c,
                                                                 const size_t width, float shrink,
                                                                 const float *score, float *acc) {
     __m256 sum[4];
@@ -151,37 +148,19 @@ static inline __attribute__((always_inline)) void gather_values(const cara_atten
         for (size_t h = 0; h < width; h++)
             sum[h] = _mm256_fmadd_ps(by, _mm256_loadu_ps(v + h * 8), sum[h]);
     }
-    (void)i;
     for (size_t h = 0; h < width; h++)
         _mm256_store_ps(acc + c + h * 8, sum[h]);
 }
 
+static void gather(const cara_attend *a, size_t k0, size_t n, float shrink, const float *score,
+                   float *acc) {
+    size_t c = 0;
+    for (; c + 32 <= a->d; c += 32)
+        gather_values(a, k0, n, c, 4, shrink, score, acc);
+    for (; c < a->d; c += 16)
+        gather_values(a, k0, n, c, 2, shrink, score, acc);
+}
+
 void cara_avx2_attend_few(const cara_attend *a) {
-    _Alignas(64) float score[CARA_FEW_ROWS][KV];
-    _Alignas(64) float acc[CARA_FEW_ROWS][D_MAX];
-    float top[CARA_FEW_ROWS], sum[CARA_FEW_ROWS];
-    for (size_t i = 0; i < a->n_q; i++) {
-        top[i] = -INFINITY;
-        sum[i] = 0;
-        memset(acc[i], 0, a->d * sizeof **acc);
-    }
-    for (size_t k0 = 0; k0 < a->n_kv; k0 += KV) {
-        size_t n = least(a->n_kv - k0, KV);
-        for (size_t j = 0; j < n; j++)
-            score_key(a, k0 + j, score, j);
-        for (size_t i = 0; i < a->n_q; i++) {
-            size_t sees = cara_attend_sees(a, i), here = sees > k0 ? least(sees - k0, n) : 0;
-            if (!here)
-                continue;
-            float shrink = cara_soften(score[i], here, &top[i], &sum[i]);
-            size_t c = 0;
-            for (; c + 32 <= a->d; c += 32)
-                gather_values(a, i, k0, here, c, 4, shrink, score[i], acc[i]);
-            for (; c < a->d; c += 16)
-                gather_values(a, i, k0, here, c, 2, shrink, score[i], acc[i]);
-        }
-    }
-    for (size_t i = 0; i < a->n_q; i++)
-        for (size_t c = 0; c < a->d; c++)
-            a->out[i * a->ldo + c] = acc[i][c] / sum[i];
+    cara_few_walk(a, (cara_few_parts){score_key, cara_soften, gather});
 }

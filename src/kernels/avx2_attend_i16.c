@@ -49,10 +49,6 @@ _Static_assert(sizeof(work) <= CARA_ATTEND_SCRATCH, "scratch is as large");
  * register. */
 static const uint8_t pair_at[8] = {0, 2, 8, 10, 4, 6, 12, 14};
 
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 /* Sums of products of pairs, 4 rows x 16 columns, over a multiple of 4 pairs. Row l of a at step s
  * lies `row` * l + `step` * s bytes on.
  *
@@ -202,7 +198,7 @@ static void pack_keys(const cara_attend *a, size_t k0, size_t n, work *w) {
     _Alignas(32) int16_t rows[8][D_MAX];
     size_t d = a->d;
     for (size_t j = 0; j < (n + 15) / 16 * 16; j += 8) {
-        fetch_rows(a->k, a->ldk, k0 + j + AHEAD, k0 + least(j + AHEAD + 8, n), d);
+        fetch_rows(a->k, a->ldk, k0 + j + AHEAD, k0 + cara_least(j + AHEAD + 8, n), d);
         for (size_t i = 0; i < 8; i++) {
             w->key_scale[j + i] = 0;
             if (j + i < n)
@@ -233,7 +229,7 @@ static void pack_values(const cara_attend *a, size_t k0, size_t n, work *w) {
     memset(most, 0, sizeof most);
     for (size_t j = 0; j < n; j += 2) {
         const float *v = a->v + (k0 + j) * a->ldv, *u = j + 1 < n ? v + a->ldv : v;
-        fetch_rows(a->v, a->ldv, k0 + j + AHEAD, k0 + least(j + AHEAD + 2, n), d);
+        fetch_rows(a->v, a->ldv, k0 + j + AHEAD, k0 + cara_least(j + AHEAD + 2, n), d);
         for (size_t c = 0; c < d; c += 8) {
             __m256i *m = (__m256i *)(void *)(most + c);
             *m = larger(larger(*m, _mm256_loadu_ps(v + c)), _mm256_loadu_ps(u + c));
@@ -274,7 +270,8 @@ static inline __attribute__((always_inline)) void score_keys(size_t d, const int
         __m256 x1 = _mm256_mul_ps(s1, _mm256_cvtepi32_ps(t.at[l][1]));
         if (here < 16) {
             __m256 low = _mm256_set1_ps(-INFINITY);
-            __m256i m0 = cara_mask_8(least(here, 8)), m1 = cara_mask_8(here > 8 ? here - 8 : 0);
+            __m256i m0 = cara_mask_8(cara_least(here, 8)),
+                    m1 = cara_mask_8(here > 8 ? here - 8 : 0);
             x0 = _mm256_blendv_ps(low, x0, _mm256_castsi256_ps(m0));
             x1 = _mm256_blendv_ps(low, x1, _mm256_castsi256_ps(m1));
         }
@@ -396,18 +393,18 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, work *w) {
     size_t n_panels = (i1 - i0 + PANEL - 1) / PANEL;
     memset(w->acc, 0, n_panels * PANEL * a->d * sizeof *w->acc);
     for (size_t k0 = 0; k0 < a->n_kv; k0 += KV) {
-        size_t n = least(a->n_kv - k0, KV);
+        size_t n = cara_least(a->n_kv - k0, KV);
         int last = k0 + n == a->n_kv;
         pack_keys(a, k0, n, w);
         pack_values(a, k0, n, w);
         for (size_t x = 0; x < n_panels; x++) {
-            size_t i = i0 + x * PANEL, rows = least(i1 - i, PANEL);
+            size_t i = i0 + x * PANEL, rows = cara_least(i1 - i, PANEL);
             panel *its = &w->panels[x];
             int16_t *q = w->q + x * PANEL * a->d;
             float *acc = w->acc + x * PANEL * a->d;
             if (k0 == 0) {
                 pack_queries(a, i, rows, its, q);
-                fetch_rows(a->q, a->ldq, i + PANEL, least(i + 2 * PANEL, i1), a->d);
+                fetch_rows(a->q, a->ldq, i + PANEL, cara_least(i + 2 * PANEL, i1), a->d);
             }
             if (last)
                 fetch_rows(a->out, a->ldo, i, i + rows, a->d);
@@ -425,5 +422,5 @@ void cara_avx2_attend_i16(const cara_attend *a, void *scratch) {
         return;
     }
     for (size_t i = 0; i < a->n_q; i += CARA_ATTEND_Q)
-        attend_some(a, i, least(i + CARA_ATTEND_Q, a->n_q), scratch);
+        attend_some(a, i, cara_least(i + CARA_ATTEND_Q, a->n_q), scratch);
 }

@@ -6,14 +6,10 @@
 
 #define KV 256 /* keys of a block; a multiple of 16 */
 
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 void cara_avx2_narrow_keys(const float *k, size_t ld, size_t n, size_t d, uint16_t *dst) {
     for (size_t j = 0; j < n; j += 8) {
         uint16_t *panel = dst + j / 16 * 16 * d + j % 16;
-        size_t rows = least(n - j, 8);
+        size_t rows = cara_least(n - j, 8);
         for (size_t p = 0; p < d; p += 8) {
             __m256 r[8];
             for (size_t i = 0; i < 8; i++)
@@ -122,7 +118,7 @@ void cara_avx2_attend_f16(const cara_attend_f16 *a) {
         memset(acc[i], 0, a->d * sizeof **acc);
     }
     for (size_t k0 = 0; k0 < a->n_kv; k0 += KV) {
-        size_t n = least(a->n_kv - k0, KV);
+        size_t n = cara_least(a->n_kv - k0, KV);
         const uint16_t *v = a->v + k0 * a->d;
         scores(a, k0, n, score);
         for (size_t i = 0; i < a->n_q; i++)

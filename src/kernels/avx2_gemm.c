@@ -1,13 +1,7 @@
 /* Matrix products by packed panels and a 6 x 16 register tile (Goto's scheme), and the products of
  * few rows, which are bound by how fast the weights come from memory. */
 #include "kernels/avx2.h"
-
-#define MC CARA_MC
-#define NC CARA_NC
-
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
+#include "kernels/walks.h"
 
 /* Rows [n0, n0 + 16) of w, steps [k0, k0 + kc), to [kc][16]; rows beyond n1 become zeros. */
 static inline __attribute__((always_inline)) void pack_w_typed(const cara_gemm *g, size_t n0,
@@ -15,13 +9,13 @@ static inline __attribute__((always_inline)) void pack_w_typed(const cara_gemm *
                                                                float *dst,
                                                                const cara_weight_type type) {
     for (size_t half = 0; half < 2; half++) {
-        size_t j0 = n0 + half * 8, rows = j0 < n1 ? least(n1 - j0, 8) : 0;
+        size_t j0 = n0 + half * 8, rows = j0 < n1 ? cara_least(n1 - j0, 8) : 0;
         const char *src[8];
         for (size_t i = 0; i < 8; i++)
             src[i] = (const char *)cara_weight_row(g->w, type, g->k, i < rows ? j0 + i : n0) +
                      k0 * cara_weight_size(type);
         for (size_t p = 0; p < kc; p += 8) {
-            size_t n = least(kc - p, 8), at = p * cara_weight_size(type);
+            size_t n = cara_least(kc - p, 8), at = p * cara_weight_size(type);
             __m256 r[8];
             for (size_t i = 0; i < 8; i++)
                 r[i] = i >= rows ? _mm256_setzero_ps()
@@ -48,7 +42,7 @@ void cara_avx2_pack_w(const cara_gemm *g, size_t n0, size_t n1, size_t k0, size_
 /* Rows [m0, m1) of a, steps [k0, k0 + kc), to panels [kc][6]; rows beyond m1 become zeros. */
 void cara_avx2_pack_a(const cara_gemm *g, size_t m0, size_t m1, size_t k0, size_t kc, float *dst) {
     for (size_t i = m0; i < m1; i += CARA_MR, dst += kc * CARA_MR) {
-        size_t rows = least(m1 - i, CARA_MR);
+        size_t rows = cara_least(m1 - i, CARA_MR);
         const float *src = g->a + i * g->lda + k0;
         size_t p = 0;
         for (; rows == CARA_MR && p + 8 <= kc; p += 8) {
@@ -70,12 +64,10 @@ void cara_avx2_pack_a(const cara_gemm *g, size_t m0, size_t m1, size_t k0, size_
     }
 }
 
-/* One register tile over a block of k. Partial sums rest in c between blocks: a residual that may
- * be c itself is therefore taken up by the first block, where there is no GELU between. */
 static void one_tile(const cara_gemm *g, size_t i, size_t rows, size_t j, size_t columns, size_t kc,
                      const float *a, const float *b, int first, int last) {
     const float *start = !first ? g->c : g->gelu ? NULL : g->residual;
-    size_t n[2] = {least(columns, 8), columns > 8 ? columns - 8 : 0};
+    size_t n[2] = {cara_least(columns, 8), columns > 8 ? columns - 8 : 0};
     cara_tile t;
     for (size_t l = 0; l < CARA_MR; l++)
         for (size_t h = 0; h < 2; h++)
@@ -100,23 +92,9 @@ static void one_tile(const cara_gemm *g, size_t i, size_t rows, size_t j, size_t
 }
 
 void cara_avx2_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1, void *scratch) {
-    float *w = scratch;          /* [NC / 16][KC][16] */
-    float *a = w + NC * CARA_KC; /* [MC / 6][KC][6] */
-    size_t k0 = 0;
-    do { /* once where k is 0 */
-        size_t kc = least(g->k - k0, CARA_KC);
-        int first = k0 == 0, last = k0 + kc == g->k;
-        cara_avx2_pack_w(g, n0, n1, k0, kc, w);
-        for (size_t i0 = m0; i0 < m1; i0 += MC) {
-            size_t i1 = least(i0 + MC, m1);
-            cara_avx2_pack_a(g, i0, i1, k0, kc, a);
-            for (size_t j = n0; j < n1; j += CARA_NR)
-                for (size_t i = i0; i < i1; i += CARA_MR)
-                    one_tile(g, i, least(i1 - i, CARA_MR), j, least(n1 - j, CARA_NR), kc,
-                             a + (i - i0) * kc, w + (j - n0) * kc, first, last);
-        }
-        k0 += kc;
-    } while (k0 < g->k);
+    cara_gemm_walk(g, m0, m1, n0, n1, scratch,
+                   (cara_gemm_parts){CARA_KC, CARA_MC, CARA_NC, CARA_MR, CARA_NR, cara_avx2_pack_w,
+                                     cara_avx2_pack_a, one_tile});
 }
 
 /* Four rows of w against up to three rows of a. Each sum has one accumulator, whatever it is

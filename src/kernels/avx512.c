@@ -1,6 +1,7 @@
 /* AVX-512: products and attention in f32, and the tables of its levels. What memory bounds, and the
  * rows, are AVX2's. */
 #include "kernels/avx512.h"
+#include "kernels/walks.h"
 
 #define CARA_DOT(c, x, w) c = cara_fma_16(x, w, c)
 CARA_512_TILES
@@ -61,23 +62,9 @@ static void one_tile(const cara_gemm *g, size_t i, size_t rows, size_t j, size_t
 
 void cara_avx512_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1,
                       void *scratch) {
-    float *w = scratch;     /* [NC / 16][KC][16] */
-    float *a = w + NC * KC; /* [MC / 6][KC][6] */
-    size_t k0 = 0;
-    do { /* once where k is 0 */
-        size_t kc = attend_least(g->k - k0, KC);
-        int first = k0 == 0, last = k0 + kc == g->k;
-        cara_avx2_pack_w(g, n0, n1, k0, kc, w);
-        for (size_t i0 = m0; i0 < m1; i0 += MC) {
-            size_t i1 = attend_least(i0 + MC, m1);
-            cara_avx2_pack_a(g, i0, i1, k0, kc, a);
-            for (size_t j = n0; j < n1; j += 64)
-                for (size_t i = i0; i < i1; i += CARA_512_ROWS)
-                    one_tile(g, i, attend_least(i1 - i, CARA_512_ROWS), j, attend_least(n1 - j, 64),
-                             kc, a + (i - i0) * kc, w + (j - n0) * kc, first, last);
-        }
-        k0 += kc;
-    } while (k0 < g->k);
+    cara_gemm_walk(g, m0, m1, n0, n1, scratch,
+                   (cara_gemm_parts){KC, MC, NC, CARA_512_ROWS, 64, cara_avx2_pack_w,
+                                     cara_avx2_pack_a, one_tile});
 }
 
 #define AVX512_TABLE(its_level, its_i8, coarse, rows)                                              \

@@ -7,8 +7,7 @@
 #define KV (G * CARA_512_ATTEND_KV) /* keys of a block */
 #define D_MAX CARA_HEAD_DIM_MAX
 #if ATTEND_PAIR == 2
-/* Scores are in units of ln 2, so that weights are powers of two. */
-#define UNIT 1.44269504088896341f
+#define UNIT CARA_SCORE_UNIT
 #define EXP cara_exp2_16
 #else
 #define UNIT 1.0f
@@ -26,10 +25,6 @@ static void multiply_keys(size_t d, size_t n, const float *q, const float *keys,
  */
 static void multiply_values(size_t d, size_t n, const float *weight, const float *values,
                             float *acc);
-
-static inline size_t attend_least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
 
 /* Steps of n numbers. */
 static inline size_t attend_steps(size_t n) {
@@ -85,7 +80,7 @@ static inline cara_v16i steps_of(const float *src, size_t d, size_t step) {
 /* Rows [i, i + n) of d floats before `end`, into the second cache: rows a power of two apart keep
  * each other out of the first. */
 static inline void fetch_rows(const float *x, size_t ld, size_t i, size_t n, size_t end, size_t d) {
-    for (end = attend_least(i + n, end); i < end; i++)
+    for (end = cara_least(i + n, end); i < end; i++)
         for (size_t p = 0; p < d; p += 16)
             __builtin_prefetch(x + i * ld + p, 0, 2);
 }
@@ -183,7 +178,7 @@ static void one_block(const cara_attend *a, const float *q, size_t i, size_t row
     multiply_keys(a->d, n, q, keys, score);
     for (size_t l = 0; l < ATTEND_ROWS; l++) {
         size_t sees = l < rows ? cara_attend_sees(a, i + l) : 0;
-        size_t here = sees > k0 ? attend_least(sees - k0, n) : 0;
+        size_t here = sees > k0 ? cara_least(sees - k0, n) : 0;
         float *to = weight + l * (KV / G);
         if (!here) {
             memset(to, 0, n_steps * 4);
@@ -212,11 +207,11 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
     memset(acc, 0, CARA_512_PADDED(i1 - i0, ATTEND_ROWS) * a->d * sizeof *acc);
     size_t n_kv = cara_attend_sees(a, i1 - 1);
     for (size_t k0 = 0; k0 < n_kv; k0 += KV) {
-        size_t n = attend_least(n_kv - k0, KV);
+        size_t n = cara_least(n_kv - k0, KV);
         pack_keys(a, k0, n, keys);
         pack_values(a, k0, n, values);
         for (size_t i = i0; i < i1; i += ATTEND_ROWS)
-            one_block(a, q + (i - i0) * steps, i, attend_least(i1 - i, ATTEND_ROWS), k0, n, keys,
+            one_block(a, q + (i - i0) * steps, i, cara_least(i1 - i, ATTEND_ROWS), k0, n, keys,
                       values, score, weight, acc + (i - i0) * a->d, top + (i - i0), sum + (i - i0));
     }
     for (size_t i = i0; i < i1; i++) {
@@ -228,5 +223,5 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
 
 static void attend_in_blocks(const cara_attend *a, void *scratch) {
     for (size_t i = 0; i < a->n_q; i += CARA_512_ATTEND_Q)
-        attend_some(a, i, attend_least(i + CARA_512_ATTEND_Q, a->n_q), scratch);
+        attend_some(a, i, cara_least(i + CARA_512_ATTEND_Q, a->n_q), scratch);
 }

@@ -24,10 +24,6 @@
       2 * CARA_ATTEND_Q * CARA_HEAD_DIM_MAX) *                                                     \
      sizeof(float))
 
-static inline size_t cara_least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 /* A row of the tile. Names and not an array: GCC would store that in every step. */
 typedef struct cara_row {
     float32x4_t x, y, z;
@@ -142,9 +138,6 @@ static inline float32x4_t cara_exp_4(float32x4_t x) {
     int32x4_t bits = vaddq_s32(vreinterpretq_s32_f32(y), power);
     return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_s32(bits), live));
 }
-
-/* Attention's scores are in units of ln 2, so that weights are powers of two. */
-#define CARA_SCORE_UNIT 1.44269504088896341f
 
 /* 2^x for x <= 127 within 1e-7 of itself; -127 and below become 0. As cara_exp2_8 of avx2.h. */
 static inline float32x4_t cara_exp2_4(float32x4_t x) {

@@ -2,6 +2,7 @@
  * side by side in three registers: scores are [key][12] and sums [column][12], so that one tile
  * serves both products and a maximum, a weight or a sum never goes across a register. */
 #include "kernels/neon.h"
+#include "kernels/walks.h"
 
 #define KV CARA_ATTEND_KV
 #define D_MAX CARA_HEAD_DIM_MAX
@@ -152,8 +153,8 @@ void cara_neon_attend(const cara_attend *a, void *scratch) {
 
 /* ---- few queries ---- */
 
-/* Dots of one key with each query: the key is read once. */
-static void score_key(const cara_attend *a, size_t j, float score[CARA_FEW_ROWS][KV], size_t at) {
+static void score_key(const cara_attend *a, size_t j, float score[CARA_FEW_ROWS][CARA_FEW_KV],
+                      size_t at) {
     const float *k = a->k + j * a->ldk;
     for (size_t i = 0; i < a->n_q; i++) {
         const float *q = a->q + i * a->ldq;
@@ -166,41 +167,21 @@ static void score_key(const cara_attend *a, size_t j, float score[CARA_FEW_ROWS]
     }
 }
 
-/* acc = shrink * acc + score · v for 16 columns, kept in registers. */
-static void gather_values(const float *v, size_t ldv, size_t n, float shrink, const float *score,
-                          float *acc) {
-    float32x4_t sum[4];
-    for (size_t h = 0; h < 4; h++)
-        sum[h] = vmulq_n_f32(vld1q_f32(acc + h * 4), shrink);
-    for (size_t j = 0; j < n; j++)
+static void gather(const cara_attend *a, size_t k0, size_t n, float shrink, const float *score,
+                   float *acc) {
+    for (size_t c = 0; c < a->d; c += 16) { /* kept in registers */
+        const float *v = a->v + k0 * a->ldv + c;
+        float32x4_t sum[4];
         for (size_t h = 0; h < 4; h++)
-            sum[h] = vfmaq_n_f32(sum[h], vld1q_f32(v + j * ldv + h * 4), score[j]);
-    for (size_t h = 0; h < 4; h++)
-        vst1q_f32(acc + h * 4, sum[h]);
+            sum[h] = vmulq_n_f32(vld1q_f32(acc + c + h * 4), shrink);
+        for (size_t j = 0; j < n; j++)
+            for (size_t h = 0; h < 4; h++)
+                sum[h] = vfmaq_n_f32(sum[h], vld1q_f32(v + j * a->ldv + h * 4), score[j]);
+        for (size_t h = 0; h < 4; h++)
+            vst1q_f32(acc + c + h * 4, sum[h]);
+    }
 }
 
 void cara_neon_attend_few(const cara_attend *a) {
-    float score[CARA_FEW_ROWS][KV], acc[CARA_FEW_ROWS][D_MAX];
-    float top[CARA_FEW_ROWS], sum[CARA_FEW_ROWS];
-    for (size_t i = 0; i < a->n_q; i++) {
-        top[i] = -INFINITY;
-        sum[i] = 0;
-        memset(acc[i], 0, a->d * sizeof **acc);
-    }
-    for (size_t k0 = 0; k0 < a->n_kv; k0 += KV) {
-        size_t n = cara_least(a->n_kv - k0, KV);
-        for (size_t j = 0; j < n; j++)
-            score_key(a, k0 + j, score, j);
-        for (size_t i = 0; i < a->n_q; i++) {
-            size_t sees = cara_attend_sees(a, i), here = sees > k0 ? cara_least(sees - k0, n) : 0;
-            if (!here)
-                continue;
-            float shrink = cara_soften(score[i], here, &top[i], &sum[i]);
-            for (size_t c = 0; c < a->d; c += 16)
-                gather_values(a->v + k0 * a->ldv + c, a->ldv, here, shrink, score[i], acc[i] + c);
-        }
-    }
-    for (size_t i = 0; i < a->n_q; i++)
-        for (size_t c = 0; c < a->d; c++)
-            a->out[i * a->ldo + c] = acc[i][c] / sum[i];
+    cara_few_walk(a, (cara_few_parts){score_key, cara_soften, gather});
 }

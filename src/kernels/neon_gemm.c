@@ -1,6 +1,7 @@
 /* Matrix products by packed panels and an 8 x 12 register tile, and the products of few rows, as
  * avx2_gemm.c. */
 #include "kernels/neon.h"
+#include "kernels/walks.h"
 
 #define MR CARA_MR
 #define NR CARA_NR
@@ -55,8 +56,6 @@ static void pack_a(const cara_gemm *g, size_t m0, size_t m1, size_t k0, size_t k
             }
 }
 
-/* One register tile over a block of k. Partial sums rest in c between blocks: a residual that may
- * be c itself is therefore taken up by the first block, where there is no GELU between. */
 static void one_tile(const cara_gemm *g, size_t i, size_t rows, size_t j, size_t columns, size_t kc,
                      const float *a, const float *b, int first, int last) {
     const float *start = !first ? g->c : g->gelu ? NULL : g->residual;
@@ -81,23 +80,8 @@ static void one_tile(const cara_gemm *g, size_t i, size_t rows, size_t j, size_t
 }
 
 void cara_neon_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1, void *scratch) {
-    float *w = scratch;               /* [NC / 12][KC][12] */
-    float *a = w + CARA_NC * CARA_KC; /* [MC / 8][KC][8] */
-    size_t k0 = 0;
-    do { /* once where k is 0 */
-        size_t kc = cara_least(g->k - k0, CARA_KC);
-        int first = k0 == 0, last = k0 + kc == g->k;
-        pack_w(g, n0, n1, k0, kc, w);
-        for (size_t i0 = m0; i0 < m1; i0 += CARA_MC) {
-            size_t i1 = cara_least(i0 + CARA_MC, m1);
-            pack_a(g, i0, i1, k0, kc, a);
-            for (size_t j = n0; j < n1; j += NR)
-                for (size_t i = i0; i < i1; i += MR)
-                    one_tile(g, i, cara_least(i1 - i, MR), j, cara_least(n1 - j, NR), kc,
-                             a + (i - i0) * kc, w + (j - n0) * kc, first, last);
-        }
-        k0 += kc;
-    } while (k0 < g->k);
+    cara_gemm_walk(g, m0, m1, n0, n1, scratch,
+                   (cara_gemm_parts){CARA_KC, CARA_MC, CARA_NC, MR, NR, pack_w, pack_a, one_tile});
 }
 
 /* Eight weights of each of two rows of w. */

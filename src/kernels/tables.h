@@ -74,6 +74,13 @@ float cara_neon_log_sum_exp(const float *x, size_t n);
 void cara_neon_widen(cara_weight_type type, const void *src, float *dst, size_t n);
 #endif
 
+/* Attention's scores are in units of ln 2, so that weights are powers of two. */
+#define CARA_SCORE_UNIT 1.44269504088896341f
+
+static inline size_t cara_least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
 static inline size_t cara_weight_size(cara_weight_type type) {
     return type == CARA_WEIGHT_F32 ? 4 : 2;
 }
