@@ -35,7 +35,9 @@ typedef struct cara_i8_product {
 
 typedef struct cara_i8_ops {
     size_t row_tile; /* rows of a tile: the unit that quantise() and product() count in */
-    size_t rows; /* of a task: few enough for the cache, many enough to read the weights seldom */
+    /* Rows of a task, whole tiles: few enough for the cache, many enough to read the weights
+     * seldom. */
+    size_t rows;
     /* Bytes that `rows` quantised rows of k inputs take. */
     size_t (*activation_size)(size_t rows, size_t k);
     /* Quantises rows [tile0 * row_tile, min(tile1 * row_tile, rows)) of x [rows, k] (row stride ldx

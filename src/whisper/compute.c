@@ -257,7 +257,7 @@ static void i8_products_run(const cara_compute *compute, const cara_scratch *scr
     i8_job job = {.ops = ops,
                   .count = n_products,
                   .m = m,
-                  .row_tiles = tiles(ops->rows, ops->row_tile),
+                  .row_tiles = ops->rows / ops->row_tile,
                   .a = products[0].a,
                   .lda = products[0].lda,
                   .k = products[0].dense->k,

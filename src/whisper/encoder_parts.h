@@ -31,7 +31,7 @@ struct cara_encoder {
     float *wide; /* [n_ctx, 4 * n_state] in the MLP; before the blocks, the gathered windows:
                     [2 * n_ctx, n_mels * 3], then [n_ctx, n_state * 3]; NULL by rows */
     char *lanes; /* by rows: what each thread needs for its rows */
-    size_t lane, lane_rows;          /* bytes and rows of one */
+    size_t lane; /* bytes of one */
     const cara_encoder_probe *probe; /* or NULL */
 };
 

@@ -19,17 +19,23 @@ static size_t wide_row(const cara_encoder *e) {
     return most(4 * e->n_state + WIDE_MORE, gathered + e->n_state);
 }
 
-/* Tasks for n rows: of no more rows than the kernels want, and so many that the threads end
- * together. */
+/* Tasks for n rows: of no more rows than the kernels want, so many that the threads end together,
+ * and none without a tile. */
 static size_t tasks_of(const cara_encoder *e, size_t n) {
-    size_t rows = e->compute.kernels->i8->rows;
+    const cara_i8_ops *ops = e->compute.kernels->i8;
     size_t threads = (size_t)cara_pool_threads(e->compute.pool);
-    return ((n + rows - 1) / rows + threads - 1) / threads * threads;
+    size_t tasks = ((n + ops->rows - 1) / ops->rows + threads - 1) / threads * threads;
+    size_t tiles = (n + ops->row_tile - 1) / ops->row_tile;
+    return tasks < tiles ? tasks : tiles;
+}
+
+static size_t lane_rows(const cara_encoder *e) {
+    return e->compute.kernels->i8->rows;
 }
 
 typedef struct lane {
-    float *wide; /* [lane_rows, wide_row()] */
-    float *norm; /* [lane_rows, n_state], the end of wide: behind what a convolution gathers, and
+    float *wide; /* [lane_rows(), wide_row()] */
+    float *norm; /* [lane_rows(), n_state], the end of wide: behind what a convolution gathers, and
                     quantised before the MLP needs the place */
     cara_rows rows;
 } lane;
@@ -37,18 +43,16 @@ typedef struct lane {
 static lane lane_of(const cara_encoder *e, int thread) {
     char *at = e->lanes + (size_t)thread * e->lane;
     lane l = {.wide = (float *)(void *)at};
-    l.norm = l.wide + e->lane_rows * (wide_row(e) - e->n_state);
-    at += whole(e->lane_rows * wide_row(e) * sizeof(float));
+    l.norm = l.wide + lane_rows(e) * (wide_row(e) - e->n_state);
+    at += whole(lane_rows(e) * wide_row(e) * sizeof(float));
     l.rows = (cara_rows){&e->compute, cara_scratch_of(&e->scratch, thread), at};
     return l;
 }
 
 int cara_encoder_rows_init(cara_encoder *e) {
     size_t k = most(4 * e->n_state, most(e->n_mels, e->n_state) * CARA_CONV_WIDTH);
-    const cara_i8_ops *ops = e->compute.kernels->i8;
-    e->lane_rows = (ops->rows + ops->row_tile - 1) / ops->row_tile * ops->row_tile;
-    e->lane = whole(e->lane_rows * wide_row(e) * sizeof(float)) +
-              whole(cara_quantised_size(&e->compute, e->lane_rows, k));
+    e->lane = whole(lane_rows(e) * wide_row(e) * sizeof(float)) +
+              whole(cara_quantised_size(&e->compute, lane_rows(e), k));
     e->lanes = cara_arena_alloc(&e->arena, (size_t)cara_pool_threads(e->compute.pool), e->lane);
     return e->lanes ? cara_scratch_init(&e->scratch, &e->compute, 0, 0, &e->arena) : -1;
 }
@@ -71,8 +75,6 @@ static size_t first_of(const job *j, size_t task) {
 
 static void convolve(const lane *l, const cara_dense *conv, const cara_gather *g, size_t r0,
                      size_t r1, const float *residual, float *c) {
-    if (r0 == r1)
-        return;
     cara_gather_rows(g, r0, r1, l->wide);
     if (cara_dense_is_i8(conv))
         cara_rows_quantise(&l->rows, r1 - r0, l->wide, conv->k, conv->k);
@@ -134,8 +136,6 @@ static void block_task(void *ctx, size_t task, int thread) {
     lane l = lane_of(e, thread);
     size_t r0 = first_of(j, task), m = first_of(j, task + 1) - r0, s = e->n_state,
            all = e->n_ctx * s;
-    if (!m) /* more threads than tiles */
-        return;
     if (j->b)
         after_attention(&l, e, j->b, r0, m);
     if (!j->next) {

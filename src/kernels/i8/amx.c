@@ -99,16 +99,10 @@ static void amx_product(const cara_i8_product *p, size_t tile0, size_t tile1, si
             /* A missing neighbour is the tile itself once more; its sums are left out below. */
             sums_2x2(x + I8_HEAD, x + (tiles - 1) * size + I8_HEAD, b0, b0 + (panels - 1) * stride,
                      k / 64, acc);
-            for (size_t i = 0; i < tiles; i++) {
-                size_t first = (t + i) * I8_ROWS;
-                size_t rows = p->rows - first < I8_ROWS ? p->rows - first : I8_ROWS;
-                for (size_t j = 0; j < panels; j++) {
-                    size_t channel = (panel + j) * CARA_I8_PANEL, n = p->weights.n - channel;
+            for (size_t i = 0; i < tiles; i++)
+                for (size_t j = 0; j < panels; j++)
                     i8_finish_panel(p, acc + (i * 2 + j) * 256, CARA_I8_PANEL,
-                                    (const i8_head *)(x + i * size), rows, first, channel,
-                                    n < CARA_I8_PANEL ? n : CARA_I8_PANEL);
-                }
-            }
+                                    (const i8_head *)(x + i * size), (t + i) * I8_ROWS, panel + j);
         }
     }
     _tile_release();

@@ -365,24 +365,10 @@ static void (*const parts[PRODUCTS])(const uint8_t *, const __m256i (*)[4], size
 /* Stands for the panel beside the last of an odd number. */
 static const int8_t no_panel[2 * HALF_GROUPS * 64] __attribute__((aligned(64)));
 
-static size_t rows_of(const cara_i8_product *p, size_t tile) {
-    size_t left = p->rows - tile * I8_ROWS;
-    return left < I8_ROWS ? left : I8_ROWS;
-}
-
 static inline void begin(const many_head *head, int32_t *c) {
     for (size_t i = 0; i < I8_ROWS * WIDTH / 8; i++)
         store((uint8_t *)(c + i * 8),
               _mm256_set1_epi32((int32_t)head->base[i * 8 / WIDTH][i * 8 / CARA_I8_PANEL % 2]));
-}
-
-static void finish(const cara_i8_product *p, const i8_head *head, const int32_t *c, size_t tile,
-                   size_t panel, size_t panels) {
-    for (size_t j = 0; j < panels; j++) {
-        size_t channel = (panel + j) * CARA_I8_PANEL, n = p->weights.n - channel;
-        i8_finish_panel(p, c + j * CARA_I8_PANEL, WIDTH, head, rows_of(p, tile), tile * I8_ROWS,
-                        channel, n < CARA_I8_PANEL ? n : CARA_I8_PANEL);
-    }
 }
 
 /* Tiles [tile0, tile1), at most BLOCK, of one panel or two. */
@@ -413,12 +399,13 @@ static void many_block(const cara_i8_product *p, size_t tile0, size_t tile1, siz
                     __builtin_prefetch(ahead + asked * 64 + CARA_I8_PANEL * padded, 0, 2);
                 }
                 if (last)
-                    i8_fetch(p, t * I8_ROWS, rows_of(p, t), panel * CARA_I8_PANEL,
+                    i8_fetch(p, t * I8_ROWS, i8_rows_at(p, t * I8_ROWS), panel * CARA_I8_PANEL,
                              panels * CARA_I8_PANEL);
                 parts[j](x + part_at(tiles, i, half, j, t), (const __m256i(*)[4])b.w, half, b.less,
                          c[t - tile0]);
-                if (last)
-                    finish(p, &head[t].head, c[t - tile0], t, panel, panels);
+                for (size_t h = 0; last && h < panels; h++)
+                    i8_finish_panel(p, c[t - tile0] + h * CARA_I8_PANEL, WIDTH, &head[t].head,
+                                    t * I8_ROWS, panel + h);
             }
         }
         i = next;

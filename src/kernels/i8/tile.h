@@ -36,6 +36,7 @@ typedef struct i8_head {
 #ifndef I8_TASK_ROWS
 #define I8_TASK_ROWS 96
 #endif
+_Static_assert(I8_TASK_ROWS % I8_ROWS == 0, "a task has whole tiles");
 
 /* Rows of activations whose tiles stay in the second-level cache while panels pass by. */
 #define I8_ROW_BLOCK_BYTES (192 * 1024)
@@ -327,10 +328,16 @@ static inline void i8_fetch(const cara_i8_product *p, size_t row, size_t rows, s
             __builtin_prefetch(p->y + r * p->ldy + c, 1);
 }
 
-/* One panel of `rows` rows. `n` < 16 only in the last panel. */
+/* Rows of the tile that begins at `row`. */
+static inline size_t i8_rows_at(const cara_i8_product *p, size_t row) {
+    return p->rows - row < I8_ROWS ? p->rows - row : I8_ROWS;
+}
+
+/* One panel of a tile: of its rows, and of the channels that are there. */
 static inline void i8_finish_panel(const cara_i8_product *p, const int32_t *acc, size_t width,
-                                   const i8_head *head, size_t rows, size_t row, size_t channel,
-                                   size_t n) {
+                                   const i8_head *head, size_t row, size_t panel) {
+    const size_t rows = i8_rows_at(p, row), channel = panel * CARA_I8_PANEL;
+    const size_t left = p->weights.n - channel, n = left < CARA_I8_PANEL ? left : CARA_I8_PANEL;
     for (size_t h = 0; h < n; h += I8_LANES)
         if (n - h < I8_LANES)
             i8_finish_edge(p, acc + h, width, head, rows, row, channel + h, n - h);
@@ -360,16 +367,13 @@ static void i8_product(const cara_i8_product *p, size_t tile0, size_t tile1, siz
                 size_t first = t * I8_ROWS;
                 if (first >= p->rows)
                     break;
-                size_t rows = p->rows - first < I8_ROWS ? p->rows - first : I8_ROWS;
+                size_t rows = i8_rows_at(p, first);
                 const uint8_t *tile = (const uint8_t *)p->x + t * full;
                 i8_fetch(p, first, rows, panel * CARA_I8_PANEL, panels * CARA_I8_PANEL);
                 i8_block(rows, panels, tile + I8_HEAD, b, stride, k / 4, acc);
-                for (size_t j = 0; j < panels; j++) {
-                    size_t channel = (panel + j) * CARA_I8_PANEL, n = p->weights.n - channel;
+                for (size_t j = 0; j < panels; j++)
                     i8_finish_panel(p, acc + j * CARA_I8_PANEL, panels * CARA_I8_PANEL,
-                                    (const i8_head *)tile, rows, first, channel,
-                                    n < CARA_I8_PANEL ? n : CARA_I8_PANEL);
-                }
+                                    (const i8_head *)tile, first, panel + j);
             }
         }
     }
