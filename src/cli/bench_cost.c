@@ -42,12 +42,11 @@ const cara_bench_peak *cara_bench_linear_peak(const cara_bench_cost *cost,
 
 const cara_bench_peak *cara_bench_attention_peak(const cara_bench_cost *cost,
                                                  const cara_bench_ceilings *ceilings) {
-    if (cost->weights_are_int8 && ceilings->int16 && ceilings->int16->gops > ceilings->f32->gops)
-        return ceilings->int16;
-    int coarse = cost->weights_are_int8 || cost->weights_are_bf16;
-    if (coarse && ceilings->bf16 && ceilings->bf16->gops > ceilings->f32->gops)
-        return ceilings->bf16;
-    return ceilings->f32;
+    const cara_bench_peak *coarse = cost->weights_are_int8 && ceilings->int16 ? ceilings->int16
+                                    : cost->weights_are_int8 || cost->weights_are_bf16
+                                        ? ceilings->bf16
+                                        : NULL;
+    return coarse && coarse->gops > ceilings->f32->gops ? coarse : ceilings->f32;
 }
 
 double cara_bench_floor_encode(const cara_bench_cost *cost, const cara_bench_ceilings *ceilings) {

@@ -262,17 +262,20 @@ static double run_once(job *j, cara_pool *pool) {
     return last > first ? last - first : 1e-9;
 }
 
+static double best_run(job *j, cara_pool *pool, int runs) {
+    double best = run_once(j, pool);
+    for (int i = 1; i < runs; i++)
+        best = fmin(best, run_once(j, pool));
+    return best;
+}
+
 static double measure_loop(const loop *l, cara_pool *pool, double seconds) {
     job j = {.fn = l->fn, .rounds = 1000, .threads = cara_pool_threads(pool)};
     double took;
     while ((took = run_once(&j, pool)) < seconds && j.rounds < UINT64_C(1) << 40)
         j.rounds = took < seconds / 16 ? j.rounds * 8
                                        : (uint64_t)((double)j.rounds * seconds / took * 1.1) + 1;
-    double best = took;
-    for (int i = 1; i < REPEATS; i++) {
-        took = run_once(&j, pool);
-        best = took < best ? took : best;
-    }
+    double best = fmin(took, best_run(&j, pool, REPEATS - 1));
     return (double)j.threads * l->ops * (double)j.rounds / best / 1e9;
 }
 
@@ -297,17 +300,6 @@ static void fill(char *memory, size_t n) {
     }
 }
 
-/* Seconds, the best of some reads. */
-static double read_piece(cara_pool *pool, const char *memory, size_t part) {
-    job j = {.threads = cara_pool_threads(pool), .memory = memory, .part = part};
-    double best = run_once(&j, pool);
-    for (int i = 1; i < READS; i++) {
-        double took = run_once(&j, pool);
-        best = took < best ? took : best;
-    }
-    return best;
-}
-
 /* How fast memory is read depends on where its pages lie: some are read nearly twice as fast as
  * most. Of three pieces that are there at once the one in the middle counts. */
 static int measure_reading(cara_pool *pool, double *gbs, cara_error *err) {
@@ -320,8 +312,10 @@ static int measure_reading(cara_pool *pool, double *gbs, cara_error *err) {
     madvise(memory, n * PIECES, MADV_HUGEPAGE);
     fill(memory, n * PIECES);
     double took[PIECES];
-    for (size_t i = 0; i < PIECES; i++)
-        took[i] = read_piece(pool, memory + i * n, part);
+    for (size_t i = 0; i < PIECES; i++) {
+        job j = {.threads = (int)threads, .memory = memory + i * n, .part = part};
+        took[i] = best_run(&j, pool, READS);
+    }
     munmap(memory, n * PIECES);
     double low = fmin(took[0], took[1]), high = fmax(took[0], took[1]);
     *gbs = (double)n / fmax(low, fmin(high, took[2])) / 1e9;
