@@ -1,9 +1,9 @@
 /* The measurements of `caracola bench`. */
 #include "base/clock.h"
 #include "cli/bench.h"
-#include "whisper/decoder.h"
-#include "whisper/encoder.h"
-#include "whisper/mel.h"
+#include "whisper/mel/mel.h"
+#include "whisper/network/decoder.h"
+#include "whisper/network/encoder.h"
 
 #include <caracola/audio.h>
 #include <malloc.h>

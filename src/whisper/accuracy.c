@@ -1,7 +1,7 @@
 #include "whisper/accuracy.h"
 
-#include "whisper/encoder.h"
-#include "whisper/quantise.h"
+#include "whisper/network/encoder.h"
+#include "whisper/network/quantise.h"
 
 #include <math.h>
 #include <stdlib.h>

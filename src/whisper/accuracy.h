@@ -2,7 +2,7 @@
 #ifndef WHISPER_ACCURACY_H
 #define WHISPER_ACCURACY_H
 
-#include "whisper/compute.h"
+#include "whisper/network/compute.h"
 
 /* Root mean squares over [n_audio_ctx, n_audio_state]. */
 typedef struct cara_layer_accuracy {

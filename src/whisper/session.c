@@ -2,11 +2,11 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "tokenizer/language.h"
-#include "whisper/decoding.h"
-#include "whisper/draft.h"
-#include "whisper/settings.h"
-#include "whisper/shared.h"
-#include "whisper/transcribe.h"
+#include "whisper/backend/shared.h"
+#include "whisper/decoding/decoding.h"
+#include "whisper/decoding/draft.h"
+#include "whisper/decoding/settings.h"
+#include "whisper/decoding/transcribe.h"
 
 #include <caracola/transcribe.h>
 

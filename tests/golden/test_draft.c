@@ -9,7 +9,7 @@
 
 #include "model/model.h"
 #include "npy.h"
-#include "whisper/draft.h"
+#include "whisper/decoding/draft.h"
 
 #include <caracola/caracola.h>
 

@@ -9,9 +9,9 @@
 
 #include "model/model.h"
 #include "npy.h"
-#include "whisper/encoder.h"
-#include "whisper/mel.h"
-#include "whisper/quantise.h"
+#include "whisper/mel/mel.h"
+#include "whisper/network/encoder.h"
+#include "whisper/network/quantise.h"
 
 #include <caracola/caracola.h>
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "npy.h"
-#include "whisper/mel.h"
+#include "whisper/mel/mel.h"
 
 typedef struct memory {
     const npy *pcm;

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "npy.h"
-#include "whisper/decoder.h"
-#include "whisper/encoder.h"
+#include "whisper/network/decoder.h"
+#include "whisper/network/encoder.h"
 
 #include <jansson.h>
 

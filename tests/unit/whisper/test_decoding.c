@@ -8,8 +8,8 @@
 
 #include "base/utf8.h"
 #include "tokenizer/language.h"
-#include "whisper/decoding.h"
-#include "whisper/settings.h"
+#include "whisper/decoding/decoding.h"
+#include "whisper/decoding/settings.h"
 
 #include "vocabulary.h"
 

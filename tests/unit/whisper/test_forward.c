@@ -8,10 +8,10 @@
 #include <cmocka.h>
 
 #include "model/model.h"
-#include "whisper/decoder.h"
-#include "whisper/encoder.h"
-#include "whisper/mel.h"
-#include "whisper/quantise.h"
+#include "whisper/mel/mel.h"
+#include "whisper/network/decoder.h"
+#include "whisper/network/encoder.h"
+#include "whisper/network/quantise.h"
 
 #include <stdio.h>
 #include <stdlib.h>

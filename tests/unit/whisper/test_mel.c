@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "whisper/mel.h"
+#include "whisper/mel/mel.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
-#include "whisper/probability.h"
-#include "whisper/random.h"
-#include "whisper/rules.h"
-#include "whisper/strategy.h"
+#include "whisper/decoding/probability.h"
+#include "whisper/decoding/random.h"
+#include "whisper/decoding/rules.h"
+#include "whisper/decoding/strategy.h"
 
 #include <math.h>
 #include <string.h>

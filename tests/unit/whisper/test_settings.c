@@ -8,7 +8,7 @@
 
 #include "base/utf8.h"
 #include "tokenizer/language.h"
-#include "whisper/settings.h"
+#include "whisper/decoding/settings.h"
 
 #include "vocabulary.h"
 

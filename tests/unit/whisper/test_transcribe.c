@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/utf8.h"
-#include "whisper/transcribe.h"
+#include "whisper/decoding/transcribe.h"
 
 #include "vocabulary.h"
 

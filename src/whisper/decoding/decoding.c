@@ -1,0 +1,282 @@
+#include "whisper/decoding/decoding.h"
+
+#include "base/limits.h"
+#include "base/utf8.h"
+#include "whisper/decoding/probability.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+const char *cara_decode_text(const cara_tokenizer *tokenizer, const int32_t *ids, size_t n,
+                             cara_arena *arena) {
+    cara_buf bytes;
+    cara_buf_init(&bytes, CARA_LIMIT_RESULT_BYTES);
+    char *text = NULL;
+    if (!cara_tokenizer_decode(tokenizer, ids, n, &bytes)) {
+        for (size_t i = 0; i < bytes.len; i++)
+            if (!bytes.data[i])
+                bytes.data[i] = (char)0xFF;
+        text = cara_arena_alloc(arena, bytes.len + 1, 3);
+        if (text)
+            cara_utf8_replace(bytes.len ? bytes.data : "", bytes.len, text);
+    }
+    cara_buf_free(&bytes);
+    return text;
+}
+
+/* compression_ratio() of whisper/utils.py; NaN where zlib has no memory. */
+static double compression_ratio(cara_slice text) {
+    uLongf n = compressBound((uLong)text.len);
+    Bytef *packed = malloc(n);
+    double ratio = NAN;
+    if (packed && compress(packed, &n, text.ptr, (uLong)text.len) == Z_OK)
+        ratio = (double)text.len / (double)n;
+    free(packed);
+    return ratio;
+}
+
+/* DecodingTask._get_initial_tokens() */
+static int initial_tokens(const cara_decode_task *task, const cara_attempt *attempt,
+                          cara_arena *arena, int32_t **tokens, size_t *n, size_t *sot_index) {
+    size_t most = (size_t)(task->n_text_ctx / 2 - 1);
+    size_t n_prompt = attempt->n_prompt < most ? attempt->n_prompt : most;
+    /* room for all that can follow, and for the eot that may come on top */
+    size_t cap = 1 + n_prompt + task->n_sot_sequence + (size_t)task->n_text_ctx + 1;
+    size_t rows = (size_t)attempt->candidates;
+    int32_t *out = cara_arena_alloc(arena, rows * cap, sizeof *out);
+    if (!out)
+        return -1;
+    size_t at = 0;
+    if (attempt->n_prompt) {
+        out[at++] = cara_tokenizer_special(task->tokenizer)->sot_prev;
+        memcpy(out + at, attempt->prompt + (attempt->n_prompt - n_prompt), n_prompt * sizeof *out);
+        at += n_prompt;
+    }
+    *sot_index = at;
+    memcpy(out + at, task->sot_sequence, task->n_sot_sequence * sizeof *out);
+    *n = at + task->n_sot_sequence;
+    *tokens = out;
+    return (int)cap;
+}
+
+/* MaximumLikelihoodRanker; as numpy's argmax, a NaN wins. */
+static size_t best_candidate(const cara_candidate *candidates, size_t n, double length_penalty) {
+    size_t best = 0;
+    double best_score = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        double length = (double)candidates[i].n_tokens;
+        double penalty = isnan(length_penalty) ? length : pow((5 + length) / 6, length_penalty);
+        double score = candidates[i].sum_logprob / penalty;
+        if (isnan(score))
+            return i;
+        if (score > best_score) {
+            best = i;
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+size_t cara_decode_logit_rows(const cara_attempt *attempt) {
+    size_t n = attempt->guesser ? CARA_MAX_GUESSES + 1 : 2; /* the prompt wants two */
+    return (size_t)attempt->candidates > n ? (size_t)attempt->candidates : n;
+}
+
+int cara_window_open(cara_window *w, const cara_decode_task *task, const cara_attempt *attempt,
+                     const cara_inference *inference, cara_random *random, cara_arena *arena,
+                     cara_error *err) {
+    if (attempt->candidates < 1 || attempt->candidates > CARA_MAX_CANDIDATES)
+        return cara_fail(err, CARA_ERR_INTERNAL, -1, "A window cannot have %d candidates",
+                         attempt->candidates);
+    *w = (cara_window){.task = task,
+                       .inference = inference,
+                       .attempt = *attempt,
+                       .rows = {.n = attempt->candidates},
+                       .no_speech_prob = NAN};
+    cara_sequences *rows = &w->rows;
+    if (attempt->temperature > 0 || rows->n > 1)
+        w->attempt.guesser = NULL;
+    int cap = initial_tokens(task, attempt, arena, &rows->tokens, &rows->begin, &w->sot_index);
+    size_t n = (size_t)rows->n;
+    rows->sum_logprobs = cara_arena_alloc(arena, n, sizeof *rows->sum_logprobs);
+    rows->source = cara_arena_alloc(arena, n, sizeof *rows->source);
+    rows->logits = cara_arena_alloc(arena, n, sizeof *rows->logits);
+    if (cap < 0 || !rows->sum_logprobs || !rows->source || !rows->logits)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory to decode a window");
+    rows->cap = (size_t)cap;
+    rows->len = rows->begin;
+    w->strategy =
+        cara_strategy_greedy(task->rules.n_vocab, task->rules.eot, attempt->temperature, random);
+    inference->start(inference->ctx, attempt->slot);
+    w->runs[w->n_runs++] = (cara_run){attempt->slot, rows->tokens, rows->begin};
+    w->wanted[w->n_wanted++] = w->sot_index;
+    if (w->sot_index != rows->begin - 1)
+        w->wanted[w->n_wanted++] = rows->begin - 1;
+    return CARA_OK;
+}
+
+static const int32_t *row_tokens(const cara_sequences *rows, int i) {
+    return rows->tokens + (size_t)i * rows->cap;
+}
+
+static void filter(const cara_window *w, int row, float *logits) {
+    const cara_sequences *rows = &w->rows;
+    cara_rules_apply(&w->task->rules, row_tokens(rows, row) + rows->begin, rows->len - rows->begin,
+                     logits);
+}
+
+/* All candidates begin alike, so that their first logits are one and the same. */
+static void take_prompt(cara_window *w, float *logits) {
+    const cara_decode_task *task = w->task;
+    cara_sequences *rows = &w->rows;
+    size_t n_vocab = (size_t)task->rules.n_vocab;
+    int32_t no_speech = cara_tokenizer_special(task->tokenizer)->no_speech;
+    if (no_speech >= 0)
+        w->no_speech_prob = expf(logits[no_speech] - cara_log_sum_exp(logits, n_vocab));
+    float *last = logits + (w->n_wanted - 1) * n_vocab;
+    filter(w, 0, last);
+    int slot = w->attempt.slot;
+    if (rows->n > 1)
+        w->inference->fork(w->inference->ctx, slot, slot, rows->n);
+    for (int i = 0; i < rows->n; i++) {
+        if (i)
+            memcpy(rows->tokens + (size_t)i * rows->cap, rows->tokens,
+                   rows->begin * sizeof *rows->tokens);
+        rows->logits[i] = last;
+    }
+}
+
+/* A row of logits for each run. */
+static void take_step(cara_window *w, float *logits) {
+    cara_sequences *rows = &w->rows;
+    for (int i = 0; i < rows->n; i++)
+        rows->logits[i] = NULL;
+    for (size_t i = 0; i < w->n_runs; i++) {
+        int row = w->runs[i].slot - w->attempt.slot;
+        rows->logits[row] = logits + i * (size_t)w->task->rules.n_vocab;
+        filter(w, row, rows->logits[row]);
+    }
+}
+
+/* The runs of the next step: of those that have not ended. */
+static int feed(cara_window *w, cara_error *err) {
+    const cara_decode_task *task = w->task;
+    cara_sequences *rows = &w->rows;
+    w->n_runs = w->n_wanted = w->n_guess = 0;
+    for (int i = 0; i < rows->n; i++) {
+        const int32_t *last = row_tokens(rows, i) + rows->len - 1;
+        if (*last == task->rules.eot)
+            continue;
+        w->runs[w->n_runs] = (cara_run){w->attempt.slot + i, last, 1};
+        w->wanted[w->n_wanted++] = w->n_runs++;
+    }
+    const cara_guesser *guesser = w->attempt.guesser;
+    int64_t room = (int64_t)task->n_text_ctx - (int64_t)rows->len;
+    int64_t left = (int64_t)task->sample_len - w->sampled - 1;
+    int64_t most = room < left ? room : left;
+    if (!guesser || most < 1)
+        return CARA_OK;
+    most = most < CARA_MAX_GUESSES ? most : CARA_MAX_GUESSES;
+    int rc = guesser->guess(guesser->ctx, rows->tokens, rows->len, rows->begin, (size_t)most,
+                            w->guess, &w->n_guess, err);
+    if (rc)
+        return rc;
+    /* They lie behind the row's tokens until those take their place. */
+    memcpy(rows->tokens + rows->len, w->guess, w->n_guess * sizeof *w->guess);
+    w->runs[0].n += w->n_guess;
+    for (size_t i = 0; i < w->n_guess; i++)
+        w->wanted[w->n_wanted++] = 1 + i;
+    w->n_guessed += w->n_guess;
+    return CARA_OK;
+}
+
+/* DecodingTask._main_loop(), one turn; several where guesses were right. */
+int cara_window_take(cara_window *w, float *logits, cara_error *err) {
+    cara_sequences *rows = &w->rows;
+    const cara_inference *inference = w->inference;
+    size_t right = 0;
+    if (w->sampled == 0)
+        take_prompt(w, logits);
+    else
+        take_step(w, logits);
+    for (;;) {
+        int completed = w->strategy.update(&w->strategy, rows);
+        w->sampled++;
+        w->done = completed || rows->len > (size_t)w->task->n_text_ctx ||
+                  w->sampled >= w->task->sample_len;
+        if (right >= w->n_guess || rows->tokens[rows->len - 1] != w->guess[right])
+            break;
+        right++;
+        if (w->done)
+            break;
+        rows->logits[0] = logits + right * (size_t)w->task->rules.n_vocab;
+        filter(w, 0, rows->logits[0]);
+    }
+    w->n_guessed_right += right;
+    if (w->done)
+        return CARA_OK;
+    if (w->n_guess)
+        inference->truncate(inference->ctx, w->attempt.slot, rows->len - 1);
+    int moved = 0;
+    for (int i = 0; i < rows->n; i++)
+        moved |= rows->source[i] != i;
+    if (moved)
+        inference->reorder(inference->ctx, w->attempt.slot, rows->source, rows->n);
+    return feed(w, err);
+}
+
+int cara_window_close(cara_window *w, cara_arena *arena, cara_decoding *out, cara_error *err) {
+    const cara_decode_task *task = w->task;
+    size_t n = (size_t)w->rows.n;
+    *out = (cara_decoding){.temperature = w->attempt.temperature,
+                           .no_speech_prob = w->no_speech_prob,
+                           .n_guessed = w->n_guessed,
+                           .n_guessed_right = w->n_guessed_right};
+    cara_candidate *candidates = cara_arena_alloc(arena, n, sizeof *candidates);
+    if (!candidates)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory to decode a window");
+    size_t n_candidates = w->strategy.finalize(&w->strategy, &w->rows, candidates, n);
+    cara_candidate best =
+        candidates[best_candidate(candidates, n_candidates, task->length_penalty)];
+    const char *text = cara_decode_text(task->tokenizer, best.tokens, best.n_tokens, arena);
+    if (!text)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory for the text of a window");
+    out->tokens = best.tokens;
+    out->n_tokens = best.n_tokens;
+    out->avg_logprob = best.sum_logprob / (double)(best.n_tokens + 1);
+    out->compression_ratio = compression_ratio(cara_utf8_strip(text, strlen(text)));
+    return CARA_OK;
+}
+
+int cara_decode(const cara_decode_task *task, const cara_attempt *attempt,
+                const cara_inference *inference, cara_random *random, float *logits,
+                cara_arena *arena, cara_decoding *out, cara_error *err) {
+    cara_window w;
+    int rc = cara_window_open(&w, task, attempt, inference, random, arena, err);
+    while (!rc && !w.done) {
+        rc =
+            inference->forward(inference->ctx, w.runs, w.n_runs, w.wanted, w.n_wanted, logits, err);
+        if (!rc)
+            rc = cara_window_take(&w, logits, err);
+    }
+    return rc ? rc : cara_window_close(&w, arena, out, err);
+}
+
+int cara_detect_language(const cara_tokenizer *tokenizer, const cara_inference *inference,
+                         float *logits, int *language, double *probability, cara_error *err) {
+    const cara_special_tokens *special = cara_tokenizer_special(tokenizer);
+    size_t at = 0, n = (size_t)cara_tokenizer_n_languages(tokenizer);
+    inference->start(inference->ctx, 0);
+    int rc = inference->forward(inference->ctx, &(cara_run){0, &special->sot, 1}, 1, &at, 1, logits,
+                                err);
+    if (rc)
+        return rc;
+    /* All but the language tokens are masked, so the softmax is over these alone. */
+    const float *languages = logits + special->language_begin;
+    size_t best = cara_argmax(languages, n);
+    *language = (int)best;
+    *probability = expf(languages[best] - cara_log_sum_exp(languages, n));
+    return CARA_OK;
+}

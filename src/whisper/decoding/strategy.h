@@ -1,0 +1,48 @@
+/* How the next tokens are chosen: TokenDecoder of whisper/decoding.py. Greedy (and sampled) today;
+ * beams are another cara_strategy. */
+#ifndef WHISPER_STRATEGY_H
+#define WHISPER_STRATEGY_H
+
+#include "whisper/decoding/random.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Candidates for one window. All have the same length: those that ended go on with eot. */
+typedef struct cara_sequences {
+    int n;
+    size_t begin; /* tokens before the first sampled one */
+    size_t len;
+    size_t cap;
+    int32_t *tokens;     /* [n, cap] */
+    float **logits;      /* [n] filtered logits [n_vocab] of each; NULL where it has ended */
+    float *sum_logprobs; /* [n] */
+    int *source; /* [n]; whose cache each row goes on from (always itself, save with beams) */
+} cara_sequences;
+
+/* A finished candidate, borrowed from the rows. */
+typedef struct cara_candidate {
+    const int32_t *tokens; /* [n_tokens], sampled ones only, without eot */
+    size_t n_tokens;
+    double sum_logprob;
+} cara_candidate;
+
+typedef struct cara_strategy cara_strategy;
+struct cara_strategy {
+    /* Appends one token to each row given its logits, and counts its log-probability. Returns 1
+     * when nothing is left to decode. */
+    int (*update)(cara_strategy *self, cara_sequences *rows);
+    /* Writes the candidates to rank, at most `most`; returns how many. */
+    size_t (*finalize)(cara_strategy *self, const cara_sequences *rows, cara_candidate *out,
+                       size_t most);
+    int32_t n_vocab;
+    int32_t eot;
+    double temperature;  /* 0: the likeliest token */
+    cara_random *random; /* borrowed; used where temperature > 0 */
+};
+
+/* GreedyDecoder */
+cara_strategy cara_strategy_greedy(int32_t n_vocab, int32_t eot, double temperature,
+                                   cara_random *random);
+
+#endif
