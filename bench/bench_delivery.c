@@ -6,7 +6,7 @@
  * cold: the file's pages are dropped first, so that it comes from the disk. A streamed or filled
  * model needs CARACOLA_MODEL_SHA256. One line of JSON. bench/model-delivery.mjs runs it. */
 #define _GNU_SOURCE
-#include "aws/s3_file.h"
+#include "aws/s3/s3_file.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/limits.h"

@@ -1,5 +1,5 @@
 /* caracola doctor: is all there that it takes, and does it work? */
-#include "aws/client.h"
+#include "aws/client/client.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "cli/cli.h"

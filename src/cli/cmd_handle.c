@@ -1,5 +1,5 @@
 /* caracola handle: WhatsApp events to records in a folder or a bucket. */
-#include "aws/client.h"
+#include "aws/client/client.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "cli/cli.h"

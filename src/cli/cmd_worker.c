@@ -1,5 +1,5 @@
 /* caracola worker: events from an SQS queue, for ECS, EC2, or a machine in a cupboard. */
-#include "aws/client.h"
+#include "aws/client/client.h"
 #include "base/threads.h"
 #include "cli/cli.h"
 #include "cli/service.h"

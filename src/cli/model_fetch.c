@@ -1,6 +1,6 @@
 /* caracola model fetch: a model from S3 to a file, as the function's fill does it. */
-#include "aws/s3_file.h"
-#include "aws/s3_memory.h"
+#include "aws/s3/s3_file.h"
+#include "aws/s3/s3_memory.h"
 #include "cli/cli.h"
 #include "cli/model_make.h"
 

@@ -2,7 +2,7 @@
 #ifndef CLI_MODEL_STREAM_H
 #define CLI_MODEL_STREAM_H
 
-#include "aws/s3_memory.h"
+#include "aws/s3/s3_memory.h"
 #include "pipeline/transcriber.h"
 
 typedef struct cara_cli_stream {

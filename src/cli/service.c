@@ -1,7 +1,7 @@
 #include "cli/service.h"
 
-#include "aws/client.h"
-#include "aws/s3_file.h"
+#include "aws/client/client.h"
+#include "aws/s3/s3_file.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "cli/cli.h"

@@ -1,6 +1,6 @@
 #include "deploy/awscli.h"
 
-#include "aws/json_call.h"
+#include "aws/client/json_call.h"
 #include "base/file.h"
 #include "base/limits.h"
 

@@ -1,12 +1,12 @@
 /* The AWS CLI as a child process: Debian 12's 2.9 and anything newer.
  *
- * Endpoints come from the variables and profiles that our own client reads (aws/config.h) and are
- * passed by --endpoint-url, since the CLI of 2.9 knows none of them. Long or secret values never
- * stand on its command line: they go through files in a private folder, or through pipes. */
+ * Endpoints come from the variables and profiles that our own client reads (aws/settings/config.h)
+ * and are passed by --endpoint-url, since the CLI of 2.9 knows none of them. Long or secret values
+ * never stand on its command line: they go through files in a private folder, or through pipes. */
 #ifndef DEPLOY_AWSCLI_H
 #define DEPLOY_AWSCLI_H
 
-#include "aws/config.h"
+#include "aws/settings/config.h"
 #include "deploy/child.h"
 
 #include <jansson.h>

@@ -1,7 +1,7 @@
 #include "deploy/deploy.h"
 
-#include "aws/json_call.h"
-#include "aws/social.h"
+#include "aws/client/json_call.h"
+#include "aws/services/social.h"
 #include "model/cara_format.h"
 
 #include <fcntl.h>

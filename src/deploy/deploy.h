@@ -3,7 +3,7 @@
 #ifndef DEPLOY_DEPLOY_H
 #define DEPLOY_DEPLOY_H
 
-#include "aws/client.h"
+#include "aws/client/client.h"
 #include "deploy/settings.h"
 #include "deploy/upload.h"
 

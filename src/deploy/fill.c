@@ -1,6 +1,6 @@
 /* The model on EFS: the function itself copies it from the bucket (docs/aws.md, "A file that a fill
  * brings"), in as many calls as it takes. */
-#include "aws/json_call.h"
+#include "aws/client/json_call.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "deploy/deploy.h"

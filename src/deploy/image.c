@@ -1,6 +1,6 @@
 /* Images to ECR by skopeo. The registry's password goes from the AWS CLI's output into a file that
  * only we can read, and from there to skopeo: it is never on a command line. */
-#include "aws/json_call.h"
+#include "aws/client/json_call.h"
 #include "base/limits.h"
 #include "deploy/upload.h"
 #include "net/url.h"

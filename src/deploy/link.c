@@ -1,6 +1,6 @@
 /* The WhatsApp account's event destination. It has no resource type in CloudFormation, and the CLI
  * of 2.9 does not know the service, so that our own client sets it. */
-#include "aws/social.h"
+#include "aws/services/social.h"
 #include "deploy/deploy.h"
 
 #include <stdio.h>

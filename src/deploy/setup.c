@@ -1,5 +1,5 @@
 /* From what is there to what is wished. */
-#include "aws/json_call.h"
+#include "aws/client/json_call.h"
 #include "deploy/deploy.h"
 #include "deploy/templates.h"
 

@@ -1,6 +1,6 @@
 #include "deploy/stack.h"
 
-#include "aws/json_call.h"
+#include "aws/client/json_call.h"
 #include "base/clock.h"
 #include "deploy/stack_events.h"
 

@@ -1,6 +1,6 @@
 #include "deploy/stack_events.h"
 
-#include "aws/json_call.h"
+#include "aws/client/json_call.h"
 
 #include <stdio.h>
 #include <string.h>

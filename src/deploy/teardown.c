@@ -1,6 +1,6 @@
 /* Taking an installation away again. */
-#include "aws/json_call.h"
-#include "aws/social.h"
+#include "aws/client/json_call.h"
+#include "aws/services/social.h"
 #include "base/limits.h"
 #include "deploy/deploy.h"
 

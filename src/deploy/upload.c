@@ -1,6 +1,6 @@
 #include "deploy/upload.h"
 
-#include "aws/sigv4.h"
+#include "aws/signing/sigv4.h"
 #include "base/file.h"
 
 #include <math.h>

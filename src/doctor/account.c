@@ -2,10 +2,10 @@
  * topic, WhatsApp's event destination. */
 #include "doctor/account.h"
 
-#include "aws/function.h"
-#include "aws/sns.h"
-#include "aws/social.h"
-#include "aws/stack.h"
+#include "aws/services/function.h"
+#include "aws/services/sns.h"
+#include "aws/services/social.h"
+#include "aws/services/stack.h"
 #include "pipeline/lambda.h"
 
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #ifndef DOCTOR_ACCOUNT_H
 #define DOCTOR_ACCOUNT_H
 
-#include "aws/function.h"
-#include "aws/sqs.h"
+#include "aws/services/function.h"
+#include "aws/services/sqs.h"
 #include "doctor/doctor.h"
 
 typedef struct account {

@@ -1,7 +1,7 @@
 /* This machine: processor, memory, audio libraries, model. */
 #include "doctor/doctor.h"
 
-#include "aws/s3.h"
+#include "aws/s3/s3.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/limits.h"

@@ -1,8 +1,8 @@
 /* The same examination inside the deployed function. */
 #include "doctor/doctor.h"
 
-#include "aws/function.h"
-#include "aws/json_call.h"
+#include "aws/client/json_call.h"
+#include "aws/services/function.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "inbox/json.h"

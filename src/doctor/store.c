@@ -1,10 +1,10 @@
 /* The store, and AWS as the function needs it: credentials, bucket, media, clock. */
 #include "doctor/doctor.h"
 
-#include "aws/client.h"
-#include "aws/s3.h"
-#include "aws/social.h"
-#include "aws/stack.h"
+#include "aws/client/client.h"
+#include "aws/s3/s3.h"
+#include "aws/services/social.h"
+#include "aws/services/stack.h"
 #include "store/store.h"
 
 #include <stdlib.h>

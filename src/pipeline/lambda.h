@@ -3,7 +3,7 @@
 #ifndef PIPELINE_LAMBDA_H
 #define PIPELINE_LAMBDA_H
 
-#include "aws/lambda_runtime.h"
+#include "aws/services/lambda_runtime.h"
 #include "pipeline/service.h"
 
 /* Answers every event: SNS and others with a small summary, or an error where something is to be

@@ -1,7 +1,7 @@
 #include "pipeline/media.h"
 
-#include "aws/s3.h"
-#include "aws/social.h"
+#include "aws/s3/s3.h"
+#include "aws/services/social.h"
 #include "base/limits.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "pipeline/reply.h"
 
-#include "aws/client.h"
-#include "aws/social.h"
+#include "aws/client/client.h"
+#include "aws/services/social.h"
 
 #include <stdio.h>
 #include <stdlib.h>

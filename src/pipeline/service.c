@@ -1,6 +1,6 @@
 #include "pipeline/service.h"
 
-#include "aws/client.h"
+#include "aws/client/client.h"
 #include "base/clock.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "pipeline/worker.h"
 
-#include "aws/client.h"
-#include "aws/sqs.h"
+#include "aws/client/client.h"
+#include "aws/services/sqs.h"
 #include "base/clock.h"
 #include "base/threads.h"
 

@@ -13,7 +13,7 @@
  * conflict. So a conflict is looked into before it is believed. */
 #include "store/backend.h"
 
-#include "aws/s3.h"
+#include "aws/s3/s3.h"
 #include "base/limits.h"
 
 #include <stdio.h>

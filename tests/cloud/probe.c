@@ -1,12 +1,12 @@
 /* One call of the aws room a run, so that the test cloud can see on the wire what our client sends.
  * Settings come from the environment, as for every AWS client.
  * Exit status: 0 done; 1 the call failed (its sentence is on stderr); 2 wrong use. */
-#include "aws/function.h"
-#include "aws/s3.h"
-#include "aws/sns.h"
-#include "aws/social.h"
-#include "aws/sqs.h"
-#include "aws/stack.h"
+#include "aws/s3/s3.h"
+#include "aws/services/function.h"
+#include "aws/services/sns.h"
+#include "aws/services/social.h"
+#include "aws/services/sqs.h"
+#include "aws/services/stack.h"
 #include "base/file.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* What SNS and CloudFormation answer to who looks after an account. */
-#include "aws/sns.h"
-#include "aws/sqs.h"
-#include "aws/stack.h"
+#include "aws/services/sns.h"
+#include "aws/services/sqs.h"
+#include "aws/services/stack.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* What a container's agent or the instance metadata service answers with. */
-#include "aws/credentials.h"
+#include "aws/credentials/credentials.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 /* The lines of an answer's head, and the values in it that decide something: error type, dates,
  * waiting times, digests. Behind an empty line comes the body. */
-#include "aws/checksum.h"
-#include "aws/dates.h"
-#include "aws/fault.h"
-#include "aws/sigv4.h"
+#include "aws/exchange/fault.h"
+#include "aws/s3/checksum.h"
+#include "aws/signing/dates.h"
+#include "aws/signing/sigv4.h"
 #include "net/url.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* ~/.aws/config and ~/.aws/credentials: any bytes, then the questions that the client asks. */
-#include "aws/config.h"
+#include "aws/settings/config.h"
 
 #include <stdlib.h>
 #include <string.h>

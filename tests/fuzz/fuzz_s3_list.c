@@ -1,6 +1,6 @@
 /* A page of S3's list, and an error's XML, as anybody could send it. */
-#include "aws/fault.h"
-#include "aws/s3.h"
+#include "aws/exchange/fault.h"
+#include "aws/s3/s3.h"
 
 #include <stdlib.h>
 #include <string.h>

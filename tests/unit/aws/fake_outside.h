@@ -2,7 +2,7 @@
 #ifndef FAKE_OUTSIDE_H
 #define FAKE_OUTSIDE_H
 
-#include "aws/outside.h"
+#include "aws/settings/outside.h"
 
 #include <string.h>
 

@@ -10,13 +10,13 @@
 
 #include <cmocka.h>
 
-#include "aws/lambda_runtime.h"
-#include "aws/s3.h"
-#include "aws/s3_file.h"
-#include "aws/s3_memory.h"
-#include "aws/sns.h"
-#include "aws/social.h"
-#include "aws/sqs.h"
+#include "aws/s3/s3.h"
+#include "aws/s3/s3_file.h"
+#include "aws/s3/s3_memory.h"
+#include "aws/services/lambda_runtime.h"
+#include "aws/services/sns.h"
+#include "aws/services/social.h"
+#include "aws/services/sqs.h"
 #include "failing_memory.h"
 #include "fake_outside.h"
 #include "fake_s3.h"

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "aws/client.h"
-#include "aws/retry.h"
+#include "aws/client/client.h"
+#include "aws/exchange/retry.h"
 #include "base/clock.h"
 #include "fake_outside.h"
 #include "test_server.h"

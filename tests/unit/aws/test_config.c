@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "aws/config.h"
+#include "aws/settings/config.h"
 #include "fake_outside.h"
 
 #include <stdio.h>

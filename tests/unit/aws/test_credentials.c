@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "aws/credentials.h"
+#include "aws/credentials/credentials.h"
 #include "fake_outside.h"
 #include "test_server.h"
 

@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "aws/s3_file.h"
-#include "aws/s3_memory.h"
-#include "aws/sigv4.h"
+#include "aws/s3/s3_file.h"
+#include "aws/s3/s3_memory.h"
+#include "aws/signing/sigv4.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "fake_outside.h"

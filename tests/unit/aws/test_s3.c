@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "aws/checksum.h"
-#include "aws/s3.h"
+#include "aws/s3/checksum.h"
+#include "aws/s3/s3.h"
 #include "fake_outside.h"
 #include "fake_s3.h"
 #include "test_server.h"

@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
-#include "aws/lambda_runtime.h"
-#include "aws/sns.h"
-#include "aws/social.h"
-#include "aws/sqs.h"
+#include "aws/services/lambda_runtime.h"
+#include "aws/services/sns.h"
+#include "aws/services/social.h"
+#include "aws/services/sqs.h"
 #include "fake_outside.h"
 #include "test_server.h"
 

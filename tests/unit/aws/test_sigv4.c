@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "aws/dates.h"
-#include "aws/sigv4.h"
+#include "aws/signing/dates.h"
+#include "aws/signing/sigv4.h"
 #include "net/url.h"
 
 #include <jansson.h>

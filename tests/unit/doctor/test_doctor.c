@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "aws/sns.h"
-#include "aws/sqs.h"
-#include "aws/stack.h"
+#include "aws/services/sns.h"
+#include "aws/services/sqs.h"
+#include "aws/services/stack.h"
 #include "base/limits.h"
 #include "doctor/account.h"
 #include "doctor/notes.h"

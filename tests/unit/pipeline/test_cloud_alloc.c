@@ -12,8 +12,8 @@
 #include "fake_outside.h"
 #include "fake_s3.h"
 
-#include "aws/client.h"
-#include "aws/lambda_runtime.h"
+#include "aws/client/client.h"
+#include "aws/services/lambda_runtime.h"
 #include "pipeline/lambda.h"
 #include "pipeline/record.h"
 #include "pipeline/reply.h"

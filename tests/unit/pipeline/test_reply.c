@@ -1,7 +1,7 @@
 /* Replies: how a long text is cut, and that nobody is answered twice. */
 #include "fixture.h"
 
-#include "aws/client.h"
+#include "aws/client/client.h"
 #include "fake_outside.h"
 #include "pipeline/reply.h"
 #include "test_server.h"

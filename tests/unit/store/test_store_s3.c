@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "aws/client.h"
+#include "aws/client/client.h"
 #include "fake_outside.h"
 #include "fake_s3.h"
 #include "store/store.h"

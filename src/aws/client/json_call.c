@@ -1,0 +1,77 @@
+#include "aws/client/json_call.h"
+
+#include "base/limits.h"
+
+#include <string.h>
+
+#define BODY_LIMIT (4 * CARA_MIB) /* a WhatsApp message is the longest: 2.7 MB in Base64 */
+
+static int on_piece(const char *text, size_t n, void *cookie) {
+    return cara_buf_add(cookie, text, n);
+}
+
+int cara_aws_json_write(const json_t *value, cara_buf *out) {
+    /* The buffer remembers a failed append that jansson may not heed. */
+    return json_dump_callback(value, on_piece, out, JSON_COMPACT) || out->failed ? -1 : 0;
+}
+
+/* Keeps the parsed answer from check to caller. */
+typedef struct reading {
+    const char *what;
+    json_t *root;
+} reading;
+
+static int check(void *cookie, const cara_http_response *response, cara_error *err) {
+    reading *r = cookie;
+    int memory = 0;
+    json_decref(r->root);
+    r->root = response->body.len
+                  ? cara_aws_json_parse(response->body.data, response->body.len, &memory)
+                  : json_object();
+    if (!r->root && (memory || !response->body.len))
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the answer to %s", r->what);
+    if (json_is_object(r->root))
+        return CARA_OK;
+    return cara_fail(err, CARA_ERR_NETWORK, -1, "%s was answered with something that is not JSON",
+                     r->what);
+}
+
+int cara_aws_json(cara_aws *aws, cara_aws_call call, json_t *request, json_t **answer,
+                  cara_error *err) {
+    *answer = NULL;
+    reading r = {.what = call.what};
+    cara_buf body;
+    cara_buf_init(&body, BODY_LIMIT);
+    int unwritten = request && cara_aws_json_write(request, &body);
+    json_decref(request);
+    if (unwritten) {
+        cara_buf_free(&body);
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for %s", call.what);
+    }
+    call.body = body.data;
+    call.body_len = body.len;
+    call.check = check;
+    call.check_cookie = &r;
+    cara_http_response response = {0};
+    int rc = cara_aws_do(aws, &call, &response, err);
+    cara_http_response_free(&response);
+    cara_buf_free(&body);
+    if (rc)
+        json_decref(r.root);
+    else
+        *answer = r.root;
+    return rc;
+}
+
+json_t *cara_aws_json_parse(const char *text, size_t n, int *memory) {
+    json_error_t trouble;
+    memset(&trouble, 0, sizeof trouble); /* its last byte holds the code, and may stay unset */
+    json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &trouble);
+    *memory = !root && (!trouble.text[0] || json_error_code(&trouble) == json_error_out_of_memory);
+    return root;
+}
+
+const char *cara_aws_json_text(const json_t *object, const char *name) {
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}

@@ -1,0 +1,27 @@
+/* Calls of the services that speak JSON. */
+#ifndef AWS_JSON_CALL_H
+#define AWS_JSON_CALL_H
+
+#include "aws/client/client.h"
+
+#include <jansson.h>
+
+/* Sends `request` (may be NULL: no body; the reference is taken over in any case) by `call`, whose
+ * body and check are set here, and reads the answer into *answer, which the caller gives back with
+ * json_decref(); an empty answer is an empty object. As cara_aws_do(); an answer that is no JSON
+ * object is NETWORK after the usual attempts. */
+int cara_aws_json(cara_aws *aws, cara_aws_call call, json_t *request, json_t **answer,
+                  cara_error *err);
+
+/* Appends `value`, compact. 0, or -1 on no memory. Not json_dumps(): where that finds no memory in
+ * the middle it can give a text with a member's name left out (jansson 2.14, do_dump). */
+int cara_aws_json_write(const json_t *value, cara_buf *out);
+
+/* Parses like json_loadb(), which does not always say when it found no memory. NULL with *memory =
+ * 1 for that, NULL with 0 for what is no JSON. */
+json_t *cara_aws_json_parse(const char *text, size_t n, int *memory);
+
+/* A string member, or "" where it is missing or no string. */
+const char *cara_aws_json_text(const json_t *object, const char *name);
+
+#endif

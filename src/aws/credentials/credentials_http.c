@@ -1,0 +1,243 @@
+/* Credentials from the agent beside a container (ECS, EKS) and from an EC2 instance's metadata. */
+#include "aws/credentials/credentials.h"
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "net/url.h"
+
+#include <arpa/inet.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define ECS_HOST "http://169.254.170.2"
+#define TOKEN_LIMIT (16 * CARA_KIB)
+
+static int no_memory(cara_error *err) {
+    return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for AWS credentials");
+}
+
+/* The bodies hold secrets. */
+static void forget(cara_http_response *response) {
+    if (response->body.data)
+        OPENSSL_cleanse(response->body.data, response->body.cap);
+    cara_http_response_free(response);
+}
+
+/* Three attempts, since these places are busy while a machine starts. A place that is not there at
+ * all (CARA_HTTP_CONNECT) is asked once. The answer is 200, or the call fails. */
+static int ask(const cara_credentials_search *search, const char *method, const char *url,
+               const cara_http_header *headers, size_t n_headers, double timeout_s,
+               const char *place, cara_http_response *response, cara_error *err) {
+    const cara_http_request request = {
+        .method = method,
+        .url = url,
+        .headers = headers,
+        .n_headers = n_headers,
+        .max_body = 64 * CARA_KIB,
+        .connect_timeout_s = 1,
+        .timeout_s = timeout_s,
+        .deadline = search->deadline,
+        .no_proxy = 1,
+        .stop = search->stop,
+        .stop_cookie = search->stop_cookie,
+    };
+    const cara_outside *outside = &search->config->outside;
+    int rc = CARA_OK;
+    for (int attempt = 0; attempt < 3; attempt++) {
+        if (attempt)
+            outside->sleep(outside->ctx, 0.1 * attempt);
+        rc = cara_http_do(search->http, &request, response, err);
+        if (!rc && response->status == 200)
+            return CARA_OK;
+        if (!rc && response->status / 100 == 5)
+            rc = cara_fail(err, CARA_ERR_NETWORK, -1, "the %s answered HTTP %d", place,
+                           response->status);
+        else if (!rc)
+            return cara_fail(err, response->status == 404 ? CARA_ERR_NOT_FOUND : CARA_ERR_DENIED,
+                             -1, "the %s refused with HTTP %d", place, response->status);
+        else if (response->trouble != CARA_HTTP_BROKEN && response->trouble != CARA_HTTP_TIMEOUT)
+            return rc;
+    }
+    return rc;
+}
+
+int cara_credentials_uri_is_allowed(const char *uri) {
+    cara_url url;
+    if (cara_url_split(uri, &url))
+        return 0;
+    if (url.secure)
+        return 1;
+    char host[64];
+    const char *name = (const char *)url.host.ptr;
+    size_t n = url.host.len;
+    if (n && name[0] == '[') {
+        name++;
+        n -= 2;
+    }
+    if (n >= sizeof host)
+        return 0;
+    memcpy(host, name, n);
+    host[n] = 0;
+    struct in_addr v4;
+    struct in6_addr v6, want;
+    if (strcasecmp(host, "localhost") == 0)
+        return 1;
+    if (inet_pton(AF_INET, host, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127 || strcmp(host, "169.254.170.2") == 0 ||
+               strcmp(host, "169.254.170.23") == 0;
+    if (inet_pton(AF_INET6, host, &v6) == 1) {
+        static const char *const allowed[] = {"::1", "fd00:ec2::23"};
+        for (size_t i = 0; i < 2; i++)
+            if (inet_pton(AF_INET6, allowed[i], &want) == 1 && memcmp(&v6, &want, sizeof v6) == 0)
+                return 1;
+    }
+    return 0;
+}
+
+/* The Authorization header's value, malloc'd; NULL with CARA_OK where none is asked for. */
+static int container_token(const cara_outside *outside, char **out, cara_error *err) {
+    *out = NULL;
+    const char *file = cara_outside_env(outside, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    const char *token = cara_outside_env(outside, "AWS_CONTAINER_AUTHORIZATION_TOKEN");
+    if (file) {
+        size_t n;
+        int rc = cara_read_file(file, TOKEN_LIMIT, out, &n, err);
+        if (rc) {
+            cara_error_prefix(err, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+            return rc == CARA_ERR_MEMORY ? rc : CARA_ERR_DENIED;
+        }
+        while (n && strchr(" \t\r\n", (*out)[n - 1]))
+            (*out)[--n] = 0;
+    } else if (token && !(*out = strdup(token))) {
+        return no_memory(err);
+    }
+    return CARA_OK;
+}
+
+int cara_credentials_container(const cara_credentials_search *search, cara_credentials *out,
+                               cara_error *err) {
+    const cara_outside *outside = &search->config->outside;
+    const char *relative = cara_outside_env(outside, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    const char *full = cara_outside_env(outside, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    *out = (cara_credentials){0};
+    if (!relative && !full)
+        return CARA_ERR_NOT_FOUND;
+    char *token = NULL;
+    cara_buf url;
+    cara_buf_init(&url, 4096);
+    cara_http_response response = {0};
+    int rc;
+    if (relative && relative[0] != '/')
+        rc = cara_fail(err, CARA_ERR_DENIED, -1,
+                       "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI must begin with a slash");
+    else if (!relative && !cara_credentials_uri_is_allowed(full))
+        rc = cara_fail(err, CARA_ERR_DENIED, -1,
+                       "AWS_CONTAINER_CREDENTIALS_FULL_URI must be https, or http to this machine "
+                       "or to the ECS or EKS agent");
+    else if (relative ? cara_buf_printf(&url, ECS_HOST "%s", relative) : cara_buf_str(&url, full))
+        rc = no_memory(err);
+    else
+        rc = container_token(outside, &token, err);
+    if (!rc) {
+        const cara_http_header headers[] = {{"Accept", "application/json"},
+                                            {"Authorization", token ? token : ""}};
+        rc = ask(search, "GET", url.data, headers, token ? 2 : 1, 5, "container credentials agent",
+                 &response, err);
+        if (rc == CARA_ERR_NOT_FOUND) /* the place is there: it was named */
+            rc = CARA_ERR_DENIED;
+    }
+    if (!rc)
+        rc = cara_credentials_from_json(response.body.data, response.body.len,
+                                        "container credentials agent", out, err);
+    forget(&response);
+    cara_buf_free(&url);
+    if (token)
+        OPENSSL_cleanse(token, strlen(token));
+    free(token);
+    return rc;
+}
+
+/* Every request after the first carries the session token that only a PUT gives out: that is what
+ * makes version 2 safe against a server that can be talked into fetching a URL. */
+int cara_credentials_imds(const cara_credentials_search *search, cara_credentials *out,
+                          cara_error *err) {
+    static const char place[] = "instance metadata service";
+    const cara_outside *outside = &search->config->outside;
+    *out = (cara_credentials){0};
+    if (cara_outside_flag(outside, "AWS_EC2_METADATA_DISABLED"))
+        return CARA_ERR_NOT_FOUND;
+    const char *base = cara_outside_env(outside, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    const char *mode = cara_outside_env(outside, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
+    if (!base)
+        base = mode && strcasecmp(mode, "ipv6") == 0 ? "http://[fd00:ec2::254]"
+                                                     : "http://169.254.169.254";
+    cara_url parts;
+    if (cara_url_split(base, &parts))
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "AWS_EC2_METADATA_SERVICE_ENDPOINT must be an http URL");
+    size_t base_len = strlen(base);
+    while (base_len && base[base_len - 1] == '/')
+        base_len--;
+    cara_http_response response = {0};
+    cara_buf url, token, role;
+    cara_buf_init(&url, 4096);
+    cara_buf_init(&token, TOKEN_LIMIT);
+    cara_buf_init(&role, 1024);
+    int rc = CARA_OK;
+    static const char roles[] = "/latest/meta-data/iam/security-credentials/";
+
+    if (cara_buf_add(&url, base, base_len) || cara_buf_str(&url, "/latest/api/token"))
+        goto no_memory;
+    const cara_http_header ttl = {"X-aws-ec2-metadata-token-ttl-seconds", "21600"};
+    rc = ask(search, "PUT", url.data, &ttl, 1, 1, place, &response, err);
+    if (rc) {
+        /* Nobody answers at that address outside EC2, on most networks. */
+        if (response.trouble == CARA_HTTP_CONNECT || response.trouble == CARA_HTTP_TIMEOUT ||
+            response.trouble == CARA_HTTP_BROKEN)
+            rc = CARA_ERR_NOT_FOUND;
+        goto done;
+    }
+    if (cara_buf_add(&token, response.body.data, response.body.len))
+        goto no_memory;
+
+    const cara_http_header headers = {"X-aws-ec2-metadata-token", token.data};
+    cara_buf_clear(&url);
+    if (cara_buf_add(&url, base, base_len) || cara_buf_str(&url, roles))
+        goto no_memory;
+    rc = ask(search, "GET", url.data, &headers, 1, 2, place, &response, err);
+    if (rc == CARA_ERR_NOT_FOUND) {
+        rc = cara_fail(err, CARA_ERR_DENIED, -1,
+                       "this EC2 instance has no role; attach one, or set AWS_ACCESS_KEY_ID");
+        goto done;
+    }
+    if (rc)
+        goto done;
+    size_t n = response.body.data ? strcspn(response.body.data, "\r\n") : 0;
+    if (n == 0) {
+        rc = cara_fail(err, CARA_ERR_DENIED, -1, "the %s names no role", place);
+        goto done;
+    }
+    if (cara_url_encode(&role, response.body.data, n, 0) || cara_buf_str(&url, role.data))
+        goto no_memory;
+    rc = ask(search, "GET", url.data, &headers, 1, 2, place, &response, err);
+    if (rc == CARA_ERR_NOT_FOUND)
+        rc = CARA_ERR_DENIED;
+    if (!rc)
+        rc = cara_credentials_from_json(response.body.data, response.body.len, place, out, err);
+    /* The service may hand out expired keys while it is in trouble itself; AWS then goes on
+     * accepting them, so the SDKs use them for a while before they ask again. */
+    int64_t now = outside->now_ms(outside->ctx);
+    if (!rc && out->expires_ms && out->expires_ms < now)
+        out->expires_ms = now + 10 * 60 * 1000;
+    goto done;
+no_memory:
+    rc = no_memory(err);
+done:
+    forget(&response);
+    cara_buf_free(&url);
+    cara_buf_free(&token);
+    cara_buf_free(&role);
+    return rc;
+}
