@@ -14,15 +14,15 @@
 #define RELEASE ((int64_t)1 << 20)
 
 struct cara_audio {
-    cara_decoder *decoder; /* at CARA_SAMPLE_RATE */
-    cara_mapping mapping;  /* of a file; empty for memory */
+    cara_audio_decoder *decoder; /* at CARA_SAMPLE_RATE */
+    cara_mapping mapping;        /* of a file; empty for memory */
     double max_seconds;
     int64_t max_samples, given;
     int failed; /* a code that came after samples which had to be given first */
     cara_error failure;
 };
 
-static int open_decoder(cara_slice bytes, cara_decoder **out, cara_error *err) {
+static int open_decoder(cara_slice bytes, cara_audio_decoder **out, cara_error *err) {
     cara_sniffed what = cara_sniff(bytes);
     switch (what.kind) {
     case CARA_SNIFF_OGG_OPUS:
@@ -59,7 +59,7 @@ int cara_audio_open_memory(const void *bytes, size_t n, const cara_audio_limits 
     if (rc)
         goto fail;
     if (audio->decoder->rate != CARA_SAMPLE_RATE) {
-        cara_decoder *wrapped;
+        cara_audio_decoder *wrapped;
         rc = cara_resample_wrap(audio->decoder, &wrapped, err);
         if (rc)
             goto fail;

@@ -7,14 +7,14 @@
 
 #include <caracola/audio.h>
 
-typedef struct cara_decoder cara_decoder;
-struct cara_decoder {
+typedef struct cara_audio_decoder cara_audio_decoder;
+struct cara_audio_decoder {
     /* Up to `n` mono samples; how many (0 at the end), or a negative code. Finite values only. */
-    int64_t (*read)(cara_decoder *self, float *dst /* [n] */, size_t n, cara_error *err);
+    int64_t (*read)(cara_audio_decoder *self, float *dst /* [n] */, size_t n, cara_error *err);
     /* Back to the first sample: the same samples come again. */
-    int (*rewind)(cara_decoder *self, cara_error *err);
+    int (*rewind)(cara_audio_decoder *self, cara_error *err);
     /* Frees self. */
-    void (*close)(cara_decoder *self);
+    void (*close)(cara_audio_decoder *self);
     const char *format; /* static */
     int rate;           /* Hz */
     int truncated;      /* known once read returned 0 */
@@ -22,20 +22,20 @@ struct cara_decoder {
 
 /* Each borrows `bytes` for the decoder's life and gives a decoder that close() frees; on failure
  * *out is NULL. AUDIO_CORRUPT, AUDIO_FORMAT, MEMORY. */
-int cara_ogg_open(cara_slice bytes, cara_decoder **out, cara_error *err);
+int cara_ogg_open(cara_slice bytes, cara_audio_decoder **out, cara_error *err);
 
 /* Returns CARA_WAV_OTHER_CODEC, with *err untouched, where the WAV holds a codec that is not PCM,
  * float, A-law or mu-law. */
 #define CARA_WAV_OTHER_CODEC 1
-int cara_wav_open(cara_slice bytes, cara_decoder **out, cara_error *err);
+int cara_wav_open(cara_slice bytes, cara_audio_decoder **out, cara_error *err);
 
 /* Loads the libav module on first need. `format` names it to users ("mp3"), `demuxer` to libav;
  * both static. Also AUDIO_MODULE. */
-int cara_libav_open(cara_slice bytes, const char *format, const char *demuxer, cara_decoder **out,
-                    cara_error *err);
+int cara_libav_open(cara_slice bytes, const char *format, const char *demuxer,
+                    cara_audio_decoder **out, cara_error *err);
 
 /* A decoder that gives `inner` at CARA_SAMPLE_RATE: ceil(n * 16000 / rate) samples, the first at
  * the time of inner's first. Owns `inner` on success only. */
-int cara_resample_wrap(cara_decoder *inner, cara_decoder **out, cara_error *err);
+int cara_resample_wrap(cara_audio_decoder *inner, cara_audio_decoder **out, cara_error *err);
 
 #endif

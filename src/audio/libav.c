@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 typedef struct libav_decoder {
-    cara_decoder base;
+    cara_audio_decoder base;
     cara_slice bytes;
     const char *demuxer;
     void *handle;
@@ -98,7 +98,7 @@ static int start(libav_decoder *d, cara_error *err) {
     return CARA_OK;
 }
 
-static int64_t libav_read(cara_decoder *self, float *dst, size_t n, cara_error *err) {
+static int64_t libav_read(cara_audio_decoder *self, float *dst, size_t n, cara_error *err) {
     libav_decoder *d = (libav_decoder *)self;
     char why[256] = "";
     if (!d->stream) /* a rewind that failed */
@@ -113,11 +113,11 @@ static int64_t libav_read(cara_decoder *self, float *dst, size_t n, cara_error *
     return got;
 }
 
-static int libav_rewind(cara_decoder *self, cara_error *err) {
+static int libav_rewind(cara_audio_decoder *self, cara_error *err) {
     return start((libav_decoder *)self, err); /* seeking is not exact in every format */
 }
 
-static void libav_close(cara_decoder *self) {
+static void libav_close(cara_audio_decoder *self) {
     libav_decoder *d = (libav_decoder *)self;
     if (d->stream)
         d->module->close(d->stream);
@@ -126,17 +126,17 @@ static void libav_close(cara_decoder *self) {
     free(d);
 }
 
-int cara_libav_open(cara_slice bytes, const char *format, const char *demuxer, cara_decoder **out,
-                    cara_error *err) {
+int cara_libav_open(cara_slice bytes, const char *format, const char *demuxer,
+                    cara_audio_decoder **out, cara_error *err) {
     *out = NULL;
     libav_decoder *d = calloc(1, sizeof *d);
     if (!d)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to open the %s audio", format);
-    d->base = (cara_decoder){.read = libav_read,
-                             .rewind = libav_rewind,
-                             .close = libav_close,
-                             .format = format,
-                             .rate = CARA_SAMPLE_RATE};
+    d->base = (cara_audio_decoder){.read = libav_read,
+                                   .rewind = libav_rewind,
+                                   .close = libav_close,
+                                   .format = format,
+                                   .rate = CARA_SAMPLE_RATE};
     d->bytes = bytes;
     d->demuxer = demuxer;
     int rc = load(d, format, err);

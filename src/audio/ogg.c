@@ -23,7 +23,7 @@
 #define READ_FLOATS (PACKET_MAX * CHANNELS_USUAL)
 
 typedef struct ogg_decoder {
-    cara_decoder base;
+    cara_audio_decoder base;
     cara_slice bytes;
     size_t at;
     OggOpusFile *file;
@@ -200,7 +200,7 @@ static int refill(ogg_decoder *d, cara_error *err) {
     return CARA_OK;
 }
 
-static int64_t ogg_read(cara_decoder *self, float *dst, size_t n, cara_error *err) {
+static int64_t ogg_read(cara_audio_decoder *self, float *dst, size_t n, cara_error *err) {
     ogg_decoder *d = (ogg_decoder *)self;
     if (d->ready_at == d->ready_n) {
         int rc = refill(d, err);
@@ -216,11 +216,11 @@ static int64_t ogg_read(cara_decoder *self, float *dst, size_t n, cara_error *er
     return (int64_t)take;
 }
 
-static int ogg_rewind(cara_decoder *self, cara_error *err) {
+static int ogg_rewind(cara_audio_decoder *self, cara_error *err) {
     return reopen((ogg_decoder *)self, err);
 }
 
-static void ogg_close(cara_decoder *self) {
+static void ogg_close(cara_audio_decoder *self) {
     ogg_decoder *d = (ogg_decoder *)self;
     if (d->file)
         op_free(d->file);
@@ -230,16 +230,16 @@ static void ogg_close(cara_decoder *self) {
     free(d);
 }
 
-int cara_ogg_open(cara_slice bytes, cara_decoder **out, cara_error *err) {
+int cara_ogg_open(cara_slice bytes, cara_audio_decoder **out, cara_error *err) {
     *out = NULL;
     ogg_decoder *d = calloc(1, sizeof *d);
     if (!d)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to open the Ogg/Opus stream");
-    d->base = (cara_decoder){.read = ogg_read,
-                             .rewind = ogg_rewind,
-                             .close = ogg_close,
-                             .format = "ogg/opus",
-                             .rate = CARA_SAMPLE_RATE};
+    d->base = (cara_audio_decoder){.read = ogg_read,
+                                   .rewind = ogg_rewind,
+                                   .close = ogg_close,
+                                   .format = "ogg/opus",
+                                   .rate = CARA_SAMPLE_RATE};
     d->bytes = bytes;
     int rc = reopen(d, err);
     if (!rc)

@@ -9,8 +9,8 @@
 #define QUALITY SOXR_MQ /* as close to ffmpeg's resampler as the higher ones */
 
 typedef struct resampler {
-    cara_decoder base;
-    cara_decoder *inner;
+    cara_audio_decoder base;
+    cara_audio_decoder *inner;
     soxr_t soxr;
     float in[BLOCK];
     size_t at, have;
@@ -25,7 +25,7 @@ static int64_t samples_due(const resampler *r) {
            (rest * CARA_SAMPLE_RATE + r->inner->rate - 1) / r->inner->rate;
 }
 
-static int64_t resample_read(cara_decoder *self, float *dst, size_t n, cara_error *err) {
+static int64_t resample_read(cara_audio_decoder *self, float *dst, size_t n, cara_error *err) {
     resampler *r = (resampler *)self;
     size_t filled = 0;
     if (!r->soxr) /* a rewind that failed */
@@ -82,30 +82,30 @@ static int start(resampler *r, cara_error *err) {
     return CARA_OK;
 }
 
-static int resample_rewind(cara_decoder *self, cara_error *err) {
+static int resample_rewind(cara_audio_decoder *self, cara_error *err) {
     resampler *r = (resampler *)self;
     int rc = r->inner->rewind(r->inner, err);
     return rc ? rc : start(r, err);
 }
 
-static void resample_close(cara_decoder *self) {
+static void resample_close(cara_audio_decoder *self) {
     resampler *r = (resampler *)self;
     r->inner->close(r->inner);
     soxr_delete(r->soxr);
     free(r);
 }
 
-int cara_resample_wrap(cara_decoder *inner, cara_decoder **out, cara_error *err) {
+int cara_resample_wrap(cara_audio_decoder *inner, cara_audio_decoder **out, cara_error *err) {
     *out = NULL;
     resampler *r = calloc(1, sizeof *r);
     if (!r)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to resample %d Hz audio",
                          inner->rate);
-    r->base = (cara_decoder){.read = resample_read,
-                             .rewind = resample_rewind,
-                             .close = resample_close,
-                             .format = inner->format,
-                             .rate = CARA_SAMPLE_RATE};
+    r->base = (cara_audio_decoder){.read = resample_read,
+                                   .rewind = resample_rewind,
+                                   .close = resample_close,
+                                   .format = inner->format,
+                                   .rate = CARA_SAMPLE_RATE};
     r->inner = inner;
     int rc = start(r, err);
     if (rc) {

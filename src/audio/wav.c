@@ -16,7 +16,7 @@
 enum { CODEC_PCM = 1, CODEC_FLOAT = 3, CODEC_ALAW = 6, CODEC_MULAW = 7, CODEC_EXTENSIBLE = 0xFFFE };
 
 typedef struct wav_decoder {
-    cara_decoder base;
+    cara_audio_decoder base;
     const uint8_t *data; /* [frames * frame] */
     size_t frames, at;
     size_t frame; /* bytes in one frame */
@@ -93,7 +93,7 @@ static float sample(const wav_decoder *d, const uint8_t *p) {
     }
 }
 
-static int64_t wav_read(cara_decoder *self, float *dst, size_t n, cara_error *err) {
+static int64_t wav_read(cara_audio_decoder *self, float *dst, size_t n, cara_error *err) {
     (void)err;
     wav_decoder *d = (wav_decoder *)self;
     size_t take = d->frames - d->at;
@@ -112,13 +112,13 @@ static int64_t wav_read(cara_decoder *self, float *dst, size_t n, cara_error *er
     return (int64_t)take;
 }
 
-static int wav_rewind(cara_decoder *self, cara_error *err) {
+static int wav_rewind(cara_audio_decoder *self, cara_error *err) {
     (void)err;
     ((wav_decoder *)self)->at = 0;
     return CARA_OK;
 }
 
-static void wav_close(cara_decoder *self) {
+static void wav_close(cara_audio_decoder *self) {
     free(self);
 }
 
@@ -223,13 +223,13 @@ static int parse(wav_decoder *d, cara_slice bytes, cara_error *err) {
                      "the WAV file ends before its sound; get the file again");
 }
 
-int cara_wav_open(cara_slice bytes, cara_decoder **out, cara_error *err) {
+int cara_wav_open(cara_slice bytes, cara_audio_decoder **out, cara_error *err) {
     *out = NULL;
     wav_decoder *d = calloc(1, sizeof *d);
     if (!d)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to open the WAV file");
-    d->base =
-        (cara_decoder){.read = wav_read, .rewind = wav_rewind, .close = wav_close, .format = "wav"};
+    d->base = (cara_audio_decoder){
+        .read = wav_read, .rewind = wav_rewind, .close = wav_close, .format = "wav"};
     int rc = parse(d, bytes, err);
     if (rc) {
         free(d);

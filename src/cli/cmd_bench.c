@@ -244,7 +244,7 @@ int cara_cmd_bench(int argc, char **argv) {
         "A random or converted model is written to $TMPDIR (/tmp) and removed at the end.\n",
         flags};
     bench b = {.threads = cara_threads_available(), .runs = 5};
-    cara_storage storage = CARA_STORE_AS_IS;
+    cara_storage storage = CARA_STORAGE_AS_IS;
     int64_t seed = 1, runs = 5;
     int json = 0, accuracy = 0, first_token = 0;
     cara_cli_args args;
@@ -282,7 +282,7 @@ int cara_cmd_bench(int argc, char **argv) {
     int status = CARA_EXIT_OK, rc = CARA_OK;
     cara_cli_catch_signals();
     if (b.shape && !storage)
-        storage = accuracy ? CARA_STORE_FLOAT32 : CARA_STORE_INT8;
+        storage = accuracy ? CARA_STORAGE_FLOAT32 : CARA_STORAGE_INT8;
     if (!b.shape)
         rc = cara_cli_model_file(b.path, json, &found, &err);
     if (!b.shape)

@@ -96,7 +96,7 @@ static int print_json(const cara_model *model, const char *path, const cara_erro
             heads, json_pack("[ii]", (int)model->heads[i].layer, (int)model->heads[i].head));
     json_t *root =
         json_pack("{s:s,s:s,s:s,s:b,s:i,s:o,s:I,s:s,s:I,s:I,s:o,s:o}", "file", path, "format",
-                  model->format == CARA_FORMAT_CARA ? "cara" : "pt", "name", model->name,
+                  model->format == CARA_MODEL_FORMAT_CARA ? "cara" : "pt", "name", model->name,
                   "multilingual", cara_model_is_multilingual(model), "languages",
                   model->dims.n_vocab >= 51865 ? (int)model->dims.n_vocab - 51766 : 0, "dims",
                   dims_json(&model->dims), "parameters", (json_int_t)s.parameters, "type", s.types,
@@ -120,7 +120,7 @@ static void print_text(const cara_model *model, const char *path, const cara_err
     const cara_dims *d = &model->dims;
     weights_summary s = summarise(model);
     printf("file             %s (%s, %.1f MB)\n", path,
-           model->format == CARA_FORMAT_CARA ? ".cara" : "OpenAI .pt",
+           model->format == CARA_MODEL_FORMAT_CARA ? ".cara" : "OpenAI .pt",
            (double)model->file.size / 1e6);
     printf("name             %s\n", model->name);
     if (cara_model_is_multilingual(model))

@@ -11,12 +11,12 @@ int cara_cli_storage(const cara_cli_args *args, cara_storage *out) {
     int choice;
     if (cara_cli_choice(args, storages, &choice))
         return -1;
-    *out = (cara_storage)(CARA_STORE_INT8 + choice);
+    *out = (cara_storage)(CARA_STORAGE_INT8 + choice);
     return 0;
 }
 
 const char *cara_cli_storage_name(cara_storage storage) {
-    return storage == CARA_STORE_AS_IS ? "as it is" : storages[storage - CARA_STORE_INT8];
+    return storage == CARA_STORAGE_AS_IS ? "as it is" : storages[storage - CARA_STORAGE_INT8];
 }
 
 int cara_cli_threads(const cara_cli_args *args, int *out) {
@@ -50,7 +50,7 @@ int cara_cli_model_random(int argc, char **argv) {
         flags};
     int64_t seed = 1;
     int quiet = 0;
-    cara_write_options options = {.storage = CARA_STORE_INT8};
+    cara_write_options options = {.storage = CARA_STORAGE_INT8};
     cara_cli_args args;
     cara_cli_args_init(&args, &command, argc, argv);
     for (int flag; (flag = cara_cli_args_next(&args)) != CARA_CLI_END;) {

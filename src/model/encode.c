@@ -19,15 +19,15 @@ static cara_dtype stored_type(const cara_slot *slot, const cara_write_options *o
         options->rows ? slot->kind == CARA_SLOT_VECTOR ? CARA_F32 : CARA_F16 : slot->to->dtype;
     int weights = slot->kind == CARA_SLOT_MATRIX || slot->kind == CARA_SLOT_CONVOLUTION;
     switch (options->storage) {
-    case CARA_STORE_AS_IS:
+    case CARA_STORAGE_AS_IS:
         return is;
-    case CARA_STORE_INT8:
+    case CARA_STORAGE_INT8:
         return weights ? CARA_I8 : is;
-    case CARA_STORE_FLOAT16:
+    case CARA_STORAGE_FLOAT16:
         return slot->kind == CARA_SLOT_VECTOR ? is : CARA_F16;
-    case CARA_STORE_BFLOAT16:
+    case CARA_STORAGE_BFLOAT16:
         return weights ? CARA_BF16 : is;
-    case CARA_STORE_FLOAT32:
+    case CARA_STORAGE_FLOAT32:
         return CARA_F32;
     }
     return is;

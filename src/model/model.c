@@ -46,10 +46,10 @@ int cara_model_open_bytes(cara_slice bytes, const char *path, cara_model **out, 
     cara_arena_init(&m->arena, 16 * CARA_MIB + bytes.len + bytes.len / 4);
     int rc;
     if (cara_cara_is(bytes)) {
-        m->format = CARA_FORMAT_CARA;
+        m->format = CARA_MODEL_FORMAT_CARA;
         rc = cara_cara_read(m, err);
     } else if (cara_pt_is(bytes)) {
-        m->format = CARA_FORMAT_PT;
+        m->format = CARA_MODEL_FORMAT_PT;
         rc = cara_pt_read(m, path, err);
     } else {
         rc = unknown_format(bytes, err);

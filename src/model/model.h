@@ -42,7 +42,10 @@ typedef struct cara_arrival {
     void *cookie;
 } cara_arrival;
 
-typedef enum cara_model_format { CARA_FORMAT_PT = 1, CARA_FORMAT_CARA = 2 } cara_model_format;
+typedef enum cara_model_format {
+    CARA_MODEL_FORMAT_PT = 1,
+    CARA_MODEL_FORMAT_CARA = 2
+} cara_model_format;
 
 struct cara_model {
     cara_mapping file;
@@ -122,11 +125,11 @@ int cara_model_check(const cara_model *model, cara_model_progress_fn progress, v
 
 /* How a written model's weights are stored. */
 typedef enum cara_storage {
-    CARA_STORE_AS_IS,    /* each tensor as it is */
-    CARA_STORE_INT8,     /* matrices and convolutions in int8, the rest as it is */
-    CARA_STORE_FLOAT16,  /* all in f16 but vectors, which stay as they are */
-    CARA_STORE_BFLOAT16, /* matrices and convolutions in bf16, the rest as it is */
-    CARA_STORE_FLOAT32,  /* all in f32 */
+    CARA_STORAGE_AS_IS,    /* each tensor as it is */
+    CARA_STORAGE_INT8,     /* matrices and convolutions in int8, the rest as it is */
+    CARA_STORAGE_FLOAT16,  /* all in f16 but vectors, which stay as they are */
+    CARA_STORAGE_BFLOAT16, /* matrices and convolutions in bf16, the rest as it is */
+    CARA_STORAGE_FLOAT32,  /* all in f32 */
 } cara_storage;
 
 /* Row `row` (see cara_tensor_row()) of slots[slot] as f32; called by several threads. */
@@ -158,7 +161,7 @@ int cara_model_write(const cara_model *model, const char *name, const char *path
 /* Writes a model of a published shape ("tiny.en" ... "large-v3-turbo") with random weights of
  * standard deviation 1 / sqrt(fan-in), a vocabulary of filler that fits, and the name
  * "random-SHAPE" unless the options give one. The same shape, seed and storage give the same bytes
- * on every machine. CARA_STORE_AS_IS is f16 with f32 vectors. Errors: USAGE (no such shape), and
+ * on every machine. CARA_STORAGE_AS_IS is f16 with f32 vectors. Errors: USAGE (no such shape), and
  * those of cara_model_write_as(). */
 int cara_model_write_random(const char *shape, uint64_t seed, const cara_write_options *options,
                             const char *path, cara_error *err);

@@ -20,7 +20,7 @@ static char vocab[4096], folder[] = "/tmp/caracola-draft-XXXXXX", noise_path[64]
 
 static int make(const char *shape, const char *path, const char *vocab_path, cara_model **out) {
     cara_error err;
-    cara_write_options options = {.storage = CARA_STORE_INT8};
+    cara_write_options options = {.storage = CARA_STORAGE_INT8};
     if (cara_model_write_random(shape, 1, &options, path, &err) == CARA_OK &&
         cara_model_open(path, vocab_path, out, &err) == CARA_OK)
         return 0;

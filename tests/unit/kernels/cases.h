@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/half.h"
-#include "kernels/tables.h"
+#include "kernels/common/common.h"
 
 #include <math.h>
 #include <stdlib.h>

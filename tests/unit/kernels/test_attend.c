@@ -2,6 +2,8 @@
  * arithmetic in double; AMX beside AVX-512 BF16 as it was compiled, its instructions trapped. */
 #ifdef CARA_X86
 #include "amx_traps.h"
+#include "kernels/amx/amx.h"
+#include "kernels/avx512/avx512.h"
 #endif
 #include "cases.h"
 

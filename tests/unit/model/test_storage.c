@@ -124,11 +124,11 @@ static void each_storage_holds_the_weights(void **state) {
         cara_dtype matrix, positions, vector;
         double within; /* of the largest of a row */
     } cases[] = {
-        {CARA_STORE_AS_IS, CARA_F16, CARA_F16, CARA_F16, 0},
-        {CARA_STORE_INT8, CARA_I8, CARA_F16, CARA_F16, 0.5001 / 127},
-        {CARA_STORE_FLOAT16, CARA_F16, CARA_F16, CARA_F16, 0},
-        {CARA_STORE_BFLOAT16, CARA_BF16, CARA_F16, CARA_F16, 1.0 / 256},
-        {CARA_STORE_FLOAT32, CARA_F32, CARA_F32, CARA_F32, 0},
+        {CARA_STORAGE_AS_IS, CARA_F16, CARA_F16, CARA_F16, 0},
+        {CARA_STORAGE_INT8, CARA_I8, CARA_F16, CARA_F16, 0.5001 / 127},
+        {CARA_STORAGE_FLOAT16, CARA_F16, CARA_F16, CARA_F16, 0},
+        {CARA_STORAGE_BFLOAT16, CARA_BF16, CARA_F16, CARA_F16, 1.0 / 256},
+        {CARA_STORAGE_FLOAT32, CARA_F32, CARA_F32, CARA_F32, 0},
     };
     cara_model *from = open_model(fixture_path("models/demo.cara"));
     float *a = malloc(1 << 20), *b = malloc(1 << 20);
@@ -193,7 +193,7 @@ static void sign(uint8_t *file) {
 static void each_field_that_lies_is_caught(void **state) {
     (void)state;
     cara_model *from = open_model(fixture_path("models/demo.cara"));
-    write_as(from, CARA_STORE_INT8, 2, in_scratch("i8.cara"));
+    write_as(from, CARA_STORAGE_INT8, 2, in_scratch("i8.cara"));
     cara_model_close(from);
     char *bytes;
     size_t n;
@@ -266,7 +266,7 @@ static void each_field_that_lies_is_caught(void **state) {
 static void damage_in_scales_is_found(void **state) {
     (void)state;
     cara_model *from = open_model(fixture_path("models/demo.cara"));
-    write_as(from, CARA_STORE_INT8, 2, in_scratch("x.cara"));
+    write_as(from, CARA_STORAGE_INT8, 2, in_scratch("x.cara"));
     cara_model_close(from);
     cara_model *m = open_model(in_scratch("x.cara"));
     size_t at = (size_t)((const uint8_t *)m->slots[0].to->sum - m->file.data) + 9;
@@ -293,7 +293,7 @@ static void a_stopped_conversion_leaves_nothing(void **state) {
     (void)state;
     cara_model *from = open_model(fixture_path("models/demo.cara"));
     cara_error err;
-    cara_write_options options = {.storage = CARA_STORE_INT8, .threads = 1, .progress = stop};
+    cara_write_options options = {.storage = CARA_STORAGE_INT8, .threads = 1, .progress = stop};
     const char *path = in_scratch("stopped.cara");
     assert_int_equal(cara_model_write_as(from, &options, path, &err), CARA_ERR_CANCELLED);
     assert_int_not_equal(access(path, F_OK), 0);
@@ -305,7 +305,7 @@ static void a_stopped_conversion_leaves_nothing(void **state) {
 static void a_random_model_is_the_same_everywhere(void **state) {
     (void)state;
     cara_error err;
-    cara_write_options options = {.threads = 2, .storage = CARA_STORE_INT8, .replace = 1};
+    cara_write_options options = {.threads = 2, .storage = CARA_STORAGE_INT8, .replace = 1};
     if (cara_model_write_random("tiny", 1, &options, in_scratch("r.cara"), &err))
         fail_msg("%s", err.text);
     options.threads = 1;
@@ -333,7 +333,7 @@ static void a_random_model_is_the_same_everywhere(void **state) {
 static void random_weights_are_normal(void **state) {
     (void)state;
     cara_error err;
-    cara_write_options options = {.storage = CARA_STORE_FLOAT32, .replace = 1, .name = "x"};
+    cara_write_options options = {.storage = CARA_STORAGE_FLOAT32, .replace = 1, .name = "x"};
     if (cara_model_write_random("tiny.en", 3, &options, in_scratch("n.cara"), &err))
         fail_msg("%s", err.text);
     cara_model *m = open_model(in_scratch("n.cara"));

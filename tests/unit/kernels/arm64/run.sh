@@ -23,13 +23,13 @@ build() { # object source flags
     parts="$parts $out/$object.o"
 }
 neon=-march=armv8.2-a+dotprod
-build cpu src/kernels/cpu.c
-build scalar src/kernels/scalar.c
-for part in neon neon_gemm neon_attend neon_cache; do
-    build $part src/kernels/$part.c $neon
+build cpu src/kernels/cpu/cpu.c
+build scalar src/kernels/scalar/scalar.c
+for part in neon gemm attend cache; do
+    build $part src/kernels/neon/$part.c $neon
 done
-build i8_scalar src/kernels/i8/scalar.c -fno-trapping-math -Wno-psabi
-build i8_neon src/kernels/i8/neon.c -fno-trapping-math -Wno-psabi $neon
+build i8_scalar src/kernels/scalar/i8.c -fno-trapping-math -Wno-psabi
+build i8_neon src/kernels/neon/i8.c -fno-trapping-math -Wno-psabi $neon
 build pack src/model/i8_pack.c
 build buf src/base/buf.c
 build error src/base/error.c
