@@ -270,8 +270,8 @@ static int detect(job *j, double *probability, cara_error *err) {
     if (!rc) {
         cara_inference inference = inference_of(j);
         cara_passes_join(j->session->shared->passes);
-        rc = cara_detect_language(j->settings.tokenizer, &inference, j->session->logits, &language,
-                                  probability, err);
+        rc = cara_detect_language(j->settings.tokenizer, j->settings.task.rules.kernels, &inference,
+                                  j->session->logits, &language, probability, err);
         cara_passes_part(j->session->shared->passes);
     }
     j->timings.decode_s += cara_clock_monotonic() - start;
@@ -332,7 +332,7 @@ int cara_transcribe(cara_session *session, cara_pcm_source source, const cara_op
         rc = cara_fail(&failure, CARA_ERR_MEMORY, -1, "No memory for a result");
     if (!rc)
         rc = cara_settings_check(options, cara_model_dims(model), cara_model_tokenizer(model),
-                                 &arena, &j.settings, &failure);
+                                 session->shared->compute.kernels, &arena, &j.settings, &failure);
     if (!rc) {
         cara_random_seed(&j.random, j.settings.options.seed);
         session->job = &j;

@@ -103,12 +103,16 @@ int cara_window_open(cara_window *w, const cara_decode_task *task, const cara_at
     rows->sum_logprobs = cara_arena_alloc(arena, n, sizeof *rows->sum_logprobs);
     rows->source = cara_arena_alloc(arena, n, sizeof *rows->source);
     rows->logits = cara_arena_alloc(arena, n, sizeof *rows->logits);
-    if (cap < 0 || !rows->sum_logprobs || !rows->source || !rows->logits)
+    float *weights = NULL;
+    if (attempt->temperature > 0)
+        weights = cara_arena_alloc(arena, (size_t)task->rules.n_vocab, sizeof *weights);
+    if (cap < 0 || !rows->sum_logprobs || !rows->source || !rows->logits ||
+        (attempt->temperature > 0 && !weights))
         return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory to decode a window");
     rows->cap = (size_t)cap;
     rows->len = rows->begin;
-    w->strategy =
-        cara_strategy_greedy(task->rules.n_vocab, task->rules.eot, attempt->temperature, random);
+    w->strategy = cara_strategy_greedy(task->rules.kernels, task->rules.n_vocab, task->rules.eot,
+                                       attempt->temperature, random, weights);
     inference->start(inference->ctx, attempt->slot);
     w->runs[w->n_runs++] = (cara_run){attempt->slot, rows->tokens, rows->begin};
     w->wanted[w->n_wanted++] = w->sot_index;
@@ -134,7 +138,8 @@ static void take_prompt(cara_window *w, float *logits) {
     size_t n_vocab = (size_t)task->rules.n_vocab;
     int32_t no_speech = cara_tokenizer_special(task->tokenizer)->no_speech;
     if (no_speech >= 0)
-        w->no_speech_prob = expf(logits[no_speech] - cara_log_sum_exp(logits, n_vocab));
+        w->no_speech_prob =
+            expf(logits[no_speech] - cara_log_sum_exp(task->rules.kernels, logits, n_vocab));
     float *last = logits + (w->n_wanted - 1) * n_vocab;
     filter(w, 0, last);
     int slot = w->attempt.slot;
@@ -264,8 +269,9 @@ int cara_decode(const cara_decode_task *task, const cara_attempt *attempt,
     return rc ? rc : cara_window_close(&w, arena, out, err);
 }
 
-int cara_detect_language(const cara_tokenizer *tokenizer, const cara_inference *inference,
-                         float *logits, int *language, double *probability, cara_error *err) {
+int cara_detect_language(const cara_tokenizer *tokenizer, const cara_kernels *kernels,
+                         const cara_inference *inference, float *logits, int *language,
+                         double *probability, cara_error *err) {
     const cara_special_tokens *special = cara_tokenizer_special(tokenizer);
     size_t at = 0, n = (size_t)cara_tokenizer_n_languages(tokenizer);
     inference->start(inference->ctx, 0);
@@ -277,6 +283,6 @@ int cara_detect_language(const cara_tokenizer *tokenizer, const cara_inference *
     const float *languages = logits + special->language_begin;
     size_t best = cara_argmax(languages, n);
     *language = (int)best;
-    *probability = expf(languages[best] - cara_log_sum_exp(languages, n));
+    *probability = expf(languages[best] - cara_log_sum_exp(kernels, languages, n));
     return CARA_OK;
 }

@@ -122,8 +122,9 @@ int cara_window_close(cara_window *w, cara_arena *arena, cara_decoding *out, car
 
 /* detect_language() for a multilingual vocabulary: *language is an index for cara_language_code().
  * `logits` is scratch, [n_vocab]. Errors: those of the inference. */
-int cara_detect_language(const cara_tokenizer *tokenizer, const cara_inference *inference,
-                         float *logits, int *language, double *probability, cara_error *err);
+int cara_detect_language(const cara_tokenizer *tokenizer, const cara_kernels *kernels,
+                         const cara_inference *inference, float *logits, int *language,
+                         double *probability, cara_error *err);
 
 /* Tokenizer.decode() as a string in the arena: ids as valid UTF-8. NULL where there is no memory.
  * A NUL byte, which no C string can hold, becomes U+FFFD like what is ill-formed. */

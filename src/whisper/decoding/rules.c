@@ -50,7 +50,8 @@ static void apply_timestamps(const cara_rules *rules, const int32_t *sampled, si
 
     /* Where the timestamps together outweigh every single text token, one of them comes. Both sides
      * would be lowered by the same log(sum(exp)), so the logits serve as they are. */
-    float timestamps = cara_log_sum_exp(logits + begin, (size_t)(rules->n_vocab - begin));
+    float timestamps =
+        cara_log_sum_exp(rules->kernels, logits + begin, (size_t)(rules->n_vocab - begin));
     if (timestamps > cara_max(logits, (size_t)begin))
         forbid(rules, logits, 0, begin);
 }

@@ -2,10 +2,13 @@
 #ifndef WHISPER_RULES_H
 #define WHISPER_RULES_H
 
+#include "kernels/kernels.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 typedef struct cara_rules {
+    const cara_kernels *kernels; /* for sums of probabilities */
     int32_t n_vocab;
     int32_t eot;
     int32_t no_timestamps; /* -1 where the vocabulary has none */

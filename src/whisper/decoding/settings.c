@@ -256,8 +256,8 @@ static int check_previous(const cara_settings *s, cara_error *err) {
 }
 
 int cara_settings_check(const cara_options *options, const cara_dims *dims,
-                        const cara_tokenizer *tokenizer, cara_arena *arena, cara_settings *out,
-                        cara_error *err) {
+                        const cara_tokenizer *tokenizer, const cara_kernels *kernels,
+                        cara_arena *arena, cara_settings *out, cara_error *err) {
     *out = (cara_settings){.dims = *dims, .tokenizer = tokenizer};
     if (options)
         out->options = *options;
@@ -278,6 +278,7 @@ int cara_settings_check(const cara_options *options, const cara_dims *dims,
             out->max_candidates = o->best_of;
 
     cara_rules *rules = &out->task.rules;
+    rules->kernels = kernels;
     rules->n_vocab = dims->n_vocab;
     rules->eot = special->eot;
     rules->no_timestamps = special->no_timestamps;

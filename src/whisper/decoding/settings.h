@@ -25,11 +25,12 @@ typedef struct cara_settings {
     int max_candidates; /* most rows that any temperature asks for */
 } cara_settings;
 
-/* Checks `options` (NULL: the defaults) for a model with these dims. What it allocates is in the
- * arena. Errors: USAGE, which name the option, its value and what it takes; MEMORY. */
+/* Checks `options` (NULL: the defaults) for a model with these dims, decoded with these kernels.
+ * What it allocates is in the arena. Errors: USAGE, which name the option, its value and what it
+ * takes; MEMORY. */
 int cara_settings_check(const cara_options *options, const cara_dims *dims,
-                        const cara_tokenizer *tokenizer, cara_arena *arena, cara_settings *out,
-                        cara_error *err);
+                        const cara_tokenizer *tokenizer, const cara_kernels *kernels,
+                        cara_arena *arena, cara_settings *out, cara_error *err);
 
 /* Positions of the encoder to compute for a window that holds n_frames mel frames of the audio. */
 int64_t cara_settings_audio_ctx(const cara_settings *settings, int64_t n_frames);

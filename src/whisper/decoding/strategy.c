@@ -2,25 +2,20 @@
 
 #include "whisper/decoding/probability.h"
 
-#include <math.h>
-
 /* Draws from softmax(logits / temperature) by walking the cumulated weights. */
 static int32_t sample(const cara_strategy *self, const float *logits) {
-    size_t n = (size_t)self->n_vocab;
-    float max = cara_max(logits, n), inverse = (float)(1.0 / self->temperature);
-    if (!isfinite(max))
-        return (int32_t)cara_argmax(logits,
-                                    n); /* nothing is allowed: no distribution to draw from */
-    double total = 0;
+    size_t n = (size_t)self->n_vocab, chosen = 0;
+    const float *weights = self->weights;
+    if (!cara_softmax(self->kernels, logits, n, self->temperature, self->weights))
+        return (int32_t)cara_argmax(logits, n);
+    double total = 0; /* 1, but for rounding */
     for (size_t i = 0; i < n; i++)
-        total += expf((logits[i] - max) * inverse);
+        total += weights[i];
     double left = cara_random_next(self->random) * total;
-    size_t chosen = 0;
     for (size_t i = 0; i < n; i++) {
-        double weight = expf((logits[i] - max) * inverse);
-        if (weight > 0) {
+        if (weights[i] > 0) {
             chosen = i; /* also the last possible one, should rounding leave a rest */
-            left -= weight;
+            left -= weights[i];
             if (left < 0)
                 break;
         }
@@ -37,7 +32,8 @@ static int greedy_update(cara_strategy *self, cara_sequences *rows) {
         if (tokens[rows->len - 1] != self->eot) {
             next = self->temperature > 0 ? sample(self, row)
                                          : (int32_t)cara_argmax(row, (size_t)self->n_vocab);
-            rows->sum_logprobs[i] += row[next] - cara_log_sum_exp(row, (size_t)self->n_vocab);
+            rows->sum_logprobs[i] +=
+                row[next] - cara_log_sum_exp(self->kernels, row, (size_t)self->n_vocab);
         }
         tokens[rows->len] = next;
         rows->source[i] = i;
@@ -60,7 +56,14 @@ static size_t greedy_finalize(cara_strategy *self, const cara_sequences *rows, c
     return n;
 }
 
-cara_strategy cara_strategy_greedy(int32_t n_vocab, int32_t eot, double temperature,
-                                   cara_random *random) {
-    return (cara_strategy){greedy_update, greedy_finalize, n_vocab, eot, temperature, random};
+cara_strategy cara_strategy_greedy(const cara_kernels *kernels, int32_t n_vocab, int32_t eot,
+                                   double temperature, cara_random *random, float *weights) {
+    return (cara_strategy){.update = greedy_update,
+                           .finalize = greedy_finalize,
+                           .kernels = kernels,
+                           .n_vocab = n_vocab,
+                           .eot = eot,
+                           .temperature = temperature,
+                           .random = random,
+                           .weights = weights};
 }

@@ -3,6 +3,7 @@
 #ifndef WHISPER_STRATEGY_H
 #define WHISPER_STRATEGY_H
 
+#include "kernels/kernels.h"
 #include "whisper/decoding/random.h"
 
 #include <stddef.h>
@@ -35,14 +36,17 @@ struct cara_strategy {
     /* Writes the candidates to rank, at most `most`; returns how many. */
     size_t (*finalize)(cara_strategy *self, const cara_sequences *rows, cara_candidate *out,
                        size_t most);
+    const cara_kernels *kernels;
     int32_t n_vocab;
     int32_t eot;
     double temperature;  /* 0: the likeliest token */
     cara_random *random; /* borrowed; used where temperature > 0 */
+    float *weights;      /* [n_vocab] scratch, likewise */
 };
 
-/* GreedyDecoder */
-cara_strategy cara_strategy_greedy(int32_t n_vocab, int32_t eot, double temperature,
-                                   cara_random *random);
+/* GreedyDecoder. `random` and `weights` [n_vocab], which is scratch, may be NULL at temperature 0.
+ */
+cara_strategy cara_strategy_greedy(const cara_kernels *kernels, int32_t n_vocab, int32_t eot,
+                                   double temperature, cara_random *random, float *weights);
 
 #endif

@@ -144,7 +144,9 @@ static void plain_task(cara_arena *arena, cara_settings *s) {
     options.suppress_tokens = "";
     options.suppress_blank = 0;
     cara_dims dims = dims_of_test(N_VOCAB);
-    assert_int_equal(cara_settings_check(&options, &dims, tokenizer, arena, s, NULL), CARA_OK);
+    assert_int_equal(cara_settings_check(&options, &dims, tokenizer,
+                                         cara_kernels_for(CARA_CPU_SCALAR), arena, s, NULL),
+                     CARA_OK);
     s->task.rules.timestamps = 0;
 }
 
@@ -466,9 +468,9 @@ static void the_language_is_the_likeliest_of_its_tokens(void **state) {
     cara_inference inference = inference_of(&f);
     int language = -1;
     double probability = 0;
-    assert_int_equal(
-        cara_detect_language(tokenizer, &inference, logits, &language, &probability, NULL),
-        CARA_OK);
+    assert_int_equal(cara_detect_language(tokenizer, cara_kernels_for(CARA_CPU_SCALAR), &inference,
+                                          logits, &language, &probability, NULL),
+                     CARA_OK);
     assert_string_equal(cara_language_code(language), "es");
     assert_true(fabs(probability - 0.75) < 1e-6);
     assert_int_equal(f.n_prompt, 1);

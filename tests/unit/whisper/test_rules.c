@@ -18,7 +18,8 @@
 enum { N = 23, EOT = 10, SOT = 11, NO_TIMESTAMPS = 12, T0 = 13 };
 
 static cara_rules rules_of_test(void) {
-    return (cara_rules){.n_vocab = N,
+    return (cara_rules){.kernels = cara_kernels_for(CARA_CPU_SCALAR),
+                        .n_vocab = N,
                         .eot = EOT,
                         .no_timestamps = NO_TIMESTAMPS,
                         .timestamp_begin = T0,
@@ -200,14 +201,40 @@ static void blank_and_suppressed_tokens(void **state) {
 static void probabilities_carry_infinities(void **state) {
     (void)state;
     float x[] = {-INFINITY, 1, 3, 3, -INFINITY};
-    float none[] = {-INFINITY, -INFINITY};
+    float none[] = {-INFINITY, -INFINITY}, large[] = {1000, 1000};
+    float bad[][20] = {{[3] = NAN}, {[3] = INFINITY}, {[19] = NAN}}, p[20];
     assert_int_equal(cara_argmax(x, 5), 2); /* the first of equals */
     assert_int_equal(cara_argmax(none, 2), 0);
     assert_true(cara_max(none, 0) == -INFINITY);
-    assert_true(cara_log_sum_exp(none, 2) == -INFINITY);
-    assert_true(fabsf(cara_log_sum_exp(x, 5) - logf(expf(1) + 2 * expf(3))) < 1e-6f);
-    float large[] = {1000, 1000};
-    assert_true(fabsf(cara_log_sum_exp(large, 2) - (1000 + logf(2))) < 1e-3f);
+    for (int level = 0; level < CARA_CPU_LEVELS; level++) {
+        if (!cara_cpu_has(level))
+            continue;
+        const cara_kernels *kernels = cara_kernels_for(level);
+        assert_true(cara_log_sum_exp(kernels, none, 2) == -INFINITY);
+        assert_true(cara_log_sum_exp(kernels, none, 0) == -INFINITY);
+        assert_true(fabsf(cara_log_sum_exp(kernels, x, 5) - logf(expf(1) + 2 * expf(3))) < 1e-6f);
+        assert_true(fabsf(cara_log_sum_exp(kernels, large, 2) - (1000 + logf(2))) < 1e-3f);
+        assert_int_equal(cara_softmax(kernels, none, 2, 1, p), 0);
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+            assert_true(isnan(cara_log_sum_exp(kernels, bad[i], 20)));
+            assert_int_equal(cara_softmax(kernels, bad[i], 20, 1, p), 0);
+        }
+        assert_int_equal(cara_softmax(kernels, x, 5, 2, p), 1);
+        double sum = exp(-1) + 2;
+        assert_true(p[0] == 0 && p[4] == 0 && fabs(p[1] - exp(-1) / sum) < 1e-6);
+        assert_true(fabs(p[2] - 1 / sum) < 1e-6 && p[3] == p[2]);
+    }
+}
+
+static void the_largest_is_found_anywhere(void **state) {
+    (void)state;
+    float x[40];
+    for (size_t n = 1; n <= 40; n++)
+        for (size_t at = 0; at < n; at++) {
+            for (size_t i = 0; i < n; i++)
+                x[i] = i == at ? 7 : i == (at + 1) % n ? NAN : -(float)i;
+            assert_true(cara_max(x, n) == 7);
+        }
 }
 
 /* Rows of 6 tokens with one before the first sampled. */
@@ -234,7 +261,8 @@ static void greedy_takes_the_likeliest_and_ends_at_eot(void **state) {
     int source[2];
     float logits[2 * N], *of[2] = {logits, logits + N};
     cara_sequences rows = rows_of_test(2, tokens, of, sums, source);
-    cara_strategy greedy = cara_strategy_greedy(N, EOT, 0, NULL);
+    cara_strategy greedy =
+        cara_strategy_greedy(cara_kernels_for(CARA_CPU_SCALAR), N, EOT, 0, NULL, NULL);
     for (int i = 0; i < 2 * N; i++)
         logits[i] = -INFINITY;
     logits[4] = logits[5] = 2; /* row 0: a tie, the first wins with 1/2 */
@@ -270,7 +298,8 @@ static void sampling_follows_the_distribution(void **state) {
     (void)state;
     enum { DRAWS = 40000 };
     static const double temperatures[] = {0.5, 1.0, 2.0};
-    float logits[N];
+    const cara_kernels *kernels = cara_kernels_for(CARA_CPU_SCALAR);
+    float logits[N], weights[N];
     for (int i = 0; i < N; i++)
         logits[i] = -INFINITY;
     logits[2] = 0;
@@ -279,7 +308,8 @@ static void sampling_follows_the_distribution(void **state) {
     for (size_t t = 0; t < sizeof temperatures / sizeof *temperatures; t++) {
         cara_random random;
         cara_random_seed(&random, 42);
-        cara_strategy sampled = cara_strategy_greedy(N, EOT, temperatures[t], &random);
+        cara_strategy sampled =
+            cara_strategy_greedy(kernels, N, EOT, temperatures[t], &random, weights);
         int counts[N] = {0};
         double sum = 0;
         for (int i = 0; i < DRAWS; i++) {
@@ -292,7 +322,8 @@ static void sampling_follows_the_distribution(void **state) {
             counts[tokens[1]]++;
             sum = sums[0];
             /* the log-probability is that of the logits, whatever the temperature */
-            assert_true(fabs(sum - (logits[tokens[1]] - cara_log_sum_exp(logits, N))) < 1e-6);
+            assert_true(fabs(sum - (logits[tokens[1]] - cara_log_sum_exp(kernels, logits, N))) <
+                        1e-6);
         }
         double total = 0, inverse = 1 / temperatures[t];
         for (int i = 0; i < N; i++)
@@ -331,6 +362,7 @@ int main(void) {
         cmocka_unit_test(timestamps_win_by_their_sum),
         cmocka_unit_test(blank_and_suppressed_tokens),
         cmocka_unit_test(probabilities_carry_infinities),
+        cmocka_unit_test(the_largest_is_found_anywhere),
         cmocka_unit_test(greedy_takes_the_likeliest_and_ends_at_eot),
         cmocka_unit_test(sampling_follows_the_distribution),
         cmocka_unit_test(equal_seeds_give_equal_numbers),

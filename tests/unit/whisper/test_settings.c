@@ -33,7 +33,8 @@ static int close_both(void **state) {
 static int check(const cara_options *options, const cara_tokenizer *tokenizer, cara_arena *arena,
                  cara_settings *out, cara_error *err) {
     cara_dims dims = dims_of_test(cara_tokenizer_n_vocab(tokenizer));
-    return cara_settings_check(options, &dims, tokenizer, arena, out, err);
+    return cara_settings_check(options, &dims, tokenizer, cara_kernels_for(CARA_CPU_SCALAR), arena,
+                               out, err);
 }
 
 static void defaults_are_those_of_transcribe(void **state) {

@@ -120,7 +120,10 @@ static cara_result *listen(fake *f, cara_options *options, int64_t content_frame
     options->language = "es";
     options->on_segment = on_segment;
     options->cookie = f;
-    assert_int_equal(cara_settings_check(options, &dims, tokenizer, &arena, &settings, NULL), 0);
+    assert_int_equal(cara_settings_check(options, &dims, tokenizer,
+                                         cara_kernels_for(CARA_CPU_SCALAR), &arena, &settings,
+                                         NULL),
+                     0);
     cara_listener listener = {turn_to, decode, progress, f};
     cara_result_owner *owner = cara_result_new(1 << 20);
     assert_non_null(owner);
@@ -515,7 +518,9 @@ static void no_memory_is_an_error(void **state) {
     cara_arena_init(&arena, 1 << 20);
     cara_settings settings;
     cara_dims dims = dims_of_test(51865);
-    assert_int_equal(cara_settings_check(NULL, &dims, tokenizer, &arena, &settings, NULL), 0);
+    assert_int_equal(cara_settings_check(NULL, &dims, tokenizer, cara_kernels_for(CARA_CPU_SCALAR),
+                                         &arena, &settings, NULL),
+                     0);
     fake f = {.script = script, .n_script = 1};
     cara_listener listener = {turn_to, decode, progress, &f};
     cara_result_owner *owner = cara_result_new(32);
