@@ -6,11 +6,12 @@
  * cold: the file's pages are dropped first, so that it comes from the disk. A streamed or filled
  * model needs CARACOLA_MODEL_SHA256. One line of JSON. bench/model-delivery.mjs runs it. */
 #define _GNU_SOURCE
+#include "app/model_path.h"
+#include "app/model_stream.h"
 #include "aws/s3/s3_file.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/limits.h"
-#include "cli/model_stream.h"
 #include "net/http.h"
 
 #include <caracola/audio.h>
@@ -39,7 +40,7 @@ static int drop(const char *path) {
     return rc;
 }
 
-static int fill(const char *url, const char *path, const cara_cli_stream *how, cara_error *err) {
+static int fill(const char *url, const char *path, const cara_model_stream *how, cara_error *err) {
     char bucket[64], key[CARA_S3_KEY_MAX + 1];
     int rc = cara_s3_url_split(url, bucket, key, err);
     if (rc)
@@ -58,24 +59,24 @@ static int fill(const char *url, const char *path, const cara_cli_stream *how, c
 }
 
 /* As the function does it: one window, its first token, and the digest where it is streamed. */
-static int hear(const char *name, const char *note, int cold, int threads, cara_cli_stream *stream,
-                cara_error *err) {
+static int hear(const char *name, const char *note, int cold, int threads,
+                cara_model_stream *stream, cara_error *err) {
     cara_model *model = NULL;
     cara_session *session = NULL;
     cara_audio *audio = NULL;
     cara_result *result = NULL;
     cara_model_source source = {.open = NULL};
     int rc = CARA_OK;
-    if (!cara_cli_is_s3(name) && cold && drop(name))
+    if (!cara_model_is_s3(name) && cold && drop(name))
         rc = cara_fail_errno(err, "cannot drop the pages of %s", name);
     double started = cara_clock_monotonic();
-    if (!rc && cara_cli_is_s3(name)) {
+    if (!rc && cara_model_is_s3(name)) {
         int connections = stream->connections;
         size_t part = stream->part;
-        rc = cara_cli_stream_init(stream, name, getenv("CARACOLA_MODEL_SHA256"), err);
+        rc = cara_model_stream_init(stream, name, getenv("CARACOLA_MODEL_SHA256"), err);
         stream->connections = connections;
         stream->part = part;
-        source = cara_cli_stream_source(stream);
+        source = cara_model_stream_source(stream);
         if (!rc)
             rc = source.open(source.ctx, no_stop, NULL, &model, err);
     } else if (!rc) {
@@ -113,7 +114,7 @@ static int hear(const char *name, const char *note, int cold, int threads, cara_
 
 int main(int argc, char **argv) {
     cara_error err = {.code = CARA_OK, .position = -1};
-    static cara_cli_stream stream;
+    static cara_model_stream stream;
     int cold = 0, threads = 1;
     if (argc < 3 || cara_net_init(&err))
         return 2;

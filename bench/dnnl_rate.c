@@ -6,7 +6,7 @@
  * beforehand, activations quantised beforehand; the same in f32, and in bf16 where the level has
  * it. Medians and bests. */
 #include "base/clock.h"
-#include "cli/bench.h"
+#include "bench/bench.h"
 #include "kernels/i8.h"
 #include "model/i8_pack.h"
 

@@ -91,18 +91,14 @@ int cara_cli_choice(const cara_cli_args *args, const char *const *choices, int *
 /* For checks of one's own: says `--flag takes <takes>, got "value"` and returns -1. */
 int cara_cli_bad_value(const cara_cli_args *args, const char *takes);
 
-/* "auto", "full" or a number of positions, as cara_options.audio_ctx; -1 where it is none. */
-int cara_cli_audio_ctx(const char *text, int *out);
-
 /* The nearest of `names` (ends with NULL) to what was typed, or NULL where none is near. */
 const char *cara_cli_nearest(const char *typed, const char *const *names);
 
 /* ---- the model to use ---- */
 
-/* --model if given, else $CARACOLA_MODEL, else the demo model (a line on standard error says so
- * unless `quiet`). *out is malloc'd and the caller's. NOT_FOUND where the demo model is missing. */
-int cara_cli_model_path(const char *flag, int quiet, char **out, cara_error *err);
-/* The same for commands that take a file only: USAGE for s3://bucket/key. */
+/* The model's file: --model if given, else $CARACOLA_MODEL, else the demo model (a line on standard
+ * error says so unless `quiet`). *out is malloc'd and the caller's. USAGE for s3://bucket/key,
+ * NOT_FOUND where the demo model is missing. */
 int cara_cli_model_file(const char *flag, int quiet, char **out, cara_error *err);
 
 /* ---- the terminal ---- */

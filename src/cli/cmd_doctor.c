@@ -1,4 +1,6 @@
 /* caracola doctor: is all there that it takes, and does it work? */
+#include "app/model_path.h"
+#include "app/settings.h"
 #include "aws/client/client.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -95,8 +97,8 @@ static void open_aws(cara_doctor *d, cara_error *err) {
         d->aws_error = err->text;
 }
 
-int cara_cli_doctor_answer(cara_cli_service *service, const json_t *event, double left_s,
-                           json_t **answer, cara_error *err) {
+int cara_cli_doctor_answer(cara_app *service, const json_t *event, double left_s, json_t **answer,
+                           cara_error *err) {
     cara_checkup *checkup = calloc(1, sizeof *checkup);
     cara_doctor *d = calloc(1, sizeof *d);
     if (!checkup || !d) {
@@ -245,19 +247,20 @@ static int run(cara_doctor *d, const char *model, int named, int json, int quiet
     }
     cara_error err = {.code = CARA_OK, .position = -1},
                model_err = {.code = CARA_OK, .position = -1};
-    char *path = NULL;
-    if (cara_cli_service_threads(&d->threads, &err))
+    cara_model_choice choice;
+    if (cara_setting_threads(&d->threads, &err))
         return (int)cara_cli_fail_error(&err);
     if (d->language && cara_language_find(d->language) < 0)
         return (int)cara_cli_fail(
             CARA_EXIT_USAGE, "a language is one such as es or Spanish, got \"%.64s\"", d->language);
-    if (cara_cli_model_path(model, 1, &path, &model_err))
+    if (cara_model_choose(model, &choice, &model_err))
         d->model_error = model_err.text;
+    char *path = choice.path;
     d->model = path;
-    cara_cli_stream stream;
+    cara_model_stream stream;
     cara_model_source source;
-    int streamed = path && cara_cli_is_s3(path);
-    if (streamed && cara_cli_stream_init(&stream, path, d->model_sha256, &model_err)) {
+    int streamed = path && cara_model_is_s3(path);
+    if (streamed && cara_model_stream_init(&stream, path, d->model_sha256, &model_err)) {
         d->model = NULL;
         d->model_error = model_err.text;
     }
@@ -265,7 +268,7 @@ static int run(cara_doctor *d, const char *model, int named, int json, int quiet
         .model_path = path, .vocab_path = d->vocab, .threads = d->threads};
     if (streamed) {
         stream.vocab_path = d->vocab;
-        source = cara_cli_stream_source(&stream);
+        source = cara_model_stream_source(&stream);
         engine_options.source = &source;
     }
     cara_options_default(&engine_options.transcribe);

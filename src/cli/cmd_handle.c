@@ -1,12 +1,12 @@
 /* caracola handle: WhatsApp events to records in a folder or a bucket. */
+#include "app/app.h"
+#include "app/zone.h"
 #include "aws/client/client.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "cli/cli.h"
-#include "cli/service.h"
 #include "inbox/json.h"
 #include "pipeline/pipeline.h"
-#include "pipeline/zone.h"
 #include "tokenizer/language.h"
 
 #include <stdlib.h>
@@ -249,12 +249,12 @@ static void print_summary(const handle *h) {
 
 static int handle_all(const flags *f, int n, char **events) {
     cara_error err = {.code = CARA_OK, .position = -1};
-    cara_cli_store store;
+    cara_app_store store;
     cara_media media;
-    if (cara_zone_use(f->timezone, &err) || cara_cli_store_open(&store, f->store, NULL, &err))
+    if (cara_zone_use(f->timezone, &err) || cara_app_store_open(&store, f->store, NULL, &err))
         return cara_cli_fail_error(&err);
-    if (cara_cli_media_open(&store, f->media, &media, &err)) {
-        cara_cli_store_close(&store);
+    if (cara_app_media_open(&store, f->media, &media, &err)) {
+        cara_app_store_close(&store);
         return cara_cli_fail_error(&err);
     }
     if (store.aws)
@@ -273,7 +273,7 @@ static int handle_all(const flags *f, int n, char **events) {
     print_summary(&h);
     cara_engine_free(h.engine);
     free(h.model_path);
-    cara_cli_store_close(&store);
+    cara_app_store_close(&store);
     return status_of(&h);
 }
 

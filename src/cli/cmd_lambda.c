@@ -1,7 +1,7 @@
 /* caracola as a Lambda function: named bootstrap, or with AWS_LAMBDA_RUNTIME_API and no command. */
+#include "app/app.h"
 #include "cli/cli.h"
 #include "cli/doctor.h"
-#include "cli/service.h"
 #include "pipeline/lambda.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@ int cara_cli_is_lambda(int argc, char **argv) {
 
 /* A configuration that cannot work is told to Lambda before the process ends, else it would only
  * show as "exited". */
-static int give_up(cara_lambda *lambda, cara_cli_service *s, const cara_error *why) {
+static int give_up(cara_lambda *lambda, cara_app *s, const cara_error *why) {
     static const char *const type = "Configuration.Invalid";
     cara_log_line(&s->log.log, CARA_LOG_ERROR, "%s: %s", type, why->text);
     cara_error ignored;
@@ -31,7 +31,7 @@ static int obey(void *ctx, const char *name, const json_t *event, double left_s,
     if (strcmp(name, "doctor") == 0)
         return cara_cli_doctor_answer(ctx, event, left_s, answer, err);
     if (strcmp(name, "fill") == 0)
-        return cara_cli_service_fill(ctx, left_s, answer, err);
+        return cara_app_fill(ctx, left_s, answer, err);
     return cara_fail(err, CARA_ERR_USAGE, -1, "this function has no command \"%.64s\"", name);
 }
 
@@ -45,9 +45,9 @@ int cara_cmd_lambda(void) {
     cara_lambda *lambda = NULL;
     if (cara_lambda_open(api, &lambda, &err))
         return cara_cli_fail_error(&err);
-    cara_cli_service s;
+    cara_app s;
     int status;
-    if (cara_cli_service_open(&s, STDOUT_FILENO, &err)) {
+    if (cara_app_open(&s, STDOUT_FILENO, &err)) {
         status = give_up(lambda, &s, &err);
     } else {
         s.service.command = obey;
@@ -56,7 +56,7 @@ int cara_cmd_lambda(void) {
         cara_log_line(&s.log.log, CARA_LOG_ERROR, "the sandbox is lost: %s", err.text);
         status = CARA_EXIT_REMOTE;
     }
-    cara_cli_service_close(&s);
+    cara_app_close(&s);
     cara_lambda_close(lambda);
     return status;
 }

@@ -1,8 +1,8 @@
 /* caracola worker: events from an SQS queue, for ECS, EC2, or a machine in a cupboard. */
+#include "app/app.h"
 #include "aws/client/client.h"
 #include "base/threads.h"
 #include "cli/cli.h"
-#include "cli/service.h"
 #include "pipeline/worker.h"
 
 #include <pthread.h>
@@ -55,7 +55,7 @@ static const cara_cli_command command = {
 
 /* One of the lanes that take events from the queue, each in a thread of its own. */
 typedef struct lane {
-    cara_cli_service service;
+    cara_app service;
     cara_worker_options options;
     cara_worker_summary summary;
     cara_error err;
@@ -71,9 +71,8 @@ static int interrupted(void *ctx) {
 
 static int open_lane(lane *lanes, int i, int n) {
     lane *l = &lanes[i];
-    l->rc = i == 0
-                ? cara_cli_service_open_for(&l->service, n, interrupted, l, STDERR_FILENO, &l->err)
-                : cara_cli_service_join(&l->service, &lanes[0].service, i, STDERR_FILENO, &l->err);
+    l->rc = i == 0 ? cara_app_open_for(&l->service, n, interrupted, l, STDERR_FILENO, &l->err)
+                   : cara_app_join(&l->service, &lanes[0].service, i, STDERR_FILENO, &l->err);
     l->service.service.interrupted = interrupted;
     l->service.service.interrupted_ctx = l;
     const cara_aws_options aws = {.log = &l->service.log.log};
@@ -87,7 +86,7 @@ static int open_lane(lane *lanes, int i, int n) {
 static void close_lane(lane *l) {
     cara_aws_close(l->options.heart);
     cara_aws_close(l->options.queue);
-    cara_cli_service_close(&l->service);
+    cara_app_close(&l->service);
 }
 
 static void *work(void *ctx) {

@@ -2,11 +2,11 @@
 #ifndef CLI_DOCTOR_H
 #define CLI_DOCTOR_H
 
-#include "cli/service.h"
+#include "app/app.h"
 
 /* What a function answers to {"caracola":"doctor"[, "phone": "phone-number-id-..."]}: checks of
  * itself and of what its own role may do. *answer is the caller's. MEMORY. */
-int cara_cli_doctor_answer(cara_cli_service *service, const json_t *event, double left_s,
-                           json_t **answer, cara_error *err);
+int cara_cli_doctor_answer(cara_app *service, const json_t *event, double left_s, json_t **answer,
+                           cara_error *err);
 
 #endif

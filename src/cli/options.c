@@ -1,7 +1,6 @@
 /* Flags: one table a command, read by getopt_long under both spellings, shown by --help. */
 #include "cli/cli.h"
 
-#include <caracola/transcribe.h>
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -197,20 +196,6 @@ int cara_cli_int(const cara_cli_args *args, int64_t min, int64_t max, int *none,
         return cara_cli_bad_value(args, takes);
     }
     *out = value;
-    return 0;
-}
-
-int cara_cli_audio_ctx(const char *text, int *out) {
-    char *end = NULL;
-    long n = strtol(text, &end, 10);
-    if (strcmp(text, "full") == 0)
-        *out = CARA_AUDIO_CTX_FULL;
-    else if (strcmp(text, "auto") == 0)
-        *out = CARA_AUDIO_CTX_AUTO;
-    else if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && n >= 1 && n <= 1500)
-        *out = (int)n;
-    else
-        return -1;
     return 0;
 }
 

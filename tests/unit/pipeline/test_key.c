@@ -1,7 +1,6 @@
 #include "fixture.h"
 
 #include "pipeline/digest.h"
-#include "pipeline/zone.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -105,49 +104,6 @@ static void times_without_a_date_have_no_key(void **state) {
     assert_int_equal(cara_key_message("a", "1", 5, far_year, key), -1);
 }
 
-static void zones(void **state) {
-    char key[CARA_KEY_SIZE];
-    struct tm tm;
-    cara_error err = {0};
-    if (setenv("TZ", "America/Mazatlan", 1))
-        fail();
-    assert_int_equal(cara_zone_use(NULL, &err), CARA_OK);
-    assert_int_equal(cara_key_message("wamid.X", "1", 1760490612, cara_zone_local_time, key), 0);
-    assert_string_equal(key, "2025-10-14/1-18-10-12-5Ib-xlnmnDA.json");
-    assert_int_equal(cara_zone_use(":Europe/Madrid", &err), CARA_OK); /* summer time */
-    assert_int_equal(cara_zone_local_time(1760490612, &tm), 0);
-    assert_int_equal(tm.tm_hour, 3);
-    assert_int_equal(cara_zone_use("Asia/Kathmandu", &err), CARA_OK);
-    assert_int_equal(cara_zone_local_time(1760490612, &tm), 0);
-    assert_int_equal(tm.tm_min, 55);
-    static const char *const utc[] = {"UTC", "", ":UTC", "Etc/UTC", "GMT"};
-    for (size_t i = 0; i < sizeof utc / sizeof *utc; i++) {
-        assert_int_equal(cara_zone_use(utc[i], &err), CARA_OK);
-        assert_int_equal(cara_zone_local_time(1760490612, &tm), 0);
-        assert_int_equal(tm.tm_hour, 1);
-    }
-    static const char *const bad[] = {"Marte/Olympus",
-                                      "America/",
-                                      "../../../etc/passwd",
-                                      "/etc/localtime",
-                                      "America/Mazatlan\n",
-                                      "tzdata.zi",
-                                      "America",
-                                      "+",
-                                      "nonsense"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        assert_int_equal(cara_zone_use(bad[i], &err), CARA_ERR_USAGE);
-        assert_non_null(strstr(err.text, "--timezone"));
-    }
-    setenv("TZ", "Nowhere/Town", 1);
-    assert_int_equal(cara_zone_use(NULL, &err), CARA_ERR_USAGE);
-    assert_non_null(strstr(err.text, "TZ takes"));
-    unsetenv("TZ");
-    assert_int_equal(cara_zone_use(NULL, &err), CARA_OK);
-    assert_int_equal(cara_zone_local_time(1760490612, &tm), 0);
-    assert_int_equal(tm.tm_hour, 1);
-}
-
 static void media_names(void **state) {
     static const char *const mimes[][2] = {
         {"audio/ogg; codecs=opus", "ogg"},
@@ -235,7 +191,6 @@ int main(void) {
         cmocka_unit_test(senders),
         cmocka_unit_test(message_keys),
         cmocka_unit_test(times_without_a_date_have_no_key),
-        cmocka_unit_test(zones),
         cmocka_unit_test(media_names),
         cmocka_unit_test_setup_teardown(media_folder, fixture_setup, fixture_teardown),
     };

@@ -1,0 +1,197 @@
+#include "app/app.h"
+
+#include "app/model_path.h"
+#include "app/settings.h"
+#include "app/zone.h"
+#include "aws/s3/s3_file.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "pipeline/reply.h"
+#include "tokenizer/language.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int check_file(const char *path, cara_error *err) {
+    struct stat st;
+    if (stat(path, &st) != 0 || access(path, R_OK) != 0)
+        return cara_fail_errno(err, "cannot read %s", path);
+    if (!S_ISREG(st.st_mode))
+        return cara_fail(err, CARA_ERR_NOT_FOUND, -1, "%s is no file", path);
+    return CARA_OK;
+}
+
+/* The model as a file that is there or that a fill will bring, or as an object of S3. */
+static int find_model(cara_app *s, cara_engine_options *options, cara_error *err) {
+    const char *from = cara_setting("CARACOLA_MODEL_SOURCE"),
+               *sha256 = cara_setting("CARACOLA_MODEL_SHA256");
+    cara_model_choice choice;
+    int rc = cara_model_choose(NULL, &choice, err);
+    if (rc)
+        return rc;
+    options->model_path = s->model_path = choice.path;
+    if (cara_model_is_s3(s->model_path)) {
+        rc = cara_model_stream_init(&s->stream, s->model_path, sha256, err);
+        /* What the weights leave of the memory must hold a session. */
+        const char *memory = cara_setting("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
+        s->stream.limit = memory ? strtoull(memory, NULL, 10) * CARA_MIB : 0;
+        s->stream.vocab_path = options->vocab_path;
+        s->source = cara_model_stream_source(&s->stream);
+        options->source = &s->source;
+        return rc;
+    }
+    if (!from)
+        return check_file(s->model_path, err);
+    char bucket[64], key[CARA_S3_KEY_MAX + 1];
+    rc = cara_s3_url_split(from, bucket, key, err);
+    if (rc)
+        cara_error_prefix(err, "CARACOLA_MODEL_SOURCE");
+    return rc ? rc : cara_s3_digest_check(sha256, "CARACOLA_MODEL_SHA256", err);
+}
+
+static int open_engine(cara_app *s, int ears, cara_stop_fn stop, void *stop_cookie,
+                       cara_error *err) {
+    cara_engine_options options = {.vocab_path = cara_setting("CARACOLA_VOCAB"),
+                                   .ears = ears,
+                                   .stop = stop,
+                                   .stop_cookie = stop_cookie};
+    const char *language = cara_setting("CARACOLA_LANGUAGE");
+    if (language && cara_language_find(language) < 0)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "CARACOLA_LANGUAGE takes a language such as es or Spanish, got \"%.64s\"",
+                         language);
+    int rc = cara_setting_threads(&options.threads, err);
+    if (!rc)
+        rc = find_model(s, &options, err);
+    if (!rc && options.vocab_path)
+        rc = check_file(options.vocab_path, err);
+    if (rc)
+        return rc;
+    cara_options_default(&options.transcribe);
+    options.transcribe.best_of = 5; /* as openai's command, and as handle */
+    options.transcribe.language = language;
+    const char *audio_ctx = cara_setting("CARACOLA_AUDIO_CTX");
+    if (audio_ctx && cara_setting_audio_ctx(audio_ctx, &options.transcribe.audio_ctx))
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "CARACOLA_AUDIO_CTX takes auto, full, or 1 to 1500, got \"%.32s\"",
+                         audio_ctx);
+    s->engine = cara_engine_new(&options);
+    if (!s->engine)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the engine");
+    s->transcriber = cara_engine_transcriber(s->engine, 0);
+    return CARA_OK;
+}
+
+static int send_reply(void *ctx, const cara_inbox_message *message, const char *key,
+                      const char *text, cara_error *err) {
+    const cara_app *s = ctx;
+    return cara_reply_send(s->store.aws, s->store.store, message, key, text, err);
+}
+
+static int open_reply(cara_app *s, cara_error *err) {
+    const char *wanted = cara_setting("CARACOLA_REPLY");
+    if (!wanted || strcmp(wanted, "0") == 0)
+        return CARA_OK;
+    if (strcmp(wanted, "1") != 0)
+        return cara_fail(err, CARA_ERR_USAGE, -1, "CARACOLA_REPLY takes 1 or 0, got \"%.32s\"",
+                         wanted);
+    if (!s->store.aws)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "CARACOLA_REPLY=1 needs a store in S3 (s3://bucket/prefix)");
+    s->service.pipeline.reply = send_reply;
+    s->service.pipeline.reply_ctx = s;
+    return CARA_OK;
+}
+
+static void open_log(cara_app *s, int log_fd) {
+    const char *level = cara_setting("AWS_LAMBDA_LOG_LEVEL");
+    if (cara_service_log_init(&s->log, log_fd, cara_setting("AWS_LAMBDA_LOG_FORMAT"), level))
+        cara_log_line(&s->log.log, CARA_LOG_WARN,
+                      "AWS_LAMBDA_LOG_LEVEL takes TRACE, DEBUG, INFO, WARN, ERROR or FATAL, got "
+                      "\"%.32s\"; INFO is used",
+                      level);
+}
+
+/* Store, media and replies, each service's own. */
+static int open_rest(cara_app *s, cara_error *err) {
+    int rc = cara_app_store_open(&s->store, cara_setting("CARACOLA_STORE"), &s->log.log, err);
+    if (!rc)
+        rc = cara_app_media_open(&s->store, cara_setting("CARACOLA_MEDIA"), &s->media, err);
+    s->service = (cara_service){.pipeline = {.store = s->store.store,
+                                             .media = &s->media,
+                                             .transcriber = &s->transcriber,
+                                             .local_time = cara_zone_local_time},
+                                .aws = s->store.aws,
+                                .log = &s->log,
+                                .function = cara_setting("CARACOLA_METRICS")};
+    if (!s->service.function)
+        s->service.function = cara_setting("AWS_LAMBDA_FUNCTION_NAME");
+    return rc ? rc : open_reply(s, err);
+}
+
+int cara_app_open_for(cara_app *s, int ears, cara_stop_fn stop, void *stop_cookie, int log_fd,
+                      cara_error *err) {
+    *s = (cara_app){.model_path = NULL};
+    open_log(s, log_fd);
+    if (!cara_setting("CARACOLA_STORE"))
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "CARACOLA_STORE is not set; it takes s3://bucket/prefix or a folder");
+    int rc = cara_zone_use(cara_setting("CARACOLA_TIMEZONE"), err);
+    if (!rc)
+        rc = open_engine(s, ears, stop, stop_cookie, err);
+    return rc ? rc : open_rest(s, err);
+}
+
+int cara_app_open(cara_app *s, int log_fd, cara_error *err) {
+    return cara_app_open_for(s, 1, NULL, NULL, log_fd, err);
+}
+
+int cara_app_join(cara_app *s, const cara_app *first, int index, int log_fd, cara_error *err) {
+    *s = (cara_app){.model_path = NULL};
+    open_log(s, log_fd);
+    s->transcriber = cara_engine_transcriber(first->engine, index);
+    return open_rest(s, err);
+}
+
+int cara_app_fill(cara_app *s, double left_s, json_t **answer, cara_error *err) {
+    const char *from = cara_setting("CARACOLA_MODEL_SOURCE");
+    if (!from || cara_model_is_s3(s->model_path))
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "a fill needs CARACOLA_MODEL_SOURCE=s3://bucket/key and "
+                         "CARACOLA_MODEL_SHA256, and a file's path in CARACOLA_MODEL");
+    double started = cara_clock_monotonic();
+    char bucket[64], key[CARA_S3_KEY_MAX + 1];
+    int rc = cara_s3_url_split(from, bucket, key, err);
+    if (rc)
+        return rc;
+    const cara_s3_fill fill = {
+        .from = {.bucket = bucket,
+                 .key = key,
+                 .deadline = left_s > 0 ? started + left_s - cara_service_keep(left_s) : 0},
+        .sha256 = cara_setting("CARACOLA_MODEL_SHA256"),
+        .path = s->model_path};
+    cara_s3_filled filled;
+    rc = cara_s3_fill_file(&fill, &filled, err);
+    if (rc)
+        return rc;
+    if (filled.done && !filled.already)
+        cara_engine_reset(s->engine); /* it may hold the old one open */
+    cara_log_line(&s->log.log, CARA_LOG_INFO, "fill: %llu of %llu bytes of %s, %s",
+                  (unsigned long long)filled.bytes, (unsigned long long)filled.size, s->model_path,
+                  filled.done   ? "done"
+                  : filled.busy ? "another process is at it"
+                                : "to be gone on with");
+    *answer =
+        json_pack("{s:s, s:b, s:b, s:b, s:I, s:I, s:f}", "caracola", "fill", "done", filled.done,
+                  "already", filled.already, "busy", filled.busy, "bytes", (json_int_t)filled.bytes,
+                  "size", (json_int_t)filled.size, "seconds", cara_clock_monotonic() - started);
+    return *answer ? CARA_OK : cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the answer");
+}
+
+void cara_app_close(cara_app *s) {
+    cara_app_store_close(&s->store);
+    cara_engine_free(s->engine);
+    free(s->model_path);
+}

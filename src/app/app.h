@@ -1,0 +1,43 @@
+/* What `handle`, `worker` and the Lambda loop are set up from: a store, a source of media, a model.
+ */
+#ifndef APP_APP_H
+#define APP_APP_H
+
+#include "app/app_store.h"
+#include "app/model_stream.h"
+#include "pipeline/service.h"
+
+typedef struct cara_app {
+    cara_app_store store;
+    cara_media media;
+    cara_engine *engine; /* NULL where it is another service's */
+    cara_transcriber transcriber;
+    cara_model_stream stream; /* where the model is in S3 */
+    cara_model_source source;
+    char *model_path;
+    cara_service_log log;
+    cara_service service;
+} cara_app;
+
+/* Everything from the environment (docs/aws.md has the table): CARACOLA_STORE, _MEDIA, _MODEL,
+ * _MODEL_SOURCE, _MODEL_SHA256, _VOCAB, _LANGUAGE, _TIMEZONE, _THREADS, AWS_LAMBDA_LOG_FORMAT and
+ * _LEVEL. `log_fd` takes the log.
+ * Opens nothing slow: the model comes with the first audio, S3 with the first message. *out must
+ * stay where it is. Close it in any case. */
+int cara_app_open(cara_app *out, int log_fd, cara_error *err);
+
+/* `ears`: how many services are to hear at once with the one engine, each in a thread of its own;
+ * `stop` is asked, from any of these, while they wait for the model. */
+int cara_app_open_for(cara_app *out, int ears, cara_stop_fn stop, void *stop_cookie, int log_fd,
+                      cara_error *err);
+/* One more beside `first`, which is closed last: its engine's ear `index`, 1 to ears - 1. */
+int cara_app_join(cara_app *out, const cara_app *first, int index, int log_fd, cara_error *err);
+void cara_app_close(cara_app *service);
+
+/* The command {"caracola":"fill"}: CARACOLA_MODEL_SOURCE to the file that CARACOLA_MODEL names. It
+ * ends in time to answer within `left_s` seconds (<= 0: no limit); *answer, which becomes the
+ * caller's, says whether it is done. USAGE where a setting is missing, else as
+ * cara_s3_fill_file(). */
+int cara_app_fill(cara_app *service, double left_s, json_t **answer, cara_error *err);
+
+#endif

@@ -1,0 +1,79 @@
+/* caracola model fetch: a model from S3 to a file, as the function's fill does it. */
+#include "aws/s3/s3_file.h"
+#include "aws/s3/s3_memory.h"
+#include "cli/cli.h"
+#include "cli/model/make.h"
+
+#include <stdlib.h>
+
+static void on_progress(void *cookie, uint64_t done, uint64_t total) {
+    cara_cli_progress_update(cookie, (int64_t)done, (int64_t)total);
+}
+
+static int stop(void *cookie) {
+    return cara_cli_interrupted();
+}
+
+int cara_cli_model_fetch(int argc, char **argv) {
+    static const cara_cli_option flags[] = {
+        {"sha256", 0, "HEX",
+         "what the model's SHA-256 must be; without it\n$CARACOLA_MODEL_SHA256"},
+        {"quiet", 'q', NULL, "say nothing but errors"},
+        {NULL, 0, NULL, NULL}};
+    static const cara_cli_command command = {
+        "model fetch", "s3://BUCKET/KEY FILE", "bring a model from S3 to a file",
+        "By several connections. What has come stays beside FILE until all is there, so that the\n"
+        "same command goes on after an interruption; FILE is there when its SHA-256 is right.\n"
+        "Region and credentials are found as every AWS SDK finds them.\n"
+        "\n"
+        "Exit status: 4 another SHA-256; 5 FILE cannot be written, or there is no such object; 7 "
+        "S3\n"
+        "refuses or fails; 130 interrupted.\n",
+        flags};
+    int quiet = 0;
+    const char *sha256 = getenv("CARACOLA_MODEL_SHA256");
+    cara_cli_args args;
+    cara_cli_args_init(&args, &command, argc, argv);
+    for (int flag; (flag = cara_cli_args_next(&args)) != CARA_CLI_END;) {
+        if (flag == CARA_CLI_HELP)
+            return CARA_EXIT_OK;
+        if (flag == CARA_CLI_BAD)
+            return CARA_EXIT_USAGE;
+        if (flag == 0)
+            sha256 = args.value;
+        quiet |= flag == 1;
+    }
+    if (args.argc - args.operands != 2)
+        return (int)cara_cli_fail(CARA_EXIT_USAGE,
+                                  "model fetch takes s3://bucket/key and the file to write; got %d "
+                                  "operands",
+                                  args.argc - args.operands);
+    char bucket[64], key[CARA_S3_KEY_MAX + 1];
+    cara_error err = {.code = CARA_OK, .position = -1};
+    if (cara_s3_url_split(args.argv[args.operands], bucket, key, &err) ||
+        cara_s3_digest_check(sha256, "--sha256", &err))
+        return (int)cara_cli_fail_error(&err);
+    cara_cli_progress progress;
+    cara_cli_progress_start(&progress, "fetching", !quiet);
+    cara_cli_catch_signals();
+    const cara_s3_fill fill = {.from = {.bucket = bucket, .key = key},
+                               .sha256 = sha256,
+                               .path = args.argv[args.operands + 1],
+                               .stop = stop,
+                               .progress = on_progress,
+                               .cookie = &progress};
+    cara_s3_filled filled;
+    int rc = cara_s3_fill_file(&fill, &filled, &err);
+    cara_cli_progress_clear(&progress);
+    if (rc)
+        return (int)cara_cli_fail_error(&err);
+    if (filled.busy)
+        return (int)cara_cli_fail(CARA_EXIT_FILES, "another process is fetching %s", fill.path);
+    if (!filled.done)
+        return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED,
+                                  "interrupted; what has come stays, and the same command goes on");
+    if (!quiet)
+        cara_cli_note("%s %s: %llu bytes", filled.already ? "nothing to do for" : "wrote",
+                      fill.path, (unsigned long long)filled.bytes);
+    return CARA_EXIT_OK;
+}

@@ -1,0 +1,97 @@
+#include "cli/model/make.h"
+
+#include "base/limits.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static const char *const storages[] = {"int8", "float16", "bfloat16", "float32", NULL};
+
+int cara_cli_storage(const cara_cli_args *args, cara_storage *out) {
+    int choice;
+    if (cara_cli_choice(args, storages, &choice))
+        return -1;
+    *out = (cara_storage)(CARA_STORAGE_INT8 + choice);
+    return 0;
+}
+
+const char *cara_cli_storage_name(cara_storage storage) {
+    return storage == CARA_STORAGE_AS_IS ? "as it is" : storages[storage - CARA_STORAGE_INT8];
+}
+
+int cara_cli_threads(const cara_cli_args *args, int *out) {
+    int64_t value;
+    if (cara_cli_int(args, 1, CARA_LIMIT_THREADS, NULL, &value))
+        return -1;
+    *out = (int)value;
+    return 0;
+}
+
+static int on_progress(void *cookie, int64_t done, int64_t total) {
+    cara_cli_progress_update(cookie, done, total);
+    return cara_cli_interrupted();
+}
+
+int cara_cli_model_random(int argc, char **argv) {
+    static const cara_cli_option flags[] = {
+        {"seed", 0, "N", "another seed gives other weights; default 1"},
+        {"compute_type", 0, "TYPE", "int8 (default), float16, bfloat16 or float32"},
+        {"threads", 0, "N", "how many; without it, as many as this process may run on"},
+        {"name", 0, "NAME", "what the model is to be called; default random-SHAPE"},
+        {"force", 0, NULL, "write over OUT if it is there"},
+        {"quiet", 'q', NULL, "say nothing but errors"},
+        {NULL, 0, NULL, NULL}};
+    static const cara_cli_command command = {
+        "model random", "SHAPE [OUT]", "make a model of random weights, to measure with",
+        "SHAPE is that of a published model: tiny, tiny.en, base, base.en, small, small.en,\n"
+        "medium, medium.en, large-v1, large-v2, large-v3 or large-v3-turbo. OUT is\n"
+        "random-SHAPE.cara by default. It costs what the real model costs and understands\n"
+        "nothing. The same shape, seed and type give the same bytes on every machine.\n",
+        flags};
+    int64_t seed = 1;
+    int quiet = 0;
+    cara_write_options options = {.storage = CARA_STORAGE_INT8};
+    cara_cli_args args;
+    cara_cli_args_init(&args, &command, argc, argv);
+    for (int flag; (flag = cara_cli_args_next(&args)) != CARA_CLI_END;) {
+        if (flag == CARA_CLI_HELP)
+            return CARA_EXIT_OK;
+        if (flag == CARA_CLI_BAD || (flag == 0 && cara_cli_int(&args, 0, INT64_MAX, NULL, &seed)) ||
+            (flag == 1 && cara_cli_storage(&args, &options.storage)) ||
+            (flag == 2 && cara_cli_threads(&args, &options.threads)))
+            return CARA_EXIT_USAGE;
+        if (flag == 3)
+            options.name = args.value;
+        options.replace |= flag == 4;
+        quiet |= flag == 5;
+    }
+    int operands = args.argc - args.operands;
+    if (operands < 1 || operands > 2)
+        return (int)cara_cli_fail(CARA_EXIT_USAGE,
+                                  "model random takes a shape such as medium, and the .cara to "
+                                  "write; got %d operands",
+                                  operands);
+    const char *shape = args.argv[args.operands];
+    char name[80];
+    snprintf(name, sizeof name, "random-%.60s.cara", shape);
+    const char *out = operands == 2 ? args.argv[args.operands + 1] : name;
+    cara_dims dims;
+    if (cara_dims_published(shape, &dims) == 0 && !options.replace && access(out, F_OK) == 0)
+        return (int)cara_cli_fail(CARA_EXIT_FILES, "%s is there already; --force writes over it",
+                                  out);
+    cara_cli_progress progress;
+    cara_cli_progress_start(&progress, "making", !quiet);
+    cara_cli_catch_signals();
+    options.progress = on_progress;
+    options.cookie = &progress;
+    cara_error err = {.code = CARA_OK, .position = -1};
+    int rc = cara_model_write_random(shape, (uint64_t)seed, &options, out, &err);
+    cara_cli_progress_clear(&progress);
+    if (rc == CARA_ERR_CANCELLED)
+        return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; %s was not written", out);
+    if (rc)
+        return (int)cara_cli_fail_error(&err);
+    if (!quiet)
+        cara_cli_note("wrote %s: random weights, %s", out, cara_cli_storage_name(options.storage));
+    return CARA_EXIT_OK;
+}

@@ -1,0 +1,271 @@
+/* caracola setup: from nothing to a number that answers, in an AWS account. */
+#include "cli/cli.h"
+#include "cli/setup/ask.h"
+#include "cli/setup/shared.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    REGION,
+    PROFILE,
+    STACK,
+    ZIP,
+    IMAGE,
+    MODEL,
+    WABA,
+    NO_LINK,
+    TAKE_OVER,
+    AWS,
+    SKOPEO,
+    YES,
+    DRY_RUN,
+    FIRST_SETTING
+};
+
+static const cara_cli_option own[FIRST_SETTING] = {
+    [REGION] = CARA_FLAG_REGION,
+    [PROFILE] = CARA_FLAG_PROFILE,
+    [STACK] = CARA_FLAG_STACK,
+    [ZIP] = {"zip", 0, "FILE", "the package for Lambda"},
+    [IMAGE] = {"image", 0, "FILE", "or the package as an image, an OCI archive"},
+    [MODEL] = {"model", 'm', "FILE", "a .cara; without it, the one inside the package"},
+    [WABA] = {"waba", 0, "ID", "the WhatsApp account, where there are several"},
+    [NO_LINK] = {"no-link", 0, NULL, "leave the WhatsApp account's event destination alone"},
+    [TAKE_OVER] = {"take-over", 0, NULL, "send its events here though they go elsewhere now"},
+    [AWS] = CARA_FLAG_AWS,
+    [SKOPEO] = {"skopeo", 0, "PATH", "which pushes images; without it the one in PATH"},
+    [YES] = CARA_FLAG_YES,
+    [DRY_RUN] = CARA_FLAG_DRY_RUN,
+};
+
+static const char details[] =
+    "Makes or changes the stack NAME and, before it, NAME-bootstrap (a bucket and a registry);\n"
+    "uploads package, model and template; sends the WhatsApp account's events to the stack; and\n"
+    "says which number to send a voice note to. What is not said stays as it is, so running it\n"
+    "again changes only what differs. On a terminal it asks for what was not said.\n"
+    "docs/deploy.md explains it all.\n"
+    "\n"
+    "Exit status: 2 a setting that cannot work, or nobody to ask; 4 no .cara; 5 a file, or no\n"
+    "AWS CLI; 7 AWS refuses, or the stack failed and was taken back; 130 interrupted: AWS goes\n"
+    "on with a stack that was begun, and setup again sees it through.";
+
+typedef struct setup {
+    cara_awscli_options cli;
+    cara_deploy_wish wish;
+    int yes, dry, said; /* said: 1 where a flag named something to be deployed */
+    char region[64];
+    cara_ask_answers answers;
+} setup;
+
+static int read_setting(setup *s, const cara_cli_args *args, int id) {
+    const cara_setting *setting = &cara_settings[id];
+    s->wish.values[id] = args->value;
+    s->said = 1;
+    if (cara_setting_fits(setting, args->value))
+        return 0;
+    char takes[200];
+    cara_setting_takes(setting, takes, sizeof takes);
+    return cara_cli_bad_value(args, takes);
+}
+
+static int read_flag(setup *s, const cara_cli_args *args, int at) {
+    const char *const value = args->value;
+    switch (at) {
+    case REGION:
+        s->cli.region = value;
+        return 0;
+    case PROFILE:
+        s->cli.profile = value;
+        return 0;
+    case STACK:
+        return cara_setup_stack(value, &s->wish.stack);
+    case ZIP:
+        s->wish.zip = value;
+        break;
+    case IMAGE:
+        s->wish.image = value;
+        break;
+    case MODEL:
+        s->wish.model = value;
+        break;
+    case WABA:
+        s->wish.waba = value;
+        break;
+    case NO_LINK:
+        s->wish.no_link = 1;
+        return 0;
+    case TAKE_OVER:
+        s->wish.take_over = 1;
+        return 0;
+    case AWS:
+        s->cli.program = value;
+        return 0;
+    case SKOPEO:
+        s->wish.skopeo = value;
+        return 0;
+    case YES:
+        s->yes = 1;
+        return 0;
+    case DRY_RUN:
+        s->dry = 1;
+        return 0;
+    default:
+        return read_setting(s, args, at - FIRST_SETTING);
+    }
+    s->said = 1;
+    return 0;
+}
+
+/* CARA_CLI_END, or what the caller is to exit with. */
+static int read_flags(setup *s, int argc, char **argv) {
+    cara_cli_option options[FIRST_SETTING + CARA_N_SETTINGS + 1] = {{NULL, 0, NULL, NULL}};
+    memcpy(options, own, sizeof own);
+    for (int id = 0; id < CARA_N_SETTINGS; id++)
+        options[FIRST_SETTING + id] = (cara_cli_option){
+            cara_settings[id].flag, 0, cara_settings[id].takes, cara_settings[id].help};
+    const cara_cli_command command = {.name = "setup",
+                                      .summary = "set it up in an AWS account, or change that",
+                                      .options = options,
+                                      .details = details};
+    cara_cli_args args;
+    cara_cli_args_init(&args, &command, argc, argv);
+    for (int at; (at = cara_cli_args_next(&args)) != CARA_CLI_END;) {
+        if (at == CARA_CLI_HELP)
+            return CARA_EXIT_OK;
+        if (at == CARA_CLI_BAD || read_flag(s, &args, at))
+            return CARA_EXIT_USAGE;
+    }
+    if (args.operands < argc)
+        return (int)cara_cli_fail(CARA_EXIT_USAGE, "setup takes flags only, got \"%s\"",
+                                  argv[args.operands]);
+    return CARA_CLI_END;
+}
+
+/* What `make package` left beside the program, where nothing is deployed and nothing was named. */
+static void find_package(const cara_deploy *d, char *dst, size_t size) {
+    char self[900];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    dst[0] = 0;
+    if (n <= 0)
+        return;
+    self[n] = 0;
+    char *slash = strrchr(self, '/');
+    const char *architecture = cara_deploy_value(d, CARA_SET_ARCHITECTURE);
+    int image = strcmp(cara_deploy_value(d, CARA_SET_VARIANT), "worker") == 0;
+    if (slash)
+        snprintf(dst, size, "%.*s/package/caracola-%s%s.%s", (int)(slash - self), self,
+                 image ? "" : "lambda-", architecture, image ? "oci.tar" : "zip");
+    if (access(dst, R_OK) != 0)
+        dst[0] = 0;
+}
+
+static int ask_region(setup *s) {
+    cara_aws_config config;
+    const cara_outside outside = cara_outside_real();
+    cara_error err;
+    if (cara_aws_config_load(&config, &outside, NULL, s->cli.profile, &err))
+        return 0; /* whoever opens it next says why */
+    int rc = cara_ask("Region", config.region ? config.region : "us-east-1", s->region,
+                      sizeof s->region);
+    cara_aws_config_free(&config);
+    s->cli.region = s->region;
+    return rc;
+}
+
+static void show_result(const cara_deploy *d) {
+    static const struct {
+        const char *output, *label;
+    } rows[] = {{"BucketName", "bucket"},
+                {"TopicArn", "topic"},
+                {"FunctionName", "function"},
+                {"QueueUrl", "queue"},
+                {"DeadLetterQueueUrl", "dead letters"},
+                {"LogGroupName", "log"},
+                {"DashboardUrl", "dashboard"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *value = cara_stack_output(&d->stack, rows[i].output);
+        if (value)
+            printf("%-13s %s\n", rows[i].label, value);
+    }
+    if (d->phone[0])
+        printf("%-13s %s\n\nSend a voice note to %s: its transcript comes into the bucket.\n",
+               "number", d->phone, d->phone);
+    else
+        printf("\nNo WhatsApp number is linked yet: run setup again once there is one.\n");
+}
+
+static int failed(const cara_error *err) {
+    if (err->code == CARA_ERR_CANCELLED)
+        return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED,
+                                  "interrupted; what was done is kept, and setup again goes on");
+    return (int)cara_cli_fail_error(err);
+}
+
+static int work(setup *s, cara_deploy *d) {
+    cara_error err = {.code = CARA_OK, .position = -1};
+    const cara_talk talk = cara_setup_talk(s->dry);
+    int asking = !s->yes && !s->dry;
+    if (asking && !s->cli.region && ask_region(s))
+        return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; nothing was changed");
+    int rc = cara_deploy_open(d, &s->cli, &talk, &s->wish, &err);
+    if (rc)
+        return failed(&err);
+    if (!cara_deploy_package(d))
+        find_package(d, s->answers.package, sizeof s->answers.package);
+    if (asking && !(d->stack.exists && s->said)) {
+        if (cara_ask_settings(d, &s->answers))
+            return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; nothing was changed");
+    } else if (s->answers.package[0]) {
+        cara_talk_say(&talk, "package: %s", s->answers.package);
+        *(strcmp(cara_deploy_value(d, CARA_SET_VARIANT), "worker") ? &d->wish.zip
+                                                                   : &d->wish.image) =
+            s->answers.package;
+    }
+    rc = cara_deploy_check(d, &err);
+    if (rc)
+        return failed(&err);
+    if (asking) {
+        char question[200];
+        snprintf(question, sizeof question, "%s stack %.100s in account %s, %.30s",
+                 d->stack.exists ? "Change" : "Make", d->wish.stack, d->owner, d->cli.region);
+        int yes = cara_ask_yes(question);
+        if (yes <= 0)
+            return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "nothing was changed");
+    }
+    rc = cara_deploy_run(d, &err);
+    if (rc)
+        return failed(&err);
+    if (!s->dry)
+        show_result(d);
+    return CARA_EXIT_OK;
+}
+
+int cara_cmd_setup(int argc, char **argv) {
+    setup *s = calloc(1, sizeof *s);
+    cara_deploy *d = calloc(1, sizeof *d);
+    int status = CARA_EXIT_INTERNAL;
+    if (!s || !d) {
+        cara_cli_fail(CARA_EXIT_INTERNAL, "no memory");
+        goto done;
+    }
+    s->wish.stack = CARA_DEPLOY_STACK;
+    s->cli.stop = cara_setup_stop;
+    status = read_flags(s, argc, argv);
+    if (status != CARA_CLI_END)
+        goto done;
+    if (!s->yes && !s->dry && !cara_ask_can()) {
+        status = (int)cara_cli_fail(CARA_EXIT_USAGE,
+                                    "there is nobody to ask: give --yes, or --dry-run to see what "
+                                    "would be done");
+        goto done;
+    }
+    cara_cli_catch_signals();
+    status = work(s, d);
+    cara_deploy_close(d);
+done:
+    free(d);
+    free(s);
+    return status;
+}

@@ -1,0 +1,105 @@
+/* caracola teardown: takes away what setup made; the messages stay unless told otherwise. */
+#include "cli/cli.h"
+#include "cli/setup/ask.h"
+#include "cli/setup/shared.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { REGION, PROFILE, STACK, DELETE_BUCKET, AWS, YES, DRY_RUN };
+
+static const cara_cli_option options[] = {
+    [REGION] = CARA_FLAG_REGION,
+    [PROFILE] = CARA_FLAG_PROFILE,
+    [STACK] = CARA_FLAG_STACK,
+    [DELETE_BUCKET] = {"delete-bucket", 0, NULL,
+                       "also the buckets that setup made, with every message in them"},
+    [AWS] = CARA_FLAG_AWS,
+    [YES] = CARA_FLAG_YES,
+    [DRY_RUN] = CARA_FLAG_DRY_RUN,
+    {NULL, 0, NULL, NULL},
+};
+
+static const cara_cli_command command = {
+    .name = "teardown",
+    .summary = "take away from an AWS account what setup made",
+    .options = options,
+    .details =
+        "Takes the event destination off the WhatsApp account where it is this stack's, and\n"
+        "deletes the stacks NAME and NAME-bootstrap. The buckets are kept, and named, unless\n"
+        "--delete-bucket is given; a bucket of your own (--store-bucket) always is.\n"
+        "\n"
+        "Exit status: 2 nobody to ask; 5 no AWS CLI; 7 AWS refuses; 130 interrupted, or not\n"
+        "confirmed.",
+};
+
+/* Without a yes nothing is deleted; for the messages the bucket's name has to be typed. */
+static int confirm(const cara_deploy *d, int delete_bucket) {
+    char question[300];
+    snprintf(question, sizeof question, "Take away stack %.100s from account %s, %.30s",
+             d->wish.stack, d->owner, d->cli.region);
+    if (cara_ask_yes(question) != 1)
+        return 0;
+    const char *bucket = d->stack.exists ? cara_stack_output(&d->stack, "BucketName") : NULL;
+    if (!delete_bucket || !bucket)
+        return 1;
+    char answer[100];
+    fprintf(stderr, "Every message, voice note and transcript in %s will be lost.\n", bucket);
+    return cara_ask("Type the bucket's name to go on", "", answer, sizeof answer) == 0 &&
+           strcmp(answer, bucket) == 0;
+}
+
+static int work(cara_deploy *d, const cara_awscli_options *cli, const cara_deploy_wish *wish,
+                int yes, int dry, int delete_bucket) {
+    cara_error err = {.code = CARA_OK, .position = -1};
+    const cara_talk talk = cara_setup_talk(dry);
+    int rc = cara_deploy_open(d, cli, &talk, wish, &err);
+    if (!rc && !yes && !dry && (d->stack.id[0] || d->bootstrap.id[0]) && !confirm(d, delete_bucket))
+        return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "nothing was taken away");
+    if (!rc)
+        rc = cara_deploy_teardown(d, delete_bucket, &err);
+    if (rc == CARA_ERR_CANCELLED)
+        return (int)cara_cli_fail(
+            CARA_EXIT_INTERRUPTED,
+            "interrupted; AWS goes on with a stack that is being deleted, and "
+            "teardown again sees it through");
+    return rc ? (int)cara_cli_fail_error(&err) : CARA_EXIT_OK;
+}
+
+int cara_cmd_teardown(int argc, char **argv) {
+    cara_awscli_options cli = {.stop = cara_setup_stop};
+    cara_deploy_wish wish = {.stack = CARA_DEPLOY_STACK};
+    int yes = 0, dry = 0, delete_bucket = 0;
+    cara_cli_args args;
+    cara_cli_args_init(&args, &command, argc, argv);
+    for (int at; (at = cara_cli_args_next(&args)) != CARA_CLI_END;) {
+        if (at == CARA_CLI_HELP)
+            return CARA_EXIT_OK;
+        if (at == CARA_CLI_BAD || (at == STACK && cara_setup_stack(args.value, &wish.stack)))
+            return CARA_EXIT_USAGE;
+        if (at == REGION)
+            cli.region = args.value;
+        if (at == PROFILE)
+            cli.profile = args.value;
+        if (at == AWS)
+            cli.program = args.value;
+        delete_bucket |= at == DELETE_BUCKET;
+        yes |= at == YES;
+        dry |= at == DRY_RUN;
+    }
+    if (args.operands < argc)
+        return (int)cara_cli_fail(CARA_EXIT_USAGE, "teardown takes flags only, got \"%s\"",
+                                  argv[args.operands]);
+    if (!yes && !dry && !cara_ask_can())
+        return (int)cara_cli_fail(CARA_EXIT_USAGE,
+                                  "there is nobody to ask: give --yes, or --dry-run to see what "
+                                  "would be done");
+    cara_deploy *d = calloc(1, sizeof *d);
+    if (!d)
+        return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory");
+    cara_cli_catch_signals();
+    int status = work(d, &cli, &wish, yes, dry, delete_bucket);
+    cara_deploy_close(d);
+    free(d);
+    return status;
+}

@@ -1,0 +1,408 @@
+#include "cli/transcribe/flags.h"
+
+#include "app/settings.h"
+#include "tokenizer/language.h"
+#include "transcript/transcript.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum flag {
+    MODEL,
+    VOCAB,
+    DRAFT_MODEL,
+    DRAFT_TOKENS,
+    OUTPUT_DIR,
+    OUTPUT_FORMAT,
+    JSON,
+    VERBOSE,
+    QUIET,
+    TASK,
+    LANGUAGE,
+    TEMPERATURE,
+    BEST_OF,
+    BEAM_SIZE,
+    PATIENCE,
+    LENGTH_PENALTY,
+    SUPPRESS_TOKENS,
+    INITIAL_PROMPT,
+    CARRY_INITIAL_PROMPT,
+    CONDITION_ON_PREVIOUS_TEXT,
+    TEMPERATURE_INCREMENT,
+    COMPRESSION_RATIO_THRESHOLD,
+    LOGPROB_THRESHOLD,
+    NO_SPEECH_THRESHOLD,
+    CLIP_TIMESTAMPS,
+    AUDIO_CTX,
+    SEED,
+    MAX_SECONDS,
+    THREADS,
+    BATCH_SIZE,
+    COMPUTE_TYPE,
+    DEVICE,
+    FP16,
+    WORD_TIMESTAMPS,
+    HIGHLIGHT_WORDS,
+    MAX_LINE_WIDTH,
+    MAX_LINE_COUNT,
+    MAX_WORDS_PER_LINE,
+    HALLUCINATION_SILENCE_THRESHOLD,
+    PREPEND_PUNCTUATIONS,
+    APPEND_PUNCTUATIONS,
+    N_FLAGS
+} flag;
+
+static const cara_cli_option options[N_FLAGS + 1] = {
+    [MODEL] = {"model", 0, "FILE",
+               "a .cara or .pt model (default: $CARACOLA_MODEL, else the\n"
+               "demo model)"},
+    [VOCAB] = {"vocab", 0, "FILE",
+               "the .tiktoken vocabulary of a .pt model (default: the one\n"
+               "beside it)"},
+    [DRAFT_MODEL] = {"draft-model", 0, "FILE",
+                     "a smaller model of the same vocabulary, whose guesses the\n"
+                     "model verifies: the same text, often sooner"},
+    [DRAFT_TOKENS] = {"draft-tokens", 0, "N",
+                      "guesses at a time, 1 to 7; 0: as many as seem to pay\n"
+                      "(default: 0)"},
+    [OUTPUT_DIR] = {"output-dir", 'o', "DIR", "write files into DIR, not text to standard output"},
+    [OUTPUT_FORMAT] = {"output-format", 'f', "FORMAT",
+                       "write files: txt, vtt, srt, tsv, json or all (default: all\n"
+                       "where --output_dir is given)"},
+    [JSON] = {"json", 0, NULL, "a JSON object for each file on standard output, one a line"},
+    [VERBOSE] = {"verbose", 0, "BOOL",
+                 "True: each segment with its times on standard output as it\n"
+                 "is heard (default: False)"},
+    [QUIET] = {"quiet", 'q', NULL, "nothing but errors on standard error"},
+    [TASK] = {"task", 0, "TASK", "transcribe, or translate into English (default: transcribe)"},
+    [LANGUAGE] = {"language", 0, "LANG",
+                  "the language spoken, as a code or an English name\n"
+                  "(default: None, detect it)"},
+    [TEMPERATURE] = {"temperature", 0, "NUMBER", "of the first attempt at a window (default: 0)"},
+    [BEST_OF] = {"best-of", 0, "N", "candidates when temperature is above 0 (default: 5)"},
+    [BEAM_SIZE] = {"beam-size", 0, "N", "None: greedy. Beams are not there yet (default: None)"},
+    [PATIENCE] = {"patience", 0, "NUMBER", "None: it belongs to beams (default: None)"},
+    [LENGTH_PENALTY] = {"length-penalty", 0, "NUMBER",
+                        "0 to 1, to rank candidates; None: simple length\n"
+                        "normalisation (default: None)"},
+    [SUPPRESS_TOKENS] = {"suppress-tokens", 0, "IDS",
+                         "token ids joined by commas, -1 for the non-speech set\n"
+                         "(default: -1)"},
+    [INITIAL_PROMPT] = {"initial-prompt", 0, "TEXT",
+                        "text before the first window, to hint at names and spelling"},
+    [CARRY_INITIAL_PROMPT] = {"carry-initial-prompt", 0, "BOOL",
+                              "put that text before every window (default: False)"},
+    [CONDITION_ON_PREVIOUS_TEXT] = {"condition-on-previous-text", 0, "BOOL",
+                                    "give each window the text of the one before (default:\n"
+                                    "True)"},
+    [TEMPERATURE_INCREMENT] = {"temperature-increment-on-fallback", 0, "NUMBER",
+                               "added at each further attempt up to 1; None: a single\n"
+                               "attempt (default: 0.2)"},
+    [COMPRESSION_RATIO_THRESHOLD] = {"compression-ratio-threshold", 0, "NUMBER",
+                                     "try again where the text compresses more than this\n"
+                                     "(default: 2.4)"},
+    [LOGPROB_THRESHOLD] = {"logprob-threshold", 0, "NUMBER",
+                           "try again where the average log probability is below this\n"
+                           "(default: -1.0)"},
+    [NO_SPEECH_THRESHOLD] = {"no-speech-threshold", 0, "NUMBER",
+                             "silence where the no-speech probability is above this and\n"
+                             "the log probability too low (default: 0.6)"},
+    [CLIP_TIMESTAMPS] = {"clip-timestamps", 0, "TIMES",
+                         "start,end,start,... in seconds: hear only these parts\n"
+                         "(default: 0)"},
+    [AUDIO_CTX] = {"audio-ctx", 0, "N",
+                   "full: windows of 30 s, as openai's command; auto: no longer\n"
+                   "than the audio and 4 s more, faster for short notes, with\n"
+                   "other words now and then; or 1 to 1500 positions of 20 ms,\n"
+                   "but never less than the audio (default: full)"},
+    [SEED] = {"seed", 0, "N", "of the sampling above temperature 0 (default: 0)"},
+    [MAX_SECONDS] = {"max-seconds", 0, "NUMBER", "refuse audio that is longer (default: 86400)"},
+    [THREADS] = {"threads", 0, "N", "0: as many as this process may use (default: 0)"},
+    [BATCH_SIZE] = {"batch-size", 0, "N",
+                    "files to hear at once, 1 to 16: while several decode, weights\n"
+                    "are read once for all; same text, more memory (default: 4)"},
+    [COMPUTE_TYPE] = {"compute-type", 0, "TYPE",
+                      "default: as the model's weights are; int8, float32\n"
+                      "(default: default)"},
+    [DEVICE] = {"device", 0, "cpu", "accepted for openai's command's sake"},
+    [FP16] = {"fp16", 0, "BOOL", "accepted, and changes nothing"},
+    [WORD_TIMESTAMPS] = {"word-timestamps", 0, "BOOL", "False: not there yet"},
+    [HIGHLIGHT_WORDS] = {"highlight-words", 0, "BOOL", "False: needs word timestamps"},
+    [MAX_LINE_WIDTH] = {"max-line-width", 0, "N", "None: needs word timestamps"},
+    [MAX_LINE_COUNT] = {"max-line-count", 0, "N", "None: needs word timestamps"},
+    [MAX_WORDS_PER_LINE] = {"max-words-per-line", 0, "N", "None: needs word timestamps"},
+    [HALLUCINATION_SILENCE_THRESHOLD] = {"hallucination-silence-threshold", 0, "NUMBER",
+                                         "None: needs word timestamps"},
+    [PREPEND_PUNCTUATIONS] = {"prepend-punctuations", 0, "TEXT",
+                              "no effect without word timestamps"},
+    [APPEND_PUNCTUATIONS] = {"append-punctuations", 0, "TEXT", "no effect without word timestamps"},
+};
+
+static const cara_cli_command command = {
+    "transcribe", "FILE...", "turn speech into text",
+    "FILE is audio of any usual format, told from its bytes; - is standard input.\n"
+    "Text goes to standard output. With --output_format or --output_dir, files named after\n"
+    "the audio are written instead, as openai's command does. BOOL is True or False.\n"
+    "One bad file does not stop the others: the exit status is then 1.\n",
+    options};
+
+/* np.arange(temperature, 1.0 + 1e-6, increment), as openai's command builds its ladder. */
+static int build_ladder(cara_options *o, double temperature, int no_increment, double increment) {
+    o->temperature[0] = temperature;
+    o->n_temperatures = 1;
+    if (no_increment)
+        return 0;
+    for (int i = 1; temperature + i * increment < 1.0 + 1e-6; i++) {
+        if (i == CARA_MAX_TEMPERATURES) {
+            cara_cli_fail(CARA_EXIT_USAGE,
+                          "--temperature_increment_on_fallback %g gives more than %d temperatures "
+                          "from %g to 1; give a larger one, or None",
+                          increment, CARA_MAX_TEMPERATURES, temperature);
+            return -1;
+        }
+        o->temperature[i] = temperature + i * increment;
+        o->n_temperatures++;
+    }
+    return 0;
+}
+
+/* Numbers joined by commas; `whole` for token ids. */
+static int is_number_list(const char *text, int whole) {
+    for (const char *p = text; *p;) {
+        char *end = NULL;
+        double value = whole ? (double)strtol(p, &end, 10) : strtod(p, &end);
+        if (end == p || !isfinite(value) || (*end != ',' && *end != '\0'))
+            return 0;
+        if (!whole && value < 0)
+            return 0;
+        if (*end == ',' && end[1] == '\0')
+            return 0;
+        p = *end ? end + 1 : end;
+    }
+    return 1;
+}
+
+/* A threshold: a number, or None as NaN. */
+static int optional_number(const cara_cli_args *args, double min, double max, double *out) {
+    int none = 0;
+    if (cara_cli_double(args, min, max, &none, out) != 0)
+        return -1;
+    if (none)
+        *out = NAN;
+    return 0;
+}
+
+/* Flags that exist so that openai's command lines work, with the one value that we can honour. */
+static int must_be_none(const cara_cli_args *args, const char *why) {
+    if (strcmp(args->value, "None") == 0)
+        return 0;
+    cara_cli_fail(CARA_EXIT_USAGE, "%s takes only None, got \"%s\": %s", args->flag, args->value,
+                  why);
+    return -1;
+}
+
+static int must_be_false(const cara_cli_args *args, const char *why) {
+    int value = 0;
+    if (cara_cli_bool(args, &value) != 0)
+        return -1;
+    if (!value)
+        return 0;
+    cara_cli_fail(CARA_EXIT_USAGE, "%s takes only False, got \"%s\": %s", args->flag, args->value,
+                  why);
+    return -1;
+}
+
+static int set_language(const cara_cli_args *args, cara_transcribe_flags *flags) {
+    flags->language_named = strcmp(args->value, "None") != 0;
+    flags->options.language = NULL;
+    if (!flags->language_named)
+        return 0;
+    int at = cara_language_find(args->value);
+    if (at < 0)
+        return cara_cli_bad_value(args, "a language's code or English name, such as es or Spanish, "
+                                        "or None");
+    flags->options.language = cara_language_code(at);
+    return 0;
+}
+
+static int set_format(const cara_cli_args *args, cara_transcribe_flags *flags) {
+    flags->write_files = 1;
+    flags->output_format = CARA_OUTPUT_ALL;
+    if (strcmp(args->value, "all") == 0)
+        return 0;
+    flags->output_format = cara_format_find(args->value);
+    return flags->output_format >= 0
+               ? 0
+               : cara_cli_bad_value(args, "one of txt, vtt, srt, tsv, json, all");
+}
+
+typedef struct ladder {
+    double temperature, increment;
+    int no_increment;
+} ladder;
+
+static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *flags, ladder *steps) {
+    static const char not_yet[] = "word timestamps are not there yet";
+    static const char *const tasks[] = {"transcribe", "translate", NULL};
+    static const char *const compute_types[] = {"default", "float32", "int8", NULL};
+    static const char *const devices[] = {"cpu", NULL};
+    cara_options *o = &flags->options;
+    int none = 0, value = 0, rc = 0;
+    int64_t number = 0;
+    switch (which) {
+    case MODEL:
+        flags->model = args->value;
+        return 0;
+    case VOCAB:
+        flags->vocab = args->value;
+        return 0;
+    case DRAFT_MODEL:
+        flags->draft_model = args->value;
+        return 0;
+    case DRAFT_TOKENS:
+        rc = cara_cli_int(args, 0, 7, NULL, &number);
+        flags->draft_tokens = (int)number;
+        return rc;
+    case OUTPUT_DIR:
+        flags->write_files = 1;
+        flags->output_dir = *args->value ? args->value : ".";
+        return 0;
+    case OUTPUT_FORMAT:
+        return set_format(args, flags);
+    case JSON:
+        flags->json = 1;
+        return 0;
+    case VERBOSE:
+        return cara_cli_bool(args, &flags->verbose);
+    case QUIET:
+        flags->quiet = 1;
+        return 0;
+    case TASK:
+        rc = cara_cli_choice(args, tasks, &value);
+        o->task = value ? CARA_TRANSLATE : CARA_TRANSCRIBE;
+        return rc;
+    case LANGUAGE:
+        return set_language(args, flags);
+    case TEMPERATURE:
+        return cara_cli_double(args, 0, HUGE_VAL, NULL, &steps->temperature);
+    case BEST_OF:
+        rc = cara_cli_int(args, 1, 64, &none, &number);
+        o->best_of = none ? 0 : (int)number;
+        return rc;
+    case BEAM_SIZE:
+        o->beam_size = 0;
+        return must_be_none(args, "beams are not there yet, decoding is greedy");
+    case PATIENCE:
+        o->patience = NAN;
+        return must_be_none(args, "beams are not there yet");
+    case LENGTH_PENALTY:
+        return optional_number(args, 0, 1, &o->length_penalty);
+    case SUPPRESS_TOKENS:
+        o->suppress_tokens = args->value;
+        return is_number_list(args->value, 1)
+                   ? 0
+                   : cara_cli_bad_value(args, "token ids joined by commas, such as -1 or 13,14");
+    case INITIAL_PROMPT:
+        o->initial_prompt = args->value;
+        return 0;
+    case CARRY_INITIAL_PROMPT:
+        return cara_cli_bool(args, &o->carry_initial_prompt);
+    case CONDITION_ON_PREVIOUS_TEXT:
+        return cara_cli_bool(args, &o->condition_on_previous_text);
+    case TEMPERATURE_INCREMENT:
+        return cara_cli_double(args, 0.001, HUGE_VAL, &steps->no_increment, &steps->increment);
+    case COMPRESSION_RATIO_THRESHOLD:
+        return optional_number(args, -HUGE_VAL, HUGE_VAL, &o->compression_ratio_threshold);
+    case LOGPROB_THRESHOLD:
+        return optional_number(args, -HUGE_VAL, HUGE_VAL, &o->logprob_threshold);
+    case NO_SPEECH_THRESHOLD:
+        return optional_number(args, -HUGE_VAL, HUGE_VAL, &o->no_speech_threshold);
+    case CLIP_TIMESTAMPS:
+        o->clip_timestamps = args->value;
+        return is_number_list(args->value, 0)
+                   ? 0
+                   : cara_cli_bad_value(args, "seconds joined by commas, such as 0 or 2.5,10,60");
+    case AUDIO_CTX:
+        return cara_setting_audio_ctx(args->value, &o->audio_ctx)
+                   ? cara_cli_bad_value(args, "auto, full, or a whole number from 1 to 1500")
+                   : 0;
+    case SEED:
+        rc = cara_cli_int(args, 0, INT64_MAX, NULL, &number);
+        o->seed = (uint64_t)number;
+        return rc;
+    case MAX_SECONDS:
+        return cara_cli_double(args, 0.001, 1e9, NULL, &flags->max_seconds);
+    case THREADS:
+        rc = cara_cli_int(args, 0, 256, &none, &number);
+        flags->threads = (int)number;
+        return rc;
+    case BATCH_SIZE:
+        rc = cara_cli_int(args, 1, CARA_MAX_SESSIONS, NULL, &number);
+        flags->batch_size = (int)number;
+        return rc;
+    case COMPUTE_TYPE:
+        rc = cara_cli_choice(args, compute_types, &value);
+        flags->compute_type = rc == 0 ? compute_types[value] : NULL;
+        return rc;
+    case DEVICE:
+        return cara_cli_choice(args, devices, &value);
+    case FP16:
+        rc = cara_cli_bool(args, &value);
+        if (rc == 0 && value && !flags->quiet)
+            cara_cli_note("--fp16 True changes nothing here: this CPU computes in its own types");
+        return rc;
+    case WORD_TIMESTAMPS:
+    case HIGHLIGHT_WORDS:
+        return must_be_false(args, not_yet);
+    case MAX_LINE_WIDTH:
+    case MAX_LINE_COUNT:
+    case MAX_WORDS_PER_LINE:
+    case HALLUCINATION_SILENCE_THRESHOLD:
+        return must_be_none(args, not_yet);
+    case PREPEND_PUNCTUATIONS:
+    case APPEND_PUNCTUATIONS:
+    case N_FLAGS:
+        return 0;
+    }
+    return 0;
+}
+
+int cara_transcribe_flags_parse(int argc, char **argv, cara_transcribe_flags *flags, int *status) {
+    memset(flags, 0, sizeof *flags);
+    cara_options_default(&flags->options);
+    flags->options.best_of = 5; /* the command's default; the library's is None */
+    flags->output_format = CARA_OUTPUT_ALL;
+    flags->output_dir = ".";
+    ladder steps = {.temperature = 0.0, .increment = 0.2};
+    *status = CARA_EXIT_USAGE;
+
+    cara_cli_args args;
+    cara_cli_args_init(&args, &command, argc, argv);
+    for (;;) {
+        int which = cara_cli_args_next(&args);
+        if (which == CARA_CLI_END)
+            break;
+        if (which < 0) {
+            *status = which == CARA_CLI_HELP ? CARA_EXIT_OK : CARA_EXIT_USAGE;
+            return -1;
+        }
+        if (set(&args, (flag)which, flags, &steps) != 0)
+            return -1;
+    }
+    if (build_ladder(&flags->options, steps.temperature, steps.no_increment, steps.increment) != 0)
+        return -1;
+    if (flags->json && flags->verbose) {
+        cara_cli_fail(CARA_EXIT_USAGE, "--json and --verbose True both claim standard output; "
+                                       "give one of them");
+        return -1;
+    }
+    flags->first_file = args.operands;
+    if (args.operands == argc) {
+        cara_cli_fail(CARA_EXIT_USAGE,
+                      "transcribe takes audio files, or - for standard input; got none");
+        return -1;
+    }
+    return 0;
+}

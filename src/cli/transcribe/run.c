@@ -1,0 +1,282 @@
+#include "cli/transcribe/run.h"
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/threads.h"
+#include "cli/transcribe/output.h"
+#include "tokenizer/language.h"
+
+#include <caracola/caracola.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What came of one file. */
+typedef struct heard {
+    cara_result *result; /* NULL: err says why */
+    cara_error err;
+    int truncated;
+    int done;
+} heard;
+
+typedef struct run {
+    const cara_transcribe_flags *flags;
+    const cara_options *options;
+    int n;
+    char **names;
+    int at_once; /* sessions that hear at once */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    heard *heard; /* [n] */
+    int next;     /* the next file to hear */
+    int telling;  /* the file whose turn it is */
+    int stop;
+    cara_cli_progress progress; /* of that file */
+} run;
+
+/* One session, in a thread of its own where there are several. */
+typedef struct ear {
+    run *run;
+    cara_session *session;
+    pthread_t thread;
+    int file;
+} ear;
+
+/* Audio that cannot be opened is an audio failure, whatever the system's reason was. */
+static int audio_status(const cara_error *err) {
+    if (err->code == CARA_ERR_IO || err->code == CARA_ERR_NOT_FOUND)
+        return CARA_EXIT_AUDIO;
+    return (int)cara_cli_exit_for(err->code);
+}
+
+/* ---- hearing ---- */
+
+static int on_progress(void *cookie, int64_t done, int64_t total) {
+    const ear *e = cookie;
+    run *r = e->run;
+    pthread_mutex_lock(&r->lock);
+    if (e->file == r->telling)
+        cara_cli_progress_update(&r->progress, done, total);
+    int stop = r->stop;
+    pthread_mutex_unlock(&r->lock);
+    return stop || cara_cli_interrupted();
+}
+
+/* Segments are shown as they come where one file is heard at a time. */
+static void on_segment(void *cookie, const cara_segment *segment) {
+    const ear *e = cookie;
+    if (!e->run->flags->verbose || segment->cleared || e->run->at_once > 1)
+        return;
+    cara_cli_progress_clear(&e->run->progress);
+    cara_output_segment(segment);
+}
+
+static int open_audio(const run *r, const char *name, char **bytes, cara_audio **audio,
+                      cara_error *err) {
+    cara_audio_limits limits = {.max_seconds = r->flags->max_seconds};
+    *bytes = NULL;
+    if (strcmp(name, "-") != 0)
+        return cara_audio_open_file(name, &limits, audio, err);
+    size_t n = 0;
+    int rc = cara_read_fd(STDIN_FILENO, "standard input", CARA_LIMIT_AUDIO_BYTES, bytes, &n, err);
+    if (rc != CARA_OK)
+        return rc == CARA_ERR_MEMORY ? cara_fail(err, CARA_ERR_AUDIO_LIMIT, -1,
+                                                 "standard input is larger than the limit of "
+                                                 "%zu MiB",
+                                                 CARA_LIMIT_AUDIO_BYTES / CARA_MIB)
+                                     : rc;
+    return cara_audio_open_memory(*bytes, n, &limits, audio, err);
+}
+
+static void hear(ear *e, int file) {
+    run *r = e->run;
+    heard *h = &r->heard[file];
+    char *bytes = NULL;
+    cara_audio *audio = NULL;
+    cara_options options = *r->options;
+    options.progress = on_progress;
+    options.on_segment = on_segment;
+    options.cookie = e;
+    e->file = file;
+    h->err = (cara_error){.code = CARA_OK, .position = -1};
+    if (open_audio(r, r->names[file], &bytes, &audio, &h->err) == CARA_OK &&
+        cara_transcribe(e->session, cara_audio_source(audio), &options, &h->result, &h->err) ==
+            CARA_OK)
+        h->truncated = cara_audio_truncated(audio);
+    cara_audio_close(audio);
+    free(bytes);
+    pthread_mutex_lock(&r->lock);
+    h->done = 1;
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* ---- telling ---- */
+
+static void begin(run *r, int file) {
+    const char *shown = cara_output_shown_name(r->names[file]), *slash = strrchr(shown, '/');
+    if (r->n > 1 && !r->flags->quiet && !r->flags->json)
+        cara_cli_note("%s (%d of %d)", shown, file + 1, r->n);
+    pthread_mutex_lock(&r->lock);
+    r->telling = file;
+    cara_cli_progress_start(&r->progress, slash ? slash + 1 : shown, !r->flags->quiet);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* Says what came of the file and lets go of it; returns its exit status. */
+static int tell(run *r, int file) {
+    const cara_transcribe_flags *flags = r->flags;
+    const char *name = r->names[file], *shown = cara_output_shown_name(name);
+    heard *h = &r->heard[file];
+    const cara_result *result = h->result;
+    int status = CARA_EXIT_OK;
+    pthread_mutex_lock(&r->lock);
+    cara_cli_progress_clear(&r->progress);
+    r->telling = -1;
+    pthread_mutex_unlock(&r->lock);
+    if (!result) {
+        status = audio_status(&h->err);
+        goto fail;
+    }
+    for (size_t i = 0; r->at_once > 1 && flags->verbose && i < result->n_segments; i++)
+        if (!result->segments[i].cleared)
+            cara_output_segment(&result->segments[i]);
+    if (h->truncated && !flags->quiet)
+        cara_cli_note("%s ends before its container says; the %.1f s that are there were heard",
+                      shown, result->duration_s);
+    if (flags->verbose && !flags->quiet && !flags->language_named && result->language) {
+        int at = cara_language_find(result->language);
+        cara_cli_note("%s: detected language: %s", shown,
+                      at >= 0 ? cara_language_name(at) : result->language);
+    }
+    if (flags->verbose && !flags->quiet && flags->draft_model)
+        cara_cli_note("%s: %zu of the draft's %zu guesses were right", shown, result->drafted_right,
+                      result->drafted);
+    if (cara_output_result(flags, name, result, &h->err) != CARA_OK) {
+        status = (int)cara_cli_exit_for(h->err.code);
+        goto fail;
+    }
+    if (result->cut_short)
+        status = (int)cara_cli_fail(CARA_EXIT_INTERRUPTED,
+                                    "interrupted; what was heard of %s until then is kept", shown);
+    goto end;
+fail:
+    if (strstr(h->err.text, shown))
+        cara_cli_note("%s", h->err.text);
+    else
+        cara_cli_note("%s: %s", shown, h->err.text);
+    if (flags->json)
+        cara_output_json_error(name, &h->err);
+end:
+    cara_result_free(h->result);
+    h->result = NULL;
+    return status;
+}
+
+/* ---- several at once ---- */
+
+static void *listen(void *ctx) {
+    ear *e = ctx;
+    run *r = e->run;
+    for (;;) {
+        pthread_mutex_lock(&r->lock);
+        int file = r->stop || cara_cli_interrupted() ? r->n : r->next;
+        if (file < r->n)
+            r->next++;
+        pthread_mutex_unlock(&r->lock);
+        if (file >= r->n)
+            return NULL;
+        hear(e, file);
+    }
+}
+
+/* Waits for a file; 0 where nobody will hear it, since the work was stopped. */
+static int await(run *r, int file) {
+    pthread_mutex_lock(&r->lock);
+    while (!r->heard[file].done && (file < r->next || !cara_cli_interrupted()))
+        cara_cond_wait(&r->changed, &r->lock, 0.2); /* a signal wakes nobody here */
+    int done = r->heard[file].done;
+    pthread_mutex_unlock(&r->lock);
+    return done;
+}
+
+static int was_begun(run *r, int file) {
+    pthread_mutex_lock(&r->lock);
+    int begun = file < r->next;
+    pthread_mutex_unlock(&r->lock);
+    return begun;
+}
+
+/* All files in order, each as soon as it was heard: here where there is one session. */
+static int tell_all(run *r, ear *here) {
+    int failed = 0, first_failure = CARA_EXIT_OK, interrupted = 0;
+    for (int i = 0; i < r->n; i++) {
+        /* What others hear still is told: it ends at once, and what it has is kept. */
+        if (interrupted && !was_begun(r, i))
+            break;
+        begin(r, i);
+        if (here)
+            hear(here, i);
+        else if (!await(r, i))
+            return CARA_EXIT_INTERRUPTED;
+        int status = tell(r, i);
+        cara_exit flushed = cara_cli_flush_stdout();
+        if (flushed != CARA_EXIT_OK)
+            return flushed; /* nobody would see the rest */
+        interrupted |= status == CARA_EXIT_INTERRUPTED || cara_cli_interrupted();
+        if (status != CARA_EXIT_OK && failed++ == 0)
+            first_failure = status;
+        if (interrupted && here)
+            break;
+    }
+    if (interrupted)
+        return CARA_EXIT_INTERRUPTED;
+    if (failed > 0 && failed < r->n)
+        return CARA_EXIT_SOME;
+    return first_failure;
+}
+
+static int tell_all_at_once(run *r, cara_session **sessions) {
+    ear ears[CARA_MAX_SESSIONS];
+    int started = 0, status;
+    while (started < r->at_once) {
+        ears[started] = (ear){.run = r, .session = sessions[started]};
+        if (cara_thread_start(&ears[started].thread, listen, &ears[started]) != 0)
+            break;
+        started++;
+    }
+    if (started)
+        status = tell_all(r, NULL);
+    else
+        status = (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no thread can be started");
+    pthread_mutex_lock(&r->lock);
+    r->stop = 1;
+    pthread_mutex_unlock(&r->lock);
+    for (int i = 0; i < started; i++)
+        pthread_join(ears[i].thread, NULL);
+    return status;
+}
+
+int cara_transcribe_files(const cara_transcribe_flags *flags, const cara_options *options,
+                          cara_session **sessions, int n_sessions, int n, char **names) {
+    run r = {.flags = flags,
+             .options = options,
+             .n = n,
+             .names = names,
+             .at_once = n_sessions < n ? n_sessions : n,
+             .telling = -1};
+    r.heard = calloc((size_t)n, sizeof *r.heard);
+    if (!r.heard)
+        return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for %d files", n);
+    pthread_mutex_init(&r.lock, NULL);
+    cara_cond_init(&r.changed);
+    ear here = {.run = &r, .session = sessions[0]};
+    int status = r.at_once > 1 ? tell_all_at_once(&r, sessions) : tell_all(&r, &here);
+    for (int i = 0; i < n; i++)
+        cara_result_free(r.heard[i].result);
+    pthread_cond_destroy(&r.changed);
+    pthread_mutex_destroy(&r.lock);
+    free(r.heard);
+    return status;
+}
