@@ -10,7 +10,8 @@ from tree import Tree
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
 LIBDIR = "lib/x86_64-linux-gnu"
-OPTIONS = ["--buildtype=release", "--prefix=/usr", f"--libdir={LIBDIR}", "-Db_pie=true", "-Dlibav=enabled",
+OPTIONS = ["--buildtype=release", "-Dtests=disabled", "--prefix=/usr", f"--libdir={LIBDIR}",
+           "-Db_pie=true", "-Dlibav=enabled",
            "-Dc_args=-D_FORTIFY_SOURCE=2", "-Dc_link_args=-Wl,-z,relro,-z,now,--as-needed"]
 # libc opens it by name when a thread ends early.
 OPENED_BY_NAME = ["libgcc_s.so.1"]

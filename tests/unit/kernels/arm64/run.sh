@@ -1,15 +1,9 @@
 #!/bin/sh
 # Builds the kernel tests for arm64 and runs them under qemu, so that the NEON level is tested on
-# any machine. Usage: run.sh SOURCE_ROOT. Exit status 77: the tools are not there.
+# any machine. Usage: run.sh SOURCE_ROOT.
 set -eu
 root=$1
 cc=aarch64-linux-gnu-gcc
-for tool in $cc qemu-aarch64; do
-    command -v $tool > /dev/null || {
-        echo "skipped: $tool is not installed (gcc-aarch64-linux-gnu, qemu-user)"
-        exit 77
-    }
-done
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 flags="-std=c11 -D_POSIX_C_SOURCE=200809L -O3 -fno-math-errno -ffp-contract=off -DCARA_ARM64
