@@ -121,6 +121,10 @@ const char *cara_dims_name(const cara_dims *dims, const char *path) {
     return name ? name : "custom";
 }
 
+int cara_dims_are_multilingual(const cara_dims *dims) {
+    return dims->n_vocab >= 51865;
+}
+
 int cara_dims_published(const char *name, cara_dims *dims) {
     for (size_t i = 0; i < N_PUBLISHED; i++) {
         const struct published *p = &published[i];

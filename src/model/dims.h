@@ -16,6 +16,10 @@ int cara_dims_check(const cara_dims *dims, cara_error *err);
  */
 const char *cara_dims_name(const cara_dims *dims, const char *path);
 
+/* 1 where the vocabulary is that of a multilingual model, as is_multilingual of whisper/model.py.
+ */
+int cara_dims_are_multilingual(const cara_dims *dims);
+
 /* The dims of a published model by name; 0, or -1 where there is none of that name. */
 int cara_dims_published(const char *name, cara_dims *dims);
 /* Name i of those, or NULL past the last. */

@@ -115,7 +115,7 @@ const char *cara_model_name(const cara_model *model) {
 }
 
 int cara_model_is_multilingual(const cara_model *model) {
-    return model->dims.n_vocab >= 51865;
+    return cara_dims_are_multilingual(&model->dims);
 }
 
 const cara_weights *cara_model_weights(const cara_model *model) {

@@ -100,7 +100,7 @@ int cara_model_write_random(const char *shape, uint64_t seed, const cara_write_o
         rc = cara_dims_alignment_heads(&m->dims, shape, &m->arena, &m->heads, &m->n_heads, err);
     if (rc)
         goto end;
-    make_vocabulary(&vocab, m->dims.n_vocab >= 51865 ? 50257 : 50256);
+    make_vocabulary(&vocab, cara_dims_are_multilingual(&m->dims) ? 50257 : 50256);
     if (!vocab.data || vocab.failed)
         rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a vocabulary");
     else

@@ -1,3 +1,4 @@
+#include "model/layers.h"
 #include "model/model.h"
 
 #include <stdio.h>
@@ -52,48 +53,34 @@ static void add_linear(lister *l, cara_linear *linear, int64_t out, int64_t in, 
         add(l, &linear->bias, out, 0, 0, inner, "bias");
 }
 
-static void add_attention(lister *l, cara_attention *a, int64_t n, const char *prefix,
-                          const char *name) {
-    char inner[CARA_TENSOR_NAME_MAX + 1];
-    join(inner, prefix, name, ".");
-    add_linear(l, &a->query, n, n, 0, 1, inner, "query");
-    add_linear(l, &a->key, n, n, 0, 0, inner, "key");
-    add_linear(l, &a->value, n, n, 0, 1, inner, "value");
-    add_linear(l, &a->out, n, n, 0, 1, inner, "out");
+/* The tensors of layer `index`, whose struct is `layer`. */
+static void add_layer(lister *l, const cara_layer_table *table, void *layer, int index,
+                      int64_t n_state) {
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "%s.%d.", table->prefix, index);
+    for (const cara_layer_member *m = table->members; m < table->members + table->n; m++)
+        if (m->kind == CARA_MEMBER_NORM)
+            add_norm(l, cara_member_norm(layer, m), n_state, prefix, m->name);
+        else
+            add_linear(l, cara_member_linear(layer, m), m->out * n_state, m->in * n_state, 0,
+                       m->has_bias, prefix, m->name);
 }
 
 static void list(cara_model *m, lister *l) {
     const cara_dims *d = &m->dims;
     cara_weights *w = &m->weights;
     int64_t n = d->n_audio_state;
-    char prefix[32];
     add_linear(l, &w->conv1, n, d->n_mels, 3, 1, "encoder.", "conv1");
     add_linear(l, &w->conv2, n, n, 3, 1, "encoder.", "conv2");
     add(l, &w->enc_positions, d->n_audio_ctx, n, 0, "encoder.", "positional_embedding");
-    for (int i = 0; i < d->n_audio_layer; i++) {
-        cara_encoder_layer *layer = &w->encoder[i];
-        snprintf(prefix, sizeof prefix, "encoder.blocks.%d.", i);
-        add_norm(l, &layer->attn_ln, n, prefix, "attn_ln");
-        add_attention(l, &layer->attn, n, prefix, "attn");
-        add_norm(l, &layer->mlp_ln, n, prefix, "mlp_ln");
-        add_linear(l, &layer->mlp_0, 4 * n, n, 0, 1, prefix, "mlp.0");
-        add_linear(l, &layer->mlp_2, n, 4 * n, 0, 1, prefix, "mlp.2");
-    }
+    for (int i = 0; i < d->n_audio_layer; i++)
+        add_layer(l, &cara_encoder_members, &w->encoder[i], i, n);
     add_norm(l, &w->ln_post, n, "encoder.", "ln_post");
     n = d->n_text_state;
     add(l, &w->token_embedding, d->n_vocab, n, 0, "decoder.", "token_embedding.weight");
     add(l, &w->dec_positions, d->n_text_ctx, n, 0, "decoder.", "positional_embedding");
-    for (int i = 0; i < d->n_text_layer; i++) {
-        cara_decoder_layer *layer = &w->decoder[i];
-        snprintf(prefix, sizeof prefix, "decoder.blocks.%d.", i);
-        add_norm(l, &layer->attn_ln, n, prefix, "attn_ln");
-        add_attention(l, &layer->attn, n, prefix, "attn");
-        add_norm(l, &layer->cross_attn_ln, n, prefix, "cross_attn_ln");
-        add_attention(l, &layer->cross_attn, n, prefix, "cross_attn");
-        add_norm(l, &layer->mlp_ln, n, prefix, "mlp_ln");
-        add_linear(l, &layer->mlp_0, 4 * n, n, 0, 1, prefix, "mlp.0");
-        add_linear(l, &layer->mlp_2, n, 4 * n, 0, 1, prefix, "mlp.2");
-    }
+    for (int i = 0; i < d->n_text_layer; i++)
+        add_layer(l, &cara_decoder_members, &w->decoder[i], i, n);
     add_norm(l, &w->ln, n, "decoder.", "ln");
 }
 

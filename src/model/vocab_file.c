@@ -94,8 +94,8 @@ int cara_model_find_vocab(cara_model *model, const char *model_path, const char 
                              "the vocabulary %s does not exist; %s lies in openai/whisper's "
                              "repository, folder whisper/assets",
                              vocab_path,
-                             cara_model_is_multilingual(model) ? "multilingual.tiktoken"
-                                                               : "gpt2.tiktoken");
+                             cara_dims_are_multilingual(&model->dims) ? "multilingual.tiktoken"
+                                                                      : "gpt2.tiktoken");
         return rc ? rc : adopt(model, vocab_path, tokenizer, err);
     }
     if (model->vocab.len) {
@@ -112,7 +112,7 @@ int cara_model_find_vocab(cara_model *model, const char *model_path, const char 
     else if (slash != model_path)
         folder = cara_arena_strndup(&model->arena, model_path, (size_t)(slash - model_path));
     const char *preferred =
-        cara_model_is_multilingual(model) ? "multilingual.tiktoken" : "gpt2.tiktoken";
+        cara_dims_are_multilingual(&model->dims) ? "multilingual.tiktoken" : "gpt2.tiktoken";
     const char *path = folder ? cara_arena_printf(&model->arena, "%s/%s", folder, preferred) : NULL;
     if (!path)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory");
