@@ -3,9 +3,9 @@
 #define BENCH_BENCH_H
 
 #include "base/threads.h"
+#include "bench/accuracy.h"
 #include "kernels/kernels.h"
 #include "model/model.h"
-#include "whisper/accuracy.h"
 
 /* The median of x [n], which it sorts. */
 double cara_bench_median(double *x, int n);

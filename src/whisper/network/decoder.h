@@ -25,6 +25,7 @@
 #define WHISPER_DECODER_H
 
 #include "whisper/network/compute.h"
+#include "whisper/network/run.h"
 
 typedef struct cara_decoder cara_decoder;
 
@@ -58,13 +59,6 @@ void cara_decoder_fork(cara_decoder *decoder, int from, int first, int n);
  * rearrange of decoding.py). Permutations are free; of a source that is asked for again, what the
  * two do not have in common already is copied. */
 void cara_decoder_reorder(cara_decoder *decoder, int first, const int *source, int n);
-
-/* Tokens [n] to feed to a slot behind what it holds; each sees those before it. n > 0. */
-typedef struct cara_run {
-    int slot; /* at most once in a call */
-    const int32_t *tokens;
-    size_t n;
-} cara_run;
 
 /* Feeds all runs and writes logits [n_wanted, n_vocab]: after the tokens at the indices `wanted`,
  * ascending, which count through the runs in their order. On failure the slots are as before.

@@ -1,4 +1,4 @@
-#include "whisper/accuracy.h"
+#include "bench/accuracy.h"
 
 #include "whisper/network/encoder.h"
 #include "whisper/network/quantise.h"

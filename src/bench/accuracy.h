@@ -1,6 +1,6 @@
 /* What int8 costs the encoder, layer by layer, beside what rounding alone would. */
-#ifndef WHISPER_ACCURACY_H
-#define WHISPER_ACCURACY_H
+#ifndef BENCH_ACCURACY_H
+#define BENCH_ACCURACY_H
 
 #include "whisper/network/compute.h"
 
