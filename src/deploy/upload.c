@@ -1,7 +1,7 @@
 #include "deploy/upload.h"
 
-#include "aws/signing/sigv4.h"
 #include "base/file.h"
+#include "crypto/digest.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -6,12 +6,13 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/threads.h"
+#include "crypto/digest.h"
+#include "crypto/encoding.h"
 #include "kernels/kernels.h"
 #include "model/model.h"
 
 #include <caracola/audio.h>
 #include <caracola/model.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,22 +197,17 @@ static int digest_of(const cara_doctor *d, const char *path, char hex[65], cara_
     if (rc)
         return rc;
     double end = cara_clock_monotonic() + cara_doctor_time(d, DIGEST_S);
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    int good = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
+    cara_sha256_run run;
+    int good = !cara_sha256_begin(&run);
     for (size_t at = 0; good && at < file.size && !rc; at += DIGEST_PIECE) {
         size_t n = file.size - at < DIGEST_PIECE ? file.size - at : DIGEST_PIECE;
-        good = EVP_DigestUpdate(ctx, file.data + at, n);
+        good = !cara_sha256_add(&run, file.data + at, n);
         if (at + n < file.size && time_is_up(d, end))
             rc = cara_fail(err, CARA_ERR_CANCELLED, -1, "there was no time to read all of it");
     }
-    if (!rc && !(good && EVP_DigestFinal_ex(ctx, sum, &len) && len == 32))
+    if ((cara_sha256_end(&run, hex) || !good) && !rc)
         rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a SHA-256");
-    EVP_MD_CTX_free(ctx);
     cara_unmap(&file);
-    for (unsigned i = 0; !rc && i < 32; i++)
-        snprintf(hex + 2 * i, 3, "%02x", sum[i]);
     return rc;
 }
 
@@ -255,7 +251,8 @@ static void check_digest(cara_doctor *d, const char *path, const cara_model *mod
         check_sums(d, model);
         return;
     }
-    if (strlen(want) != 64 || strspn(want, "0123456789abcdefABCDEF") != 64) {
+    uint8_t digest[32];
+    if (cara_hex_decode(want, digest, sizeof digest)) {
         cara_checkup_add(d->checkup, "digest", CARA_FINDING_FAILURE,
                          "CARACOLA_MODEL_SHA256 is no SHA-256 in hex: \"%.80s\"", want);
         cara_checkup_advise(d->checkup, "set it to what `sha256sum` says of the right file");

@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "crypto/digest.h"
 #include "inbox/json.h"
-#include "pipeline/digest.h"
 #include "pipeline/partial.h"
 #include "pipeline/record.h"
 

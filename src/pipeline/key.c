@@ -1,6 +1,7 @@
 #include "pipeline/key.h"
 
-#include "pipeline/digest.h"
+#include "crypto/digest.h"
+#include "crypto/encoding.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,11 +39,11 @@ int cara_key_message(const char *message_id, const char *from, int64_t t, cara_l
     if ((local ? local : utc)(t, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900 ||
         cara_sha256(message_id, strlen(message_id), digest))
         return -1;
-    char sender[33], id[12];
+    char sender[33], id[CARA_BASE64_SIZE(sizeof digest)];
     cara_key_sender(from, sender);
-    cara_base64url(digest, sizeof digest, id, 11);
+    cara_base64url_encode(digest, sizeof digest, id);
     /* The masks change nothing; they show the compiler that each field keeps its width. */
-    snprintf(out, CARA_KEY_SIZE, "%04u-%02u-%02u/%s-%02u-%02u-%02u-%s.json",
+    snprintf(out, CARA_KEY_SIZE, "%04u-%02u-%02u/%s-%02u-%02u-%02u-%.11s.json",
              (unsigned)(tm.tm_year + 1900) % 10000u, (unsigned)(tm.tm_mon + 1) % 100u,
              (unsigned)tm.tm_mday % 100u, sender, (unsigned)tm.tm_hour % 100u,
              (unsigned)tm.tm_min % 100u, (unsigned)tm.tm_sec % 100u, id);
@@ -74,9 +75,9 @@ int cara_key_quarantine(const void *bytes, size_t n, char out[CARA_KEY_SIZE]) {
     uint8_t digest[32];
     if (cara_sha256(bytes, n, digest))
         return -1;
-    char id[23];
-    cara_base64url(digest, sizeof digest, id, 22);
-    snprintf(out, CARA_KEY_SIZE, "quarantine/%s.json", id);
+    char id[CARA_BASE64_SIZE(sizeof digest)];
+    cara_base64url_encode(digest, sizeof digest, id);
+    snprintf(out, CARA_KEY_SIZE, "quarantine/%.22s.json", id);
     return 0;
 }
 

@@ -3,10 +3,10 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "crypto/encoding.h"
 #include "inbox/json.h"
 
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,11 +225,11 @@ int cara_record_read(const char *bytes, size_t n, cara_record_state *state, char
 static json_t *base64(const void *bytes, size_t n) {
     if (n > CARA_LIMIT_MEDIA_BYTES)
         return NULL;
-    unsigned char *out = malloc((n + 2) / 3 * 4 + 1);
+    char *out = malloc(CARA_BASE64_SIZE(n));
     if (!out)
         return NULL;
-    int len = EVP_EncodeBlock(out, bytes, (int)n);
-    json_t *value = len < 0 ? NULL : json_stringn((char *)out, (size_t)len);
+    cara_base64_encode(bytes, n, out);
+    json_t *value = json_string(out);
     free(out);
     return value;
 }

@@ -35,10 +35,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     (void)cara_checksum_verify(&response, NULL, NULL);
     const char *date = cara_http_header_of(&response, "date");
     int64_t ms;
-    cara_utc utc;
     char text[17];
     if (date && (cara_time_http(date, &ms) == 0 || cara_time_iso8601(date, &ms) == 0) && ms >= 0 &&
-        (cara_utc_of(ms, &utc) || cara_sigv4_date(ms, text) || utc.year > 9999))
+        ms <= CARA_TIME_MAX_MS && cara_sigv4_date(ms, text))
         abort();
     const char *location = cara_http_header_of(&response, "location");
     cara_url url;

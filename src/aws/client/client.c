@@ -6,6 +6,7 @@
 #include "aws/signing/sigv4.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "crypto/digest.h"
 #include "net/url.h"
 
 #include <stdio.h>

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "crypto/digest.h"
 #include "net/url.h"
 
 #include <openssl/crypto.h>

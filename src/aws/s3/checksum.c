@@ -1,12 +1,9 @@
 #include "aws/s3/checksum.h"
 
-#include <openssl/evp.h>
-#include <stdio.h>
-#include <string.h>
+#include "crypto/encoding.h"
 
-void cara_base64_short(const unsigned char *bytes, unsigned n, char out[92]) {
-    EVP_EncodeBlock((unsigned char *)out, bytes, n > 64 ? 64 : (int)n);
-}
+#include <openssl/evp.h>
+#include <string.h>
 
 /* Any reflected CRC of 32 or 64 bits with all ones before and after, bit by bit over a nibble table
  * that fits on the stack: transcripts and voice notes are small. */
@@ -60,13 +57,13 @@ int cara_checksum_verify(const cara_http_response *response, int *checked, cara_
         if (!want || strchr(want, '-'))
             continue;
         unsigned char bytes[64];
-        char text[92];
+        char text[CARA_BASE64_SIZE(sizeof bytes)];
         unsigned n =
             digest(kind, response->body.data ? response->body.data : "", response->body.len, bytes);
         if (!n)
             return cara_fail(err, CARA_ERR_MEMORY, -1, "libcrypto has no memory for %s",
                              names[kind]);
-        cara_base64_short(bytes, n, text);
+        cara_base64_encode(bytes, n, text);
         if (strcmp(text, want) != 0)
             return cara_fail(err, CARA_ERR_NETWORK, -1,
                              "%zu bytes arrived whose %s is %s, not %.100s: they were damaged",
@@ -75,29 +72,4 @@ int cara_checksum_verify(const cara_http_response *response, int *checked, cara_
             ++*checked;
     }
     return CARA_OK;
-}
-
-int cara_sha256_begin(cara_sha256_run *run) {
-    run->md = EVP_MD_CTX_new();
-    if (run->md && EVP_DigestInit_ex(run->md, EVP_sha256(), NULL) == 1)
-        return 0;
-    EVP_MD_CTX_free(run->md);
-    run->md = NULL;
-    return -1;
-}
-
-int cara_sha256_add(cara_sha256_run *run, const void *bytes, size_t n) {
-    return EVP_DigestUpdate(run->md, bytes, n) == 1 ? 0 : -1;
-}
-
-int cara_sha256_end(cara_sha256_run *run, char hex[65]) {
-    unsigned char bytes[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    int rc = run->md && EVP_DigestFinal_ex(run->md, bytes, &n) == 1 && n == 32 ? 0 : -1;
-    EVP_MD_CTX_free(run->md);
-    run->md = NULL;
-    hex[0] = 0;
-    for (size_t i = 0; i < n && !rc; i++)
-        snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
-    return rc;
 }

@@ -1,10 +1,10 @@
 #include "aws/s3/s3_fetch.h"
 
 #include "aws/exchange/retry.h"
-#include "aws/s3/checksum.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/threads.h"
+#include "crypto/digest.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,11 +1,11 @@
 #define _GNU_SOURCE /* fallocate */
 #include "aws/s3/s3_file.h"
 
-#include "aws/s3/checksum.h"
 #include "aws/s3/s3_memory.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "crypto/digest.h"
 
 #include <errno.h>
 #include <fcntl.h>

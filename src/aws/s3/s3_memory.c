@@ -2,6 +2,7 @@
 
 #include "base/pages.h"
 #include "base/threads.h"
+#include "crypto/encoding.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -27,7 +28,8 @@ struct cara_s3_memory {
 };
 
 int cara_s3_digest_check(const char *text, const char *what, cara_error *err) {
-    if (text && strlen(text) == 64 && strspn(text, "0123456789abcdefABCDEF") == 64)
+    uint8_t digest[32];
+    if (text && cara_hex_decode(text, digest, sizeof digest) == 0)
         return CARA_OK;
     return cara_fail(err, CARA_ERR_USAGE, -1,
                      "%s takes the model's SHA-256 in 64 hex digits, got %s%.80s%s", what,

@@ -1,9 +1,9 @@
 #include "aws/services/social.h"
 
 #include "aws/client/json_call.h"
+#include "crypto/encoding.h"
 #include "net/url.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,10 +83,10 @@ int cara_social_send(cara_aws *aws, const char *phone_number_id, const char *mes
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "a WhatsApp message has 1 to %d bytes, and this one has %zu", MESSAGE_MAX,
                          n);
-    char *base64 = malloc((n + 2) / 3 * 4 + 1);
+    char *base64 = malloc(CARA_BASE64_SIZE(n));
     if (!base64)
         return no_memory(err);
-    EVP_EncodeBlock((unsigned char *)base64, (const unsigned char *)message, (int)n);
+    cara_base64_encode(message, n, base64);
     json_t *request =
         json_pack("{s:s, s:s, s:s}", "originationPhoneNumberId", phone_number_id, "message", base64,
                   "metaApiVersion", api_version ? api_version : "v20.0");

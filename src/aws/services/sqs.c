@@ -2,6 +2,7 @@
 
 #include "aws/client/json_call.h"
 #include "base/limits.h"
+#include "crypto/encoding.h"
 #include "net/url.h"
 
 #include <openssl/evp.h>
@@ -90,8 +91,7 @@ static int md5_fits(const char *body, size_t n, const char *want) {
     char hex[33];
     if (strlen(want) != 32 || EVP_Digest(body, n, digest, &len, EVP_md5(), NULL) != 1 || len != 16)
         return 1; /* a libcrypto in FIPS mode has no MD5 */
-    for (unsigned i = 0; i < 16; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    cara_hex_encode(digest, 16, hex);
     return strcmp(hex, want) == 0;
 }
 

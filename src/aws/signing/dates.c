@@ -1,50 +1,27 @@
+#define _DEFAULT_SOURCE /* timegm() */
 #include "aws/signing/dates.h"
 
 #include <string.h>
+#include <time.h>
 
-#define DAY_MS INT64_C(86400000)
+typedef struct parts {
+    unsigned year, month, day; /* from 1 */
+    unsigned hour, minute, second, ms;
+} parts;
 
-/* Days since 1970-01-01 of a date, and back; years are counted from March, so that the leap day
- * ends one. Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms". */
-static int64_t days_of(int year, unsigned month, unsigned day) {
-    int64_t y = year - (month <= 2);
-    int64_t era = (y >= 0 ? y : y - 399) / 400;
-    int64_t of_era = y - era * 400;
-    int64_t of_year = (153 * ((int64_t)month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-int cara_utc_of(int64_t time_ms, cara_utc *out) {
-    if (time_ms < 0 || time_ms > INT64_C(253402300799999))
+/* 0, or -1 for what is in no calendar: timegm() would take 31 February for 3 March. */
+static int from_parts(const parts *p, int64_t *time_ms) {
+    if (p->year < 1970 || p->year > 9999 || p->hour > 23 || p->minute > 59 || p->second > 60)
         return -1;
-    int64_t z = time_ms / DAY_MS + 719468, rest = time_ms % DAY_MS;
-    int64_t era = z / 146097, of_era = z - era * 146097;
-    int64_t y = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    int64_t of_year = of_era - (365 * y + y / 4 - y / 100);
-    int64_t m = (5 * of_year + 2) / 153;
-    out->day = (unsigned)(of_year - (153 * m + 2) / 5 + 1);
-    out->month = (unsigned)(m < 10 ? m + 3 : m - 9);
-    out->year = (int)(y + era * 400 + (out->month <= 2));
-    out->hour = (unsigned)(rest / 3600000);
-    out->minute = (unsigned)(rest / 60000 % 60);
-    out->second = (unsigned)(rest / 1000 % 60);
-    out->ms = (unsigned)(rest % 1000);
-    return 0;
-}
-
-static int month_days(int year, unsigned month) {
-    static const unsigned char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return days[month - 1] + (month == 2 && leap);
-}
-
-static int from_parts(const cara_utc *t, int64_t *time_ms) {
-    if (t->year < 1970 || t->year > 9999 || t->month < 1 || t->month > 12 || t->day < 1 ||
-        t->day > (unsigned)month_days(t->year, t->month) || t->hour > 23 || t->minute > 59 ||
-        t->second > 60)
+    struct tm tm = {.tm_year = (int)p->year - 1900,
+                    .tm_mon = (int)p->month - 1,
+                    .tm_mday = (int)p->day,
+                    .tm_hour = (int)p->hour,
+                    .tm_min = (int)p->minute};
+    time_t minute = timegm(&tm);
+    if (tm.tm_mon != (int)p->month - 1 || tm.tm_mday != (int)p->day)
         return -1;
-    *time_ms = days_of(t->year, t->month, t->day) * DAY_MS + (int64_t)t->hour * 3600000 +
-               (int64_t)t->minute * 60000 + (int64_t)t->second * 1000 + t->ms;
+    *time_ms = ((int64_t)minute + p->second) * 1000 + p->ms;
     return 0;
 }
 
@@ -74,34 +51,31 @@ int cara_time_http(const char *text, int64_t *time_ms) {
     if (!p || p - text != 3)
         return -1;
     p++;
-    cara_utc t = {0};
-    unsigned year;
+    parts t = {0};
     if (literal(&p, " ") || digits(&p, 2, &t.day) || literal(&p, " ") || strlen(p) < 3)
         return -1;
     for (unsigned m = 0; m < 12; m++)
         if (strncmp(p, months + 3 * m, 3) == 0)
             t.month = m + 1;
     p += 3;
-    if (literal(&p, " ") || digits(&p, 4, &year) || literal(&p, " ") || digits(&p, 2, &t.hour) ||
+    if (literal(&p, " ") || digits(&p, 4, &t.year) || literal(&p, " ") || digits(&p, 2, &t.hour) ||
         literal(&p, ":") || digits(&p, 2, &t.minute) || literal(&p, ":") ||
         digits(&p, 2, &t.second) || strcmp(p, " GMT") != 0)
         return -1;
-    t.year = (int)year;
     return from_parts(&t, time_ms);
 }
 
 int cara_time_iso8601(const char *text, int64_t *time_ms) {
     const char *p = text;
-    cara_utc t = {0};
-    unsigned year, hour = 0, minute = 0;
-    if (digits(&p, 4, &year) || literal(&p, "-") || digits(&p, 2, &t.month) || literal(&p, "-") ||
+    parts t = {0};
+    unsigned hour = 0, minute = 0;
+    if (digits(&p, 4, &t.year) || literal(&p, "-") || digits(&p, 2, &t.month) || literal(&p, "-") ||
         digits(&p, 2, &t.day) || (*p != 'T' && *p != 't' && *p != ' '))
         return -1;
     p++;
     if (digits(&p, 2, &t.hour) || literal(&p, ":") || digits(&p, 2, &t.minute) ||
         literal(&p, ":") || digits(&p, 2, &t.second))
         return -1;
-    t.year = (int)year;
     if (*p == '.') {
         unsigned scale = 100;
         for (p++; *p >= '0' && *p <= '9'; p++, scale /= 10)

@@ -2,6 +2,8 @@
 
 #include "aws/signing/dates.h"
 #include "base/limits.h"
+#include "crypto/digest.h"
+#include "crypto/encoding.h"
 #include "net/url.h"
 
 #include <openssl/crypto.h>
@@ -10,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define CANONICAL_LIMIT (256 * CARA_KIB)
 #define MAX_PARAMETERS 64
@@ -19,30 +22,11 @@ static int no_memory(cara_error *err) {
 }
 
 int cara_sigv4_date(int64_t time_ms, char out[17]) {
-    cara_utc t;
-    if (cara_utc_of(time_ms, &t))
+    struct tm tm;
+    time_t seconds = (time_t)(time_ms / 1000);
+    if (time_ms < 0 || time_ms > CARA_TIME_MAX_MS || !gmtime_r(&seconds, &tm))
         return -1;
-    snprintf(out, 17, "%04u%02u%02uT%02u%02u%02uZ", (unsigned)t.year % 10000, t.month % 100u,
-             t.day % 100u, t.hour % 100u, t.minute % 100u, t.second % 100u);
-    return 0;
-}
-
-static void to_hex(const unsigned char *bytes, size_t n, char *out) {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < n; i++) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    out[2 * n] = 0;
-}
-
-int cara_sha256_hex(const void *bytes, size_t n, char out[65]) {
-    unsigned char digest[32];
-    unsigned len = 0;
-    if (EVP_Digest(n ? bytes : "", n, digest, &len, EVP_sha256(), NULL) != 1 || len != 32)
-        return -1;
-    to_hex(digest, 32, out);
-    return 0;
+    return strftime(out, 17, "%Y%m%dT%H%M%SZ", &tm) == 16 ? 0 : -1;
 }
 
 /* RFC 3986's remove_dot_segments, which AWS applies to every service but S3; "//" is "/" too. */
@@ -285,7 +269,7 @@ int cara_sigv4_signature(const cara_sigv4_key *key, const void *string_to_sign, 
     cara_buf_free(&seed);
     if (bad)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "libcrypto has no memory for an HMAC");
-    to_hex(digest, 32, out);
+    cara_hex_encode(digest, 32, out);
     return CARA_OK;
 }
 

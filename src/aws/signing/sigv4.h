@@ -36,9 +36,6 @@ typedef struct cara_sigv4_key {
 /* "20150830T123600Z" + NUL. -1 for times outside the years 1970 to 9999. */
 int cara_sigv4_date(int64_t time_ms, char out[17]);
 
-/* 64 lower-case hex digits + NUL. -1 where libcrypto refuses. */
-int cara_sha256_hex(const void *bytes, size_t n, char out[65]);
-
 /* Each stage appends to *out. MEMORY, USAGE (no Host, an unfit time), INTERNAL (libcrypto). */
 int cara_sigv4_canonical(const cara_sigv4_request *request, cara_buf *out, cara_error *err);
 int cara_sigv4_string_to_sign(const cara_sigv4_key *key, const void *canonical, size_t n,

@@ -9,9 +9,9 @@
 
 #include "aws/s3/s3_file.h"
 #include "aws/s3/s3_memory.h"
-#include "aws/signing/sigv4.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "crypto/digest.h"
 #include "fake_outside.h"
 #include "fake_s3.h"
 #include "test_server.h"

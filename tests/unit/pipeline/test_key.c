@@ -1,42 +1,7 @@
 #include "fixture.h"
 
-#include "pipeline/digest.h"
-
 #include <stdlib.h>
 #include <string.h>
-
-static void digests(void **state) {
-    uint8_t a[32], b[32];
-    char text[64];
-    assert_int_equal(cara_sha256("OggS", 4, a), 0);
-    cara_base64url(a, 32, text, 43);
-    assert_string_equal(text, "aNntKtskRY_xc9sGtBudG24ih2TEVwMNY_rRGwK_rh4");
-    static const char *const same[] = {
-        "aNntKtskRY/xc9sGtBudG24ih2TEVwMNY/rRGwK/rh4=",
-        "aNntKtskRY/xc9sGtBudG24ih2TEVwMNY/rRGwK/rh4",
-        "aNntKtskRY_xc9sGtBudG24ih2TEVwMNY_rRGwK_rh4=",
-        "68d9ed2adb24458ff173db06b41b9d1b6e228764c457030d63fad11b02bfae1e",
-        "68D9ED2ADB24458FF173DB06B41B9D1B6E228764C457030D63FAD11B02BFAE1E",
-    };
-    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
-        assert_int_equal(cara_sha256_read(same[i], b), 0);
-        assert_memory_equal(a, b, 32);
-    }
-    static const char *const bad[] = {
-        "",
-        "x",
-        "aNntKtskRY/xc9sGtBudG24ih2TEVwMNY/rRGwK/rh4==",
-        "aNntKtskRY xc9sGtBudG24ih2TEVwMNY/rRGwK/rh4=",
-        "g8d9ed2adb24458ff173db06b41b9d1b6e228764c457030d63fad11b02bfae1e",
-        "68d9ed2adb24458ff173db06b41b9d1b6e228764c457030d63fad11b02bfae1e0",
-    };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(cara_sha256_read(bad[i], b), -1);
-    cara_base64url((const uint8_t *)"\xff\xff\xff", 3, text, 2);
-    assert_string_equal(text, "__");
-    cara_base64url(a, 0, text, 5);
-    assert_string_equal(text, "");
-}
 
 static void senders(void **state) {
     static const char *const cases[][2] = {
@@ -187,7 +152,6 @@ static void media_folder(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(digests),
         cmocka_unit_test(senders),
         cmocka_unit_test(message_keys),
         cmocka_unit_test(times_without_a_date_have_no_key),
