@@ -265,7 +265,7 @@ static int handle_all(const flags *f, int n, char **events) {
                               .media = &media,
                               .transcriber = &transcriber,
                               .local_time = cara_zone_local_time,
-                              .again = f->again,
+                              .retry_failed = f->again,
                               .stop = stop};
     cara_cli_catch_signals();
     for (int i = 0; i < n && !cara_cli_interrupted() && !h.broken; i++)

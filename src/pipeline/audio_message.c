@@ -1,6 +1,7 @@
 #include "pipeline/audio_message.h"
 
 #include "base/clock.h"
+#include "base/failure.h"
 #include "base/limits.h"
 #include "crypto/digest.h"
 #include "inbox/json.h"
@@ -19,14 +20,14 @@ typedef struct job {
     cara_report *report;
     cara_error *err;
     cara_store_claim *claim;
-    json_t *heard;  /* the text to reply with, or NULL */
-    double renewed; /* when we last saw to it that the claim goes on */
+    json_t *reply_text; /* or NULL */
+    double renewed;     /* when the claim was last renewed; cara_clock_monotonic() */
     int claim_lost;
     cara_record_state before; /* of the record when we claimed it */
     char *record;             /* [record_len], as it was then */
     size_t record_len;
     cara_partial partial; /* what it holds of a transcript */
-    int64_t frame;        /* how far we have come now */
+    int64_t frame;        /* all before it is transcribed now */
     cara_record_times times;
     double started;
     const char *media_id, *mime_type;
@@ -34,13 +35,19 @@ typedef struct job {
     char audio_file[CARA_KEY_SIZE]; /* "" while the audio is not in the store */
 } job;
 
-static int settle(job *j, cara_outcome outcome, cara_stage stage) {
+static void report_outcome(job *j, cara_outcome outcome) {
     j->report->outcome = outcome;
-    j->report->stage = stage;
-    return CARA_OK;
+    j->report->stage = CARA_STAGE_NONE;
 }
 
-static int stopping(const job *j) {
+/* Reports *j->err. The record stays as it is. */
+static void report_failure(job *j, cara_stage stage) {
+    cara_failure failure = cara_failure_of(stage, j->err->code);
+    j->report->outcome = failure.outcome;
+    j->report->stage = failure.stage;
+}
+
+static int should_stop(const job *j) {
     return j->p->stop && j->p->stop(j->p->stop_cookie);
 }
 
@@ -57,7 +64,7 @@ static int write_record(job *j, const cara_result *result, const char *error_nam
         cara_record_result(&record, result, j->p->transcriber->model_name(j->p->transcriber->ctx));
         cara_partial_join(&j->partial, j->frame, &record);
         if (j->p->reply && !result->cut_short)
-            j->heard =
+            j->reply_text =
                 json_incref(json_object_get(json_object_get(record.root, "transcription"), "text"));
     } else {
         cara_record_error(&record, error_name, message);
@@ -71,26 +78,24 @@ static int write_record(job *j, const cara_result *result, const char *error_nam
     cara_buf_free(&json);
     if (rc) {
         *j->err = err;
-        settle(j, CARA_OUTCOME_RETRY, CARA_STAGE_STORE);
+        report_failure(j, CARA_STAGE_STORE);
     }
     return rc;
 }
 
-/* A retry will not cure it: the record says so, and the message is done with. */
-static void fail(job *j, cara_stage stage, const char *error_name) {
-    if (write_record(j, NULL, error_name, j->err->text) == CARA_OK)
-        settle(j, CARA_OUTCOME_FAILED, stage);
-}
-
-/* A retry can cure it. The record tells a human why it still waits; a transcript in part, if there
- * is one from before, stays. */
-static void wait_for_retry(job *j, cara_stage stage) {
-    if (j->before != CARA_RECORD_PARTIAL && j->err->code != CARA_ERR_CANCELLED) {
-        cara_error why = *j->err;
-        if (write_record(j, NULL, cara_code_name(why.code), why.text))
-            return;
-    }
-    settle(j, CARA_OUTCOME_RETRY, stage);
+/* Reports *j->err, and writes it into the record, so that a reader sees why there is no transcript.
+ * A failure that a retry can cure does not replace a transcript in part, and that the time was over
+ * says nothing about the audio. */
+static void record_failure(job *j, cara_stage stage) {
+    cara_failure failure = cara_failure_of(stage, j->err->code);
+    int keep_record = failure.outcome == CARA_OUTCOME_RETRY &&
+                      (j->before == CARA_RECORD_PARTIAL || failure.code == CARA_ERR_CANCELLED);
+    const char *name = stage == CARA_STAGE_CHECK && failure.code == CARA_ERR_AUDIO_CORRUPT
+                           ? CARA_RECORD_DIGEST
+                           : cara_code_name(failure.code);
+    cara_error why = *j->err;
+    if (keep_record || write_record(j, NULL, name, why.text) == CARA_OK)
+        report_failure(j, stage);
 }
 
 /* Reads the record that we claimed; 1 where there is nothing left to do. */
@@ -99,10 +104,15 @@ static int is_settled(job *j) {
                             &j->record_len, j->err);
     if (!rc)
         rc = cara_record_read(j->record, j->record_len, &j->before, NULL, j->err);
-    if (rc)
-        return settle(j, CARA_OUTCOME_RETRY, CARA_STAGE_STORE), 1;
-    if (j->before == CARA_RECORD_COMPLETE || (j->before == CARA_RECORD_FAILED && !j->p->again))
-        return settle(j, CARA_OUTCOME_ALREADY, CARA_STAGE_NONE), 1;
+    if (rc) {
+        report_failure(j, CARA_STAGE_STORE);
+        return 1;
+    }
+    if (j->before == CARA_RECORD_COMPLETE ||
+        (j->before == CARA_RECORD_FAILED && !j->p->retry_failed)) {
+        report_outcome(j, CARA_OUTCOME_ALREADY);
+        return 1;
+    }
     return 0;
 }
 
@@ -131,7 +141,7 @@ static int fetch(job *j) {
         (void)cara_fail(j->err, CARA_ERR_EVENT, -1,
                         "the message has no audio.id of 1 to %d letters and digits",
                         CARA_MEDIA_ID_MAX);
-        fail(j, CARA_STAGE_INBOX, cara_code_name(CARA_ERR_EVENT));
+        record_failure(j, CARA_STAGE_MESSAGE);
         return -1;
     }
     cara_media_request request = {.media_id = j->media_id,
@@ -152,10 +162,7 @@ static int fetch(job *j) {
     }
     if (rc == CARA_OK)
         return 0;
-    if (cara_media_may_come(rc))
-        wait_for_retry(j, CARA_STAGE_MEDIA);
-    else
-        fail(j, CARA_STAGE_MEDIA, cara_code_name(j->err->code));
+    record_failure(j, CARA_STAGE_MEDIA);
     return -1;
 }
 
@@ -182,7 +189,7 @@ static int keep_audio(job *j, int verified) {
         cara_media_ext_of_mime(j->mime_type, j->file.ext);
     if (cara_key_media(j->key, j->media_id, j->file.ext, key)) {
         (void)cara_fail(j->err, CARA_ERR_INTERNAL, -1, "no key for the audio");
-        fail(j, CARA_STAGE_STORE, cara_code_name(CARA_ERR_INTERNAL));
+        record_failure(j, CARA_STAGE_CHECK);
         return -1;
     }
     int rc = cara_store_put(j->p->store, key, j->file.bytes, j->file.n, 1, j->err);
@@ -201,94 +208,95 @@ static int keep_audio(job *j, int verified) {
                             "the store holds other audio under %s, and nothing tells which is "
                             "right",
                             key);
-            fail(j, CARA_STAGE_MEDIA, cara_code_name(CARA_ERR_CONFLICT));
+            record_failure(j, CARA_STAGE_CHECK);
             return -1;
         }
     }
     if (rc) {
-        wait_for_retry(j, CARA_STAGE_STORE);
+        record_failure(j, CARA_STAGE_STORE);
         return -1;
     }
     memcpy(j->audio_file, key, sizeof key);
     return 0;
 }
 
-/* Polled while listening: also the time to say that we are still at it. */
-static int stop_listening(void *cookie) {
+/* Called again and again while the audio is transcribed; also renews the claim. */
+static int renew_claim_or_stop(void *cookie) {
     job *j = cookie;
     double now = cara_clock_monotonic();
     if (now - j->renewed > RENEW_S) {
         j->renewed = now;
-        /* Trouble with the store may pass until the next time; a lost claim does not. */
+        /* A store that fails may work the next time; a lost claim stays lost. */
         j->claim_lost |= cara_store_claim_renew(j->claim, NULL) == CARA_ERR_CONFLICT;
     }
-    return j->claim_lost || stopping(j);
+    return j->claim_lost || should_stop(j);
 }
 
-/* 1 where the claim is another's, which ends the work. */
-static int lost_claim(job *j, cara_result *result) {
-    if (!j->claim_lost)
-        return 0;
-    if (result)
-        j->p->transcriber->release(j->p->transcriber->ctx, result);
+static void report_lost_claim(job *j) {
     (void)cara_fail(j->err, CARA_ERR_CONFLICT, -1,
                     "another process has taken over the audio meanwhile");
-    return settle(j, CARA_OUTCOME_RETRY, CARA_STAGE_STORE), 1;
+    report_failure(j, CARA_STAGE_STORE);
 }
 
-static void listen(job *j) {
+/* Completes the record, or writes down how far the transcript goes. */
+static void complete(job *j, const cara_result *result) {
+    if (result->cut_short && j->frame <= j->partial.kept_frame) {
+        /* No further than the record is already. */
+        (void)cara_fail(j->err, CARA_ERR_CANCELLED, -1,
+                        "stopped before anything more was transcribed");
+        record_failure(j, CARA_STAGE_TRANSCRIBE);
+        return;
+    }
+    if (write_record(j, result, NULL, NULL))
+        return;
+    double end_s = result->cut_short ? (double)j->frame / 100 : result->duration_s;
+    j->report->audio_seconds = end_s - (double)j->partial.resume.frame / 100;
+    j->report->times.transcription = result->timings;
+    j->report->no_speech = result->no_speech;
+    report_outcome(j, CARA_OUTCOME_DONE);
+    if (result->cut_short) {
+        (void)cara_fail(j->err, CARA_ERR_CANCELLED, -1,
+                        "stopped in the middle; what was transcribed is kept");
+        report_failure(j, CARA_STAGE_TRANSCRIBE);
+    }
+}
+
+static void transcribe_audio(job *j) {
     const cara_transcriber *t = j->p->transcriber;
     double started = cara_clock_monotonic();
-    int rc = t->prepare(t->ctx, stop_listening, j, j->err);
+    int rc = t->prepare(t->ctx, renew_claim_or_stop, j, j->err);
     j->times.model = cara_clock_monotonic() - started;
-    if (lost_claim(j, NULL))
+    if (j->claim_lost) {
+        report_lost_claim(j);
         return;
+    }
     if (rc) {
-        wait_for_retry(j, CARA_STAGE_MODEL);
+        record_failure(j, CARA_STAGE_MODEL);
         return;
     }
     if (j->before == CARA_RECORD_PARTIAL &&
         cara_partial_read(j->record, j->record_len, t->model_name(t->ctx), &j->partial, j->err)) {
-        settle(j, CARA_OUTCOME_RETRY, CARA_STAGE_STORE);
+        report_failure(j, CARA_STAGE_STORE);
         return;
     }
     cara_result *result = NULL;
     cara_resume resume = j->partial.resume;
-    rc = t->transcribe(t->ctx, j->file.bytes, j->file.n, stop_listening, j, &resume, &result,
+    rc = t->transcribe(t->ctx, j->file.bytes, j->file.n, renew_claim_or_stop, j, &resume, &result,
                        j->err);
     j->frame = resume.frame;
-    if (lost_claim(j, result))
-        return;
-    if (rc == CARA_ERR_MEMORY || rc == CARA_ERR_CANCELLED) {
-        wait_for_retry(j, CARA_STAGE_AUDIO);
-    } else if (cara_transcriber_is_model(rc)) {
-        wait_for_retry(j, CARA_STAGE_MODEL);
-    } else if (rc) {
-        fail(j, CARA_STAGE_AUDIO, cara_code_name(j->err->code));
-    } else if (result->cut_short && resume.frame <= j->partial.kept_frame) {
-        /* No further than the record is already. */
-        (void)cara_fail(j->err, CARA_ERR_CANCELLED, -1, "stopped before anything more was heard");
-        wait_for_retry(j, CARA_STAGE_AUDIO);
-    } else if (write_record(j, result, NULL, NULL) == CARA_OK) {
-        j->report->audio_seconds =
-            (result->cut_short ? (double)resume.frame / 100 : result->duration_s) -
-            (double)j->partial.resume.frame / 100;
-        j->report->times.heard = result->timings;
-        j->report->no_speech = result->no_speech;
-        settle(j, CARA_OUTCOME_DONE, CARA_STAGE_NONE);
-        if (result->cut_short) {
-            (void)cara_fail(j->err, CARA_ERR_CANCELLED, -1,
-                            "stopped in the middle; what was heard is kept");
-            settle(j, CARA_OUTCOME_RETRY, CARA_STAGE_AUDIO);
-        }
-    }
+    if (j->claim_lost)
+        report_lost_claim(j);
+    else if (rc)
+        record_failure(j, CARA_STAGE_TRANSCRIBE);
+    else
+        complete(j, result);
     if (result)
         t->release(t->ctx, result);
 }
 
 static void reply(const job *j) {
     cara_error err = {.code = CARA_OK, .position = -1};
-    const char *text = json_string_value(j->heard);
+    const char *text = json_string_value(j->reply_text);
     if (!text || !*text)
         return;
     int rc = j->p->reply(j->p->reply_ctx, j->m, j->key, text, &err);
@@ -305,34 +313,35 @@ void cara_audio_message(const cara_pipeline *pipeline, const cara_inbox_message 
              .err = err,
              .times = {-1, -1, -1},
              .started = cara_clock_monotonic()};
-    settle(&j, CARA_OUTCOME_RETRY, CARA_STAGE_STORE);
-    if (stopping(&j)) {
+    if (should_stop(&j)) {
         (void)cara_fail(err, CARA_ERR_CANCELLED, -1, "no time was left for the audio");
-        settle(&j, CARA_OUTCOME_RETRY, CARA_STAGE_AUDIO);
+        report_failure(&j, CARA_STAGE_TRANSCRIBE);
         return;
     }
-    if (cara_store_claim_take(pipeline->store, key, &j.claim, err))
+    if (cara_store_claim_take(pipeline->store, key, &j.claim, err)) {
+        report_failure(&j, CARA_STAGE_STORE);
         return;
+    }
     if (!is_settled(&j) && fetch(&j) == 0) {
         int verified = verify(&j);
         if (verified == -2) {
             (void)cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to hash the audio");
-            wait_for_retry(&j, CARA_STAGE_MEDIA);
+            record_failure(&j, CARA_STAGE_CHECK);
         } else if (keep_audio(&j, verified) == 0) {
             if (verified == 0) {
                 (void)cara_fail(err, CARA_ERR_AUDIO_CORRUPT, -1,
                                 "the audio's SHA-256 is not the one in the message: it was changed "
                                 "or cut on its way");
-                fail(&j, CARA_STAGE_MEDIA, CARA_RECORD_DIGEST);
+                record_failure(&j, CARA_STAGE_CHECK);
             } else {
-                listen(&j);
+                transcribe_audio(&j);
             }
         }
     }
     cara_store_claim_release(j.claim);
     if (report->outcome == CARA_OUTCOME_DONE)
         reply(&j);
-    json_decref(j.heard);
+    json_decref(j.reply_text);
     free(j.file.bytes);
     free(j.record);
     cara_partial_free(&j.partial);

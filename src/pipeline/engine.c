@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failure.h"
 
 #include <caracola/model.h>
 #include <pthread.h>
@@ -170,7 +171,8 @@ static int verify(cara_engine *engine, cara_error *err) {
 
 /* A model that failed is closed, and opened again in a while. With the lock. */
 static void give_up(cara_engine *engine, int rc, const cara_error *failure) {
-    if (rc == CARA_ERR_USAGE || rc == CARA_ERR_CPU || !cara_transcriber_is_model(rc))
+    if (rc == CARA_ERR_USAGE || rc == CARA_ERR_CPU ||
+        cara_failure_of(CARA_STAGE_TRANSCRIBE, rc).stage != CARA_STAGE_MODEL)
         return;
     engine->broken = 1;
     engine->failure = *failure;

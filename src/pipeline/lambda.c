@@ -60,7 +60,7 @@ static int may_go_on(cara_service *service, int rc, const cara_error *err) {
 static int answer(cara_lambda *lambda, cara_service *service, const char *id,
                   const cara_handled *handled, int handle_rc, cara_error *trouble,
                   cara_error *err) {
-    const char *type = cara_service_error_type(CARA_STAGE_NONE, CARA_ERR_MEMORY);
+    const char *type = cara_service_error_type(CARA_STAGE_EVENT, CARA_ERR_MEMORY);
     const char *message = trouble->text;
     if (!handle_rc) {
         int named = handled->summary.is_sqs && !handled->unnamed;

@@ -88,8 +88,3 @@ static int none_fetch(void *ctx, const cara_media_request *request, cara_media_f
 cara_media cara_media_none(void) {
     return (cara_media){none_fetch, NULL};
 }
-
-int cara_media_may_come(int code) {
-    return code == CARA_ERR_NETWORK || code == CARA_ERR_STORE || code == CARA_ERR_MEMORY ||
-           code == CARA_ERR_CANCELLED || code == CARA_ERR_CONFLICT;
-}

@@ -24,16 +24,12 @@ typedef struct cara_media_file {
     char stored[CARA_KEY_SIZE]; /* the store's key, where the source has put it there already; "" */
 } cara_media_file;
 
-/* Fills *out on success only. Codes that a retry can cure: NETWORK, STORE, MEMORY, CANCELLED,
- * CONFLICT; all others (NOT_FOUND, DENIED, IO, AUDIO_LIMIT, ...) are recorded with the message. */
+/* Fills *out on success only. What each code means: base/failure.h, CARA_STAGE_MEDIA. */
 typedef struct cara_media {
     int (*fetch)(void *ctx, const cara_media_request *request, cara_media_file *out,
                  cara_error *err);
     void *ctx;
 } cara_media;
-
-/* 1 for a code that a retry can cure. */
-int cara_media_may_come(int code);
 
 /* Files named `<mediaId>.<any extension>` (or just `<mediaId>`) in the folder `path`, borrowed as
  * long as the source is used. Of several the one that fits the mime type is taken, else the first

@@ -2,6 +2,7 @@
 
 #include "aws/s3/s3.h"
 #include "aws/services/social.h"
+#include "base/failure.h"
 #include "base/limits.h"
 
 #include <stdio.h>
@@ -112,7 +113,8 @@ static int social_fetch(void *ctx, const cara_media_request *request, cara_media
         int found = look(&f, subtype, &trouble);
         if (found == CARA_OK)
             return CARA_OK;
-        if (!cara_media_may_come(found) && found != CARA_ERR_AUDIO_LIMIT)
+        if (cara_failure_of(CARA_STAGE_MEDIA, found).outcome != CARA_OUTCOME_RETRY &&
+            found != CARA_ERR_AUDIO_LIMIT)
             return rc;
         if (err) /* it is there, and too large; or nobody knows yet whether it is there */
             *err = trouble;

@@ -8,11 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *cara_outcome_name(cara_outcome outcome) {
-    static const char *const names[] = {"done", "already", "failed", "retry", "quarantined"};
-    return names[outcome];
-}
-
 typedef struct run {
     const cara_pipeline *p;
     cara_report_fn report;
@@ -20,13 +15,26 @@ typedef struct run {
     cara_summary *summary;
 } run;
 
-static void tell(run *r, const cara_report *report) {
+static void send_report(run *r, const cara_report *report) {
     r->summary->by_outcome[report->outcome]++;
     if (report->outcome == CARA_OUTCOME_RETRY || report->outcome == CARA_OUTCOME_FAILED)
         cara_log_line(r->p->log, CARA_LOG_WARN, "%s: %s: %s", report->key,
                       cara_outcome_name(report->outcome), report->error->text);
     if (r->report)
         r->report(r->cookie, report);
+}
+
+static cara_report report_of(const cara_inbox_message *m, const char *key) {
+    return (cara_report){
+        .key = key, .type = m->type, .record = m->record, .record_id = m->record_id};
+}
+
+static void report_failure(run *r, cara_stage stage, const cara_error *err, cara_report report) {
+    cara_failure failure = cara_failure_of(stage, err->code);
+    report.outcome = failure.outcome;
+    report.stage = failure.stage;
+    report.error = err;
+    send_report(r, &report);
 }
 
 /* Keeps a piece under quarantine/. */
@@ -42,19 +50,14 @@ static void quarantine(run *r, const void *bytes, size_t n, const char *reason, 
     if (!rc)
         rc = cara_store_put(r->p->store, key, json.data, json.len, 1, &err);
     cara_buf_free(&json);
-    cara_report report = {.outcome = CARA_OUTCOME_RETRY,
-                          .stage = CARA_STAGE_STORE,
-                          .key = key,
-                          .type = type,
-                          .record = record,
-                          .record_id = record_id,
-                          .error = &err};
+    cara_stage stage = CARA_STAGE_STORE;
     if (rc == CARA_OK || rc == CARA_ERR_CONFLICT) {
-        report.outcome = CARA_OUTCOME_QUARANTINED;
-        report.stage = CARA_STAGE_INBOX;
+        stage = CARA_STAGE_EVENT;
         (void)cara_fail(&err, CARA_ERR_EVENT, -1, "%s", reason);
     }
-    tell(r, &report);
+    report_failure(
+        r, stage, &err,
+        (cara_report){.key = key, .type = type, .record = record, .record_id = record_id});
 }
 
 static void quarantine_message(run *r, const cara_inbox_message *m, const char *reason) {
@@ -63,13 +66,7 @@ static void quarantine_message(run *r, const cara_inbox_message *m, const char *
     cara_buf_init(&json, CARA_LIMIT_RECORD_BYTES);
     if (cara_json_write(m->message, 0, &json)) {
         (void)cara_fail(&err, CARA_ERR_MEMORY, -1, "no memory to keep a message");
-        tell(r, &(cara_report){.outcome = CARA_OUTCOME_RETRY,
-                               .stage = CARA_STAGE_STORE,
-                               .key = "",
-                               .type = m->type,
-                               .record = m->record,
-                               .record_id = m->record_id,
-                               .error = &err});
+        report_failure(r, CARA_STAGE_STORE, &err, report_of(m, ""));
     } else {
         quarantine(r, json.data, json.len, reason, m->type, m->record, m->record_id);
     }
@@ -135,13 +132,12 @@ static step keep(run *r, const cara_inbox_message *m, char key[CARA_KEY_SIZE]) {
     }
     if (!rc && is_audio)
         return STEP_LISTEN;
-    tell(r, &(cara_report){.outcome = rc ? CARA_OUTCOME_RETRY : outcome,
-                           .stage = rc ? CARA_STAGE_STORE : CARA_STAGE_NONE,
-                           .key = key,
-                           .type = m->type,
-                           .record = m->record,
-                           .record_id = m->record_id,
-                           .error = rc ? &err : NULL});
+    cara_report report = report_of(m, key);
+    report.outcome = outcome;
+    if (rc)
+        report_failure(r, CARA_STAGE_STORE, &err, report);
+    else
+        send_report(r, &report);
     return STEP_SETTLED;
 }
 
@@ -181,18 +177,14 @@ int cara_pipeline_handle(const cara_pipeline *pipeline, const char *event, size_
         if (!keys[i][0])
             continue;
         const cara_inbox_message *m = &inbox.messages[i];
-        cara_error trouble = {0};
-        cara_report told = {.key = keys[i],
-                            .type = m->type,
-                            .record = m->record,
-                            .record_id = m->record_id,
-                            .error = &trouble};
-        cara_audio_message(pipeline, m, keys[i], &told, &trouble);
-        if (trouble.code == CARA_ERR_CANCELLED)
+        cara_error failure = {0};
+        cara_report result = report_of(m, keys[i]);
+        cara_audio_message(pipeline, m, keys[i], &result, &failure);
+        if (failure.code == CARA_ERR_CANCELLED)
             r.summary->stopped = 1;
-        if (told.outcome == CARA_OUTCOME_DONE || told.outcome == CARA_OUTCOME_ALREADY)
-            told.error = NULL;
-        tell(&r, &told);
+        if (result.outcome != CARA_OUTCOME_DONE && result.outcome != CARA_OUTCOME_ALREADY)
+            result.error = &failure;
+        send_report(&r, &result);
     }
 done:
     free(keys);

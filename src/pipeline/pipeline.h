@@ -7,6 +7,7 @@
 #define PIPELINE_PIPELINE_H
 
 #include "base/error.h"
+#include "base/failure.h"
 #include "base/log.h"
 #include "inbox/inbox.h"
 #include "pipeline/key.h"
@@ -26,38 +27,16 @@ typedef struct cara_pipeline { /* everything is borrowed */
     int (*reply)(void *ctx, const cara_inbox_message *message, const char *key, const char *text,
                  cara_error *err);
     void *reply_ctx;
-    int again;         /* also try audio again that failed for good */
+    int retry_failed;  /* also try audio again whose failure is final */
     cara_stop_fn stop; /* time is up, or the user wants to leave; may be NULL */
     void *stop_cookie;
     const cara_log *log; /* may be NULL; texts are not logged; keys are (see cara_key_hide()) */
 } cara_pipeline;
 
-/* What became of a message. */
-typedef enum cara_outcome {
-    CARA_OUTCOME_DONE,        /* its record is complete */
-    CARA_OUTCOME_ALREADY,     /* its record was there before, and nothing is left to do */
-    CARA_OUTCOME_FAILED,      /* recorded with its error; delivering it again is of no use */
-    CARA_OUTCOME_RETRY,       /* deliver it again: a retry can cure it. What we have is kept */
-    CARA_OUTCOME_QUARANTINED, /* not understood; kept under quarantine/ with the reason */
-} cara_outcome;
-
-/* "done", "already", "failed", "retry", "quarantined"; static. */
-const char *cara_outcome_name(cara_outcome outcome);
-
-/* Where a message failed: says whose trouble err.code is. */
-typedef enum cara_stage {
-    CARA_STAGE_NONE,
-    CARA_STAGE_INBOX, /* the message itself */
-    CARA_STAGE_STORE,
-    CARA_STAGE_MEDIA, /* getting the audio */
-    CARA_STAGE_MODEL, /* getting ready to listen */
-    CARA_STAGE_AUDIO, /* decoding and transcribing */
-} cara_stage;
-
 /* Seconds that an audio message took; zeros for what was not done. */
 typedef struct cara_report_times {
     double media, model, total;
-    cara_timings heard;
+    cara_timings transcription;
 } cara_report_times;
 
 typedef struct cara_report {

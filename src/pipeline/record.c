@@ -1,6 +1,7 @@
 #include "pipeline/record.h"
 
 #include "base/clock.h"
+#include "base/failure.h"
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "crypto/encoding.h"
@@ -180,16 +181,6 @@ void cara_record_free(cara_record *record) {
     *record = (cara_record){0};
 }
 
-/* 1 where the same audio will fail the same way however often it is tried. */
-static int is_final(const char *error) {
-    static const cara_code final[] = {CARA_ERR_AUDIO_FORMAT, CARA_ERR_AUDIO_CORRUPT,
-                                      CARA_ERR_AUDIO_LIMIT, CARA_ERR_EVENT};
-    for (size_t i = 0; error && i < sizeof final / sizeof *final; i++)
-        if (strcmp(error, cara_code_name(final[i])) == 0)
-            return 1;
-    return 0;
-}
-
 int cara_record_read(const char *bytes, size_t n, cara_record_state *state, char **id,
                      cara_error *err) {
     if (id)
@@ -212,8 +203,9 @@ int cara_record_read(const char *bytes, size_t n, cara_record_state *state, char
                          ? CARA_RECORD_PARTIAL
                          : CARA_RECORD_COMPLETE;
         else
-            *state = is_final(cara_json_text(transcription, "error")) ? CARA_RECORD_FAILED
-                                                                      : CARA_RECORD_PENDING;
+            *state = cara_failure_is_final(cara_json_text(transcription, "error"))
+                         ? CARA_RECORD_FAILED
+                         : CARA_RECORD_PENDING;
         const char *found = cara_json_text(root, "id");
         if (id && found && !(*id = strdup(found)))
             rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to read a record");

@@ -57,22 +57,18 @@ static int should_hang_up(void *cookie) {
 }
 
 const char *cara_service_error_type(cara_stage stage, cara_code code) {
-    if (code == CARA_ERR_CANCELLED)
-        return "Runtime.OutOfTime";
-    if (code == CARA_ERR_MEMORY)
-        return "Runtime.OutOfMemory";
-    switch (stage) {
-    case CARA_STAGE_STORE:
-        return code == CARA_ERR_CONFLICT ? "Store.Busy" : "Store.Unavailable";
-    case CARA_STAGE_MEDIA:
-        return "Media.Unavailable";
-    case CARA_STAGE_MODEL:
-        return code == CARA_ERR_NETWORK ? "Model.Unavailable" : "Model.Unusable";
-    case CARA_STAGE_AUDIO:
-        return "Audio.Failed";
-    default:
-        return "Event.Failed";
-    }
+    static const char *const names[CARA_FAILURE_TYPES] = {
+        [CARA_FAILURE_OUT_OF_TIME] = "Runtime.OutOfTime",
+        [CARA_FAILURE_OUT_OF_MEMORY] = "Runtime.OutOfMemory",
+        [CARA_FAILURE_EVENT] = "Event.Failed",
+        [CARA_FAILURE_STORE_BUSY] = "Store.Busy",
+        [CARA_FAILURE_STORE_UNAVAILABLE] = "Store.Unavailable",
+        [CARA_FAILURE_MEDIA_UNAVAILABLE] = "Media.Unavailable",
+        [CARA_FAILURE_MODEL_UNAVAILABLE] = "Model.Unavailable",
+        [CARA_FAILURE_MODEL_UNUSABLE] = "Model.Unusable",
+        [CARA_FAILURE_AUDIO] = "Audio.Failed",
+    };
+    return names[cara_failure_of(stage, code).type];
 }
 
 static void on_report(void *cookie, const cara_report *r) {
@@ -83,10 +79,10 @@ static void on_report(void *cookie, const cara_report *r) {
     e->times.media += r->times.media;
     e->times.model += r->times.model;
     e->times.total += r->times.total;
-    e->times.heard.audio_s += r->times.heard.audio_s;
-    e->times.heard.mel_s += r->times.heard.mel_s;
-    e->times.heard.encode_s += r->times.heard.encode_s;
-    e->times.heard.decode_s += r->times.heard.decode_s;
+    e->times.transcription.audio_s += r->times.transcription.audio_s;
+    e->times.transcription.mel_s += r->times.transcription.mel_s;
+    e->times.transcription.encode_s += r->times.transcription.encode_s;
+    e->times.transcription.decode_s += r->times.transcription.decode_s;
     if (r->outcome == CARA_OUTCOME_RETRY) {
         if (out->n_retry++ == 0) {
             out->stage = r->stage;
@@ -118,10 +114,10 @@ static void write_metrics(const event *e, int cold) {
         metric(m, u, "AudioSeconds", unit, e->audio_seconds);
         metric(m, u, "MediaSeconds", unit, e->times.media);
         metric(m, u, "ModelSeconds", unit, e->times.model);
-        metric(m, u, "AudioDecodeSeconds", unit, e->times.heard.audio_s);
-        metric(m, u, "MelSeconds", unit, e->times.heard.mel_s);
-        metric(m, u, "EncodeSeconds", unit, e->times.heard.encode_s);
-        metric(m, u, "DecodeSeconds", unit, e->times.heard.decode_s);
+        metric(m, u, "AudioDecodeSeconds", unit, e->times.transcription.audio_s);
+        metric(m, u, "MelSeconds", unit, e->times.transcription.mel_s);
+        metric(m, u, "EncodeSeconds", unit, e->times.transcription.encode_s);
+        metric(m, u, "DecodeSeconds", unit, e->times.transcription.decode_s);
         metric(m, u, "TotalSeconds", unit, e->times.total);
     }
     cara_service_log_metrics(s->log, m, u, json_pack("{s:s}", "Function", s->function));

@@ -25,10 +25,9 @@ typedef struct cara_transcriber {
      * model). A failure here is the installation's, not the audio's: the message waits for a retry.
      * `stop` may be NULL. */
     int (*prepare)(void *ctx, cara_stop_fn stop, void *cookie, cara_error *err);
-    /* Begins at resume->frame (0: the beginning) and leaves there up to where all was heard.
-     * Stopped work is a success with result->cut_short. A retry cures MEMORY and CANCELLED; of
-     * cara_transcriber_is_model() the model or its settings are the cause; any other failure is the
-     * audio's, and recorded with the message. */
+    /* Begins at resume->frame (0: the beginning) and leaves there up to where all is transcribed.
+     * Stopped work is a success with result->cut_short. What each code means: base/failure.h,
+     * CARA_STAGE_TRANSCRIBE. */
     int (*transcribe)(void *ctx, const void *bytes, size_t n, cara_stop_fn stop, void *cookie,
                       cara_resume *resume, cara_result **out, cara_error *err);
     void (*release)(void *ctx, cara_result *result);
@@ -36,22 +35,6 @@ typedef struct cara_transcriber {
     const char *(*model_name)(void *ctx);
     void *ctx;
 } cara_transcriber;
-
-/* 1 where transcribe() failed with a code that no audio causes. */
-static inline int cara_transcriber_is_model(int code) {
-    switch (code) {
-    case CARA_ERR_USAGE: /* options that this model cannot serve */
-    case CARA_ERR_CPU:
-    case CARA_ERR_NETWORK: /* it did not come */
-    case CARA_ERR_DENIED:
-    case CARA_ERR_NOT_FOUND:
-    case CARA_ERR_CONFLICT:
-    case CARA_ERR_MODEL_CORRUPT:
-        return 1;
-    default:
-        return 0;
-    }
-}
 
 /* A model that is no file of this machine's. */
 typedef struct cara_model_source {

@@ -14,6 +14,7 @@
 #include "store/backend.h"
 
 #include "aws/s3/s3.h"
+#include "base/failure.h"
 #include "base/limits.h"
 
 #include <stdio.h>
@@ -45,14 +46,12 @@ typedef struct s3_claim {
         mark[MARK + 1]; /* the latest that we tried to write; it may be there without our knowing */
 } s3_claim;
 
-/* Whoever calls can only come back later, whatever S3's reason was. */
+/* Codes of S3 become those of a store. */
 static int store_code(int rc, cara_error *err) {
-    if (rc == CARA_ERR_NETWORK || rc == CARA_ERR_DENIED || rc == CARA_ERR_INTERNAL ||
-        rc == CARA_ERR_IO) {
-        if (err)
-            err->code = CARA_ERR_STORE;
-        return CARA_ERR_STORE;
-    }
+    if (rc)
+        rc = cara_failure_of(CARA_STAGE_STORE, rc).code;
+    if (rc && err)
+        err->code = rc;
     return rc;
 }
 

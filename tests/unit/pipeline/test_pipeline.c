@@ -275,14 +275,17 @@ static void retries_cure_what_they_can(void **state) {
     } cases[] = {
         {CARA_ERR_NOT_FOUND, 0, 0, CARA_OUTCOME_RETRY, CARA_STAGE_MODEL, "not_found", 1},
         {CARA_ERR_MODEL_CORRUPT, 0, 0, CARA_OUTCOME_RETRY, CARA_STAGE_MODEL, "model_corrupt", 1},
-        {0, CARA_ERR_MEMORY, 0, CARA_OUTCOME_RETRY, CARA_STAGE_AUDIO, "memory", 1},
+        {0, CARA_ERR_MEMORY, 0, CARA_OUTCOME_RETRY, CARA_STAGE_TRANSCRIBE, "memory", 1},
         {0, CARA_ERR_USAGE, 0, CARA_OUTCOME_RETRY, CARA_STAGE_MODEL, "usage", 1},
-        {0, CARA_ERR_CANCELLED, 0, CARA_OUTCOME_RETRY, CARA_STAGE_AUDIO, "pending", 1},
-        {0, CARA_ERR_AUDIO_MODULE, 0, CARA_OUTCOME_FAILED, CARA_STAGE_AUDIO, "audio_module", 1},
-        {0, CARA_ERR_INTERNAL, 0, CARA_OUTCOME_FAILED, CARA_STAGE_AUDIO, "internal", 1},
-        {0, CARA_ERR_AUDIO_FORMAT, 0, CARA_OUTCOME_FAILED, CARA_STAGE_AUDIO, "audio_format", 0},
-        {0, CARA_ERR_AUDIO_CORRUPT, 0, CARA_OUTCOME_FAILED, CARA_STAGE_AUDIO, "audio_corrupt", 0},
-        {0, CARA_ERR_AUDIO_LIMIT, 0, CARA_OUTCOME_FAILED, CARA_STAGE_AUDIO, "audio_limit", 0},
+        {0, CARA_ERR_CANCELLED, 0, CARA_OUTCOME_RETRY, CARA_STAGE_TRANSCRIBE, "pending", 1},
+        {0, CARA_ERR_AUDIO_MODULE, 0, CARA_OUTCOME_FAILED, CARA_STAGE_TRANSCRIBE, "audio_module",
+         1},
+        {0, CARA_ERR_INTERNAL, 0, CARA_OUTCOME_FAILED, CARA_STAGE_TRANSCRIBE, "internal", 1},
+        {0, CARA_ERR_AUDIO_FORMAT, 0, CARA_OUTCOME_FAILED, CARA_STAGE_TRANSCRIBE, "audio_format",
+         0},
+        {0, CARA_ERR_AUDIO_CORRUPT, 0, CARA_OUTCOME_FAILED, CARA_STAGE_TRANSCRIBE, "audio_corrupt",
+         0},
+        {0, CARA_ERR_AUDIO_LIMIT, 0, CARA_OUTCOME_FAILED, CARA_STAGE_TRANSCRIBE, "audio_limit", 0},
         {0, 0, CARA_ERR_NETWORK, CARA_OUTCOME_RETRY, CARA_STAGE_MEDIA, "network", 1},
         {0, 0, CARA_ERR_DENIED, CARA_OUTCOME_FAILED, CARA_STAGE_MEDIA, "denied", 1},
         {0, 0, CARA_ERR_NOT_FOUND, CARA_OUTCOME_FAILED, CARA_STAGE_MEDIA, "not_found", 1},
@@ -313,7 +316,7 @@ static void retries_cure_what_they_can(void **state) {
         fixture_event(f, "02-voice-note");
         if (!cases[i].cured) {
             assert_int_equal(f->last_outcome, CARA_OUTCOME_ALREADY);
-            f->pipeline.again = 1;
+            f->pipeline.retry_failed = 1;
             fixture_event(f, "02-voice-note");
         }
         assert_int_equal(f->last_outcome, CARA_OUTCOME_DONE);
