@@ -8,8 +8,8 @@
 
 #define CARA_LIMIT_EVENT_BYTES (8 * CARA_MIB)    /* one event; SNS and SQS stop at 1 MiB */
 #define CARA_LIMIT_EVENT_MESSAGES 10000          /* messages in one event */
-#define CARA_LIMIT_JSON_DEPTH 64                 /* nesting that we follow */
-#define CARA_LIMIT_JSON_VALUES 1000000           /* values in one JSON document from outside */
+#define CARA_LIMIT_JSON_DEPTH 64                 /* levels of arrays and objects in JSON */
+#define CARA_LIMIT_JSON_VALUES 1000000           /* values in one JSON text from outside */
 #define CARA_LIMIT_AUDIO_BYTES (2 * CARA_GIB)    /* encoded audio */
 #define CARA_LIMIT_AUDIO_SECONDS (24.0 * 3600)   /* decoded audio */
 #define CARA_LIMIT_MEDIA_BYTES (128 * CARA_MIB)  /* one WhatsApp media file (theirs is 100 MB) */

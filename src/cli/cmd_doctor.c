@@ -7,9 +7,9 @@
 #include "cli/cli.h"
 #include "cli/doctor.h"
 #include "doctor/doctor.h"
-#include "inbox/json.h"
 #include "pipeline/lambda.h"
 #include "tokenizer/language.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -201,7 +201,7 @@ static int print_json(const cara_checkup *checkup) {
     json_t *root = cara_checkup_json(checkup);
     cara_buf text;
     cara_buf_init(&text, CARA_MIB);
-    int bad = !root || cara_json_write(root, 1, &text);
+    int bad = !root || cara_json_write(root, CARA_JSON_INDENTED, &text);
     if (!bad)
         puts(text.data);
     cara_buf_free(&text);

@@ -5,9 +5,9 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "cli/cli.h"
-#include "inbox/json.h"
 #include "pipeline/pipeline.h"
 #include "tokenizer/language.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -154,7 +154,7 @@ static int print_json(const cara_report *r) {
     }
     cara_buf text;
     cara_buf_init(&text, CARA_MIB);
-    if (!bad && cara_json_write(line, 0, &text) == 0)
+    if (!bad && cara_json_write(line, CARA_JSON_COMPACT, &text) == 0)
         bad = puts(text.data) < 0;
     else
         bad = 1;

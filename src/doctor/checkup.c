@@ -1,11 +1,13 @@
 #include "doctor/checkup.h"
 
 #include "base/utf8.h"
-#include "inbox/json.h"
+#include "json/json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+static const cara_json_rules rules = CARA_JSON_RULES(CARA_ERR_EVENT, CARA_LIMIT_EVENT_BYTES);
 
 static const char *const names[] = {"ok", "skipped", "warning", "failure"};
 
@@ -106,7 +108,7 @@ static int finding_of(const char *name) {
 
 int cara_checkup_read(cara_checkup *checkup, const char *text, size_t n, cara_error *err) {
     json_t *root = NULL;
-    int rc = cara_json_parse(text, n, &root, NULL, err);
+    int rc = cara_json_read(text, n, &rules, &root, err);
     if (rc)
         return rc;
     const json_t *list = json_object_get(root, "checks");

@@ -5,7 +5,7 @@
 #include "aws/services/function.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "inbox/json.h"
+#include "json/json.h"
 
 #include <string.h>
 
@@ -22,12 +22,13 @@ static void no_answer(cara_doctor *d, int rc, const cara_error *err) {
 /* {"errorType": "...", "errorMessage": "..."} */
 static void function_failed(cara_doctor *d, const cara_buf *answer) {
     json_t *root = NULL;
-    (void)cara_json_parse(answer->data ? answer->data : "", answer->len, &root, NULL, NULL);
-    const char *type = cara_json_text(root, "errorType");
-    const char *message = cara_json_text(root, "errorMessage");
-    type = type ? type : "";
+    static const cara_json_rules rules = CARA_JSON_RULES(CARA_ERR_NETWORK, CARA_LIMIT_EVENT_BYTES);
+    (void)cara_json_read_repaired(answer->data ? answer->data : "", answer->len, &rules, &root,
+                                  NULL, NULL);
+    const char *type = cara_json_text_or(root, "errorType", "");
+    const char *message = cara_json_text_or(root, "errorMessage", "it says nothing more");
     cara_checkup_add(d->checkup, "invoke", CARA_FINDING_FAILURE, "the function fails: %s%s%.400s",
-                     type, *type ? ": " : "", message ? message : "it says nothing more");
+                     type, *type ? ": " : "", message);
     if (strncmp(type, "Configuration.", 14) == 0)
         cara_checkup_advise(d->checkup, "correct its environment: docs/aws.md has the table");
     else if (strcmp(type, "Command.Invalid") == 0)

@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/utf8.h"
-#include "inbox/json.h"
+#include "json/json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +15,8 @@
 
 #define MAX_LEVELS 6 /* envelopes in envelopes: SQS > destination > SNS > event, and some */
 #define ARENA_LIMIT (128 * CARA_MIB)
+
+static const cara_json_rules rules = CARA_JSON_RULES(CARA_ERR_EVENT, CARA_LIMIT_EVENT_BYTES);
 
 typedef struct parse {
     cara_inbox *out;
@@ -115,8 +117,9 @@ static int reject_json(parse *p, json_t *value, const char *reason) {
     cara_buf text;
     cara_buf_init(&text, 16 * CARA_LIMIT_EVENT_BYTES);
     drop_media_urls(value, NULL);
-    int rc = cara_json_write(value, 0, &text) ? no_memory(p)
-                                              : reject(p, text.data, text.len, "%s", reason);
+    int rc = cara_json_write(value, CARA_JSON_COMPACT, &text)
+                 ? no_memory(p)
+                 : reject(p, text.data, text.len, "%s", reason);
     cara_buf_free(&text);
     return rc;
 }
@@ -141,10 +144,6 @@ static int read_timestamp(const json_t *message, int64_t *out) {
     }
     *out = t;
     return t < 0 || t > CARA_INBOX_MAX_TIMESTAMP ? -1 : 0;
-}
-
-static const char *text_or(const char *text, const char *otherwise) {
-    return text ? text : otherwise;
 }
 
 static int read_message(parse *p, const surroundings *around, json_t *message) {
@@ -182,9 +181,9 @@ static int read_message(parse *p, const surroundings *around, json_t *message) {
     messages[out->n_messages++] = (cara_inbox_message){
         .message = message,
         .id = id,
-        .from = text_or(from, ""),
+        .from = from ? from : "",
         .timestamp = timestamp,
-        .type = text_or(cara_json_text(message, "type"), ""),
+        .type = cara_json_text_or(message, "type", ""),
         .profile_name = name ? name : around->only_name,
         .group_id = cara_json_text(message, "group_id"),
         .phone_number_id = around->phone_number_id,
@@ -302,7 +301,7 @@ static int read_entries(parse *p, surroundings *around, json_t *entries) {
 static int load_text(parse *p, const char *text, size_t n, const char *what, json_t **out) {
     cara_error error = {0};
     int repaired = 0;
-    int rc = cara_json_parse(text, n, out, &repaired, &error);
+    int rc = cara_json_read_repaired(text, n, &rules, out, &repaired, &error);
     if (rc == CARA_ERR_EVENT)
         return reject(p, text, n, "%s: %s", what, error.text);
     if (rc || json_array_append_new(p->out->roots, *out)) {

@@ -4,9 +4,9 @@
 #include "base/failure.h"
 #include "base/limits.h"
 #include "crypto/digest.h"
-#include "inbox/json.h"
 #include "pipeline/partial.h"
 #include "pipeline/record.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "pipeline/partial.h"
 
 #include "base/limits.h"
-#include "inbox/json.h"
+#include "json/json.h"
 
 #include <math.h>
 #include <stdlib.h>

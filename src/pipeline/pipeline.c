@@ -1,9 +1,9 @@
 #include "pipeline/pipeline.h"
 
 #include "base/limits.h"
-#include "inbox/json.h"
 #include "pipeline/audio_message.h"
 #include "pipeline/record.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +64,7 @@ static void quarantine_message(run *r, const cara_inbox_message *m, const char *
     cara_error err = {0};
     cara_buf json;
     cara_buf_init(&json, CARA_LIMIT_RECORD_BYTES);
-    if (cara_json_write(m->message, 0, &json)) {
+    if (cara_json_write(m->message, CARA_JSON_COMPACT, &json)) {
         (void)cara_fail(&err, CARA_ERR_MEMORY, -1, "no memory to keep a message");
         report_failure(r, CARA_STAGE_STORE, &err, report_of(m, ""));
     } else {

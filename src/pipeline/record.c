@@ -5,7 +5,8 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "crypto/encoding.h"
-#include "inbox/json.h"
+#include "transcript/json.h"
+#include "json/json.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,29 +20,13 @@ static void set(cara_record *record, json_t *object, const char *key, json_t *va
         record->failed = 1;
 }
 
-/* jansson takes valid UTF-8 only; a sentence cut at a byte limit may end in half a letter. */
-static json_t *text(const char *s, size_t n) {
-    if (cara_utf8_valid(s, n))
-        return json_stringn(s, n);
-    char *fixed = n < SIZE_MAX / 4 ? malloc(3 * n + 1) : NULL;
-    if (!fixed)
-        return NULL;
-    json_t *value = json_stringn(fixed, cara_utf8_replace(s, n, fixed));
-    free(fixed);
-    return value;
-}
-
 static void set_text(cara_record *record, json_t *object, const char *key, const char *s) {
-    set(record, object, key, text(s, strlen(s)));
+    set(record, object, key, cara_json_string(s, strlen(s)));
 }
 
 static void set_known(cara_record *record, json_t *object, const char *key, const char *s) {
     if (s)
         set_text(record, object, key, s);
-}
-
-static json_t *number(double v) {
-    return isfinite(v) ? json_real(v) : json_null();
 }
 
 /* Times to the millisecond: more digits would only be noise. */
@@ -99,29 +84,10 @@ void cara_record_error(cara_record *record, const char *name, const char *messag
     set(record, record->root, "transcription", transcription);
 }
 
-/* whisper/transcribe.py: new_segment, in its order. */
-static json_t *segment_json(cara_record *record, const cara_segment *s) {
-    json_t *object = json_object(), *tokens = json_array();
-    for (size_t i = 0; i < s->n_tokens; i++)
-        if (json_array_append_new(tokens, json_integer(s->tokens[i])))
-            record->failed = 1;
-    set(record, object, "id", json_integer(s->id));
-    set(record, object, "seek", json_integer(s->seek));
-    set(record, object, "start", number(s->start));
-    set(record, object, "end", number(s->end));
-    set_text(record, object, "text", s->text ? s->text : "");
-    set(record, object, "tokens", tokens);
-    set(record, object, "temperature", number(s->temperature));
-    set(record, object, "avg_logprob", number(s->avg_logprob));
-    set(record, object, "compression_ratio", number(s->compression_ratio));
-    set(record, object, "no_speech_prob", number(s->no_speech_prob));
-    return object;
-}
-
 void cara_record_result(cara_record *record, const cara_result *result, const char *model) {
     json_t *transcription = json_object(), *segments = json_array();
     for (size_t i = 0; i < result->n_segments && !record->failed; i++)
-        if (json_array_append_new(segments, segment_json(record, &result->segments[i])))
+        if (json_array_append_new(segments, cara_segment_json(&result->segments[i])))
             record->failed = 1;
     set(record, transcription, "ok", json_true());
     set_text(record, transcription, "text", result->no_speech || !result->text ? "" : result->text);
@@ -170,7 +136,8 @@ int cara_record_write(cara_record *record, cara_buf *out, cara_error *err) {
     stamp(record, record->about, "handled_at");
     if (json_object_set(record->root, "caracola", record->about))
         record->failed = 1;
-    if (record->failed || cara_json_write(record->root, 1, out) || cara_buf_char(out, '\n'))
+    if (record->failed || cara_json_write(record->root, CARA_JSON_INDENTED, out) ||
+        cara_buf_char(out, '\n'))
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to write the record");
     return CARA_OK;
 }

@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/utf8.h"
-#include "inbox/json.h"
 #include "pipeline/key.h"
+#include "json/json.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -60,7 +60,7 @@ static void write_line(cara_service_log *log, cara_log_level level, const char *
         json_object_set_new(root, "message", json_string(clean));
         if (facts)
             json_object_update(root, facts);
-        if (root && cara_json_write(root, 0, &line) == 0)
+        if (root && cara_json_write(root, CARA_JSON_COMPACT, &line) == 0)
             put_line(log, &line);
         json_decref(root);
     } else {
@@ -73,7 +73,7 @@ static void write_line(cara_service_log *log, cara_log_level level, const char *
             if (json_is_string(value))
                 cara_buf_str(&line, json_string_value(value));
             else
-                cara_json_write(value, 0, &line);
+                cara_json_write(value, CARA_JSON_COMPACT, &line);
         }
         if (!line.failed)
             put_line(log, &line);
@@ -125,7 +125,8 @@ void cara_service_log_metrics(cara_service_log *log, json_t *metrics, json_t *un
     cara_buf line;
     cara_buf_init(&line, CARA_MIB);
     if (root && metrics && units && dimensions && json_object_update(root, dimensions) == 0 &&
-        json_object_update(root, metrics) == 0 && cara_json_write(root, 0, &line) == 0)
+        json_object_update(root, metrics) == 0 &&
+        cara_json_write(root, CARA_JSON_COMPACT, &line) == 0)
         put_line(log, &line);
     cara_buf_free(&line);
     json_decref(root);

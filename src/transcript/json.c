@@ -1,97 +1,50 @@
-/* WriteJSON of whisper/utils.py. */
 #include "transcript/json.h"
-#include "transcript/number.h"
-#include "transcript/transcript.h"
+#include "json/json.h"
 
-#include <inttypes.h>
+#include <string.h>
 
-/* As json.dump(ensure_ascii=False): only quotes, backslashes and control characters are escaped. */
-static void write_string(const char *text, cara_buf *out) {
-    cara_buf_char(out, '"');
-    const char *from = text;
-    for (const char *p = text;; p++) {
-        unsigned char c = (unsigned char)*p;
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        cara_buf_add(out, from, (size_t)(p - from));
-        from = p + 1;
-        switch (c) {
-        case 0:
-            cara_buf_char(out, '"');
-            return;
-        case '"':
-            cara_buf_str(out, "\\\"");
-            break;
-        case '\\':
-            cara_buf_str(out, "\\\\");
-            break;
-        case '\n':
-            cara_buf_str(out, "\\n");
-            break;
-        case '\r':
-            cara_buf_str(out, "\\r");
-            break;
-        case '\t':
-            cara_buf_str(out, "\\t");
-            break;
-        case '\b':
-            cara_buf_str(out, "\\b");
-            break;
-        case '\f':
-            cara_buf_str(out, "\\f");
-            break;
-        default:
-            cara_buf_printf(out, "\\u%04x", c);
-        }
-    }
+static json_t *string(const char *text) {
+    return cara_json_string(text, strlen(text));
 }
 
-static void write_segment(const cara_segment *s, cara_buf *out) {
-    cara_buf_printf(out, "{\"id\": %" PRId32 ", \"seek\": %" PRId32 ", \"start\": ", s->id,
-                    s->seek);
-    cara_number_write(s->start, out);
-    cara_buf_str(out, ", \"end\": ");
-    cara_number_write(s->end, out);
-    cara_buf_str(out, ", \"text\": ");
-    write_string(s->text, out);
-    cara_buf_str(out, ", \"tokens\": [");
+/* The setters and appenders of jansson take NULL for any argument and then fail, so that memory is
+ * asked about once, at the end. */
+json_t *cara_segment_json(const cara_segment *s) {
+    json_t *object = json_object(), *tokens = json_array();
+    int failed = 0;
     for (size_t i = 0; i < s->n_tokens; i++)
-        cara_buf_printf(out, "%s%" PRId32, i ? ", " : "", s->tokens[i]);
-    cara_buf_str(out, "], \"temperature\": ");
-    cara_number_write(s->temperature, out);
-    cara_buf_str(out, ", \"avg_logprob\": ");
-    cara_number_write(s->avg_logprob, out);
-    cara_buf_str(out, ", \"compression_ratio\": ");
-    cara_number_write(s->compression_ratio, out);
-    cara_buf_str(out, ", \"no_speech_prob\": ");
-    cara_number_write(s->no_speech_prob, out);
-    cara_buf_str(out, s->cleared ? ", \"words\": []}" : "}");
+        failed |= json_array_append_new(tokens, json_integer(s->tokens[i]));
+    failed |= json_object_set_new(object, "id", json_integer(s->id));
+    failed |= json_object_set_new(object, "seek", json_integer(s->seek));
+    failed |= json_object_set_new(object, "start", cara_json_real(s->start));
+    failed |= json_object_set_new(object, "end", cara_json_real(s->end));
+    failed |= json_object_set_new(object, "text", string(s->text ? s->text : ""));
+    failed |= json_object_set_new(object, "tokens", tokens);
+    failed |= json_object_set_new(object, "temperature", cara_json_real(s->temperature));
+    failed |= json_object_set_new(object, "avg_logprob", cara_json_real(s->avg_logprob));
+    failed |=
+        json_object_set_new(object, "compression_ratio", cara_json_real(s->compression_ratio));
+    failed |= json_object_set_new(object, "no_speech_prob", cara_json_real(s->no_speech_prob));
+    if (!failed)
+        return object;
+    json_decref(object);
+    return NULL;
 }
 
-int cara_transcript_segments_json(const cara_result *result, cara_buf *out, cara_error *err) {
-    cara_buf_char(out, '[');
-    for (size_t i = 0; i < result->n_segments && !out->failed; i++) {
-        if (i)
-            cara_buf_str(out, ", ");
-        write_segment(&result->segments[i], out);
+json_t *cara_transcript_json(const cara_result *result) {
+    json_t *object = json_object(), *segments = json_array();
+    int failed = 0;
+    for (size_t i = 0; i < result->n_segments && !failed; i++) {
+        json_t *segment = cara_segment_json(&result->segments[i]);
+        failed |= json_array_append_new(segments, segment);
+        if (!failed && result->segments[i].cleared)
+            failed |= json_object_set_new(segment, "words", json_array());
     }
-    cara_buf_char(out, ']');
-    if (out->failed)
-        return cara_fail(err, CARA_ERR_MEMORY, -1,
-                         "The transcript does not fit the %zu bytes that are allowed for it",
-                         out->limit);
-    return CARA_OK;
-}
-
-int cara_transcript_json(const cara_result *result, cara_buf *out, cara_error *err) {
-    cara_buf_str(out, "{\"text\": ");
-    write_string(result->text, out);
-    cara_buf_str(out, ", \"segments\": ");
-    int rc = cara_transcript_segments_json(result, out, err);
-    if (rc)
-        return rc;
-    cara_buf_str(out, ", \"language\": ");
-    write_string(result->language, out);
-    cara_buf_char(out, '}');
-    return CARA_OK;
+    failed |= json_object_set_new(object, "text", string(result->text));
+    failed |= json_object_set_new(object, "segments", segments);
+    failed |= json_object_set_new(object, "language", string(result->language));
+    if (!failed)
+        return object;
+    json_decref(object);
+    return NULL;
 }

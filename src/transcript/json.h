@@ -1,14 +1,17 @@
-/* The JSON writer behind cara_transcript_write(). */
+/* A result as JSON: the objects that openai/whisper's transcribe() returns. Files, lines and
+ * records are written from these. */
 #ifndef TRANSCRIPT_JSON_H
 #define TRANSCRIPT_JSON_H
 
-#include "base/buf.h"
-#include "base/error.h"
-
 #include <caracola/result.h>
+#include <jansson.h>
 
-/* Appends {"text", "segments", "language"}. MEMORY; a failed buffer at the very end is the caller's
- * to see. */
-int cara_transcript_json(const cara_result *result, cara_buf *out, cara_error *err);
+/* The ten fields of whisper/transcribe.py: new_segment, in its order; NaN and infinities are null.
+ * A new reference, or NULL where there is no memory. */
+json_t *cara_segment_json(const cara_segment *segment);
+
+/* {"text", "segments", "language"}, as WriteJSON of whisper/utils.py: cleared segments have
+ * "words": [], too. A new reference, or NULL where there is no memory. */
+json_t *cara_transcript_json(const cara_result *result);
 
 #endif

@@ -25,9 +25,6 @@ int cara_format_find(const char *name);           /* -1 where there is none */
 int cara_transcript_write(const cara_result *result, cara_format format, cara_buf *out,
                           cara_error *err);
 
-/* The parts of the JSON that a record takes over: appends the value of "segments" alone. */
-int cara_transcript_segments_json(const cara_result *result, cara_buf *out, cara_error *err);
-
 /* format_timestamp() of utils.py: "MM:SS.mmm", with hours where asked or needed. */
 int cara_transcript_timestamp(double seconds, int always_hours, char decimal_marker, cara_buf *out);
 

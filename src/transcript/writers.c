@@ -2,6 +2,7 @@
 #include "base/utf8.h"
 #include "transcript/json.h"
 #include "transcript/transcript.h"
+#include "json/json.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -95,6 +96,15 @@ static int all_cleared(const cara_result *result) {
     return 1;
 }
 
+static int write_json(const cara_result *result, cara_buf *out, cara_error *err) {
+    json_t *object = cara_transcript_json(result);
+    if (!object)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the transcript as JSON");
+    (void)cara_json_write(object, CARA_JSON_PYTHON, out); /* the caller looks at out->failed */
+    json_decref(object);
+    return CARA_OK;
+}
+
 int cara_transcript_write(const cara_result *result, cara_format format, cara_buf *out,
                           cara_error *err) {
     if ((int)format < 0 || format >= CARA_FORMATS)
@@ -105,7 +115,7 @@ int cara_transcript_write(const cara_result *result, cara_format format, cara_bu
     if (format == CARA_FORMAT_TSV)
         cara_buf_str(out, "start\tend\ttext\n");
     if (format == CARA_FORMAT_JSON) {
-        int rc = cara_transcript_json(result, out, err);
+        int rc = write_json(result, out, err);
         if (rc)
             return rc;
     }

@@ -1,7 +1,7 @@
 /* What a function answers to doctor: read, shown as JSON, and read again. */
 #include "base/limits.h"
 #include "doctor/checkup.h"
-#include "inbox/json.h"
+#include "json/json.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         json_t *root = cara_checkup_json(one);
         cara_buf text;
         cara_buf_init(&text, CARA_MIB);
-        if (!root || cara_json_write(root, 0, &text)) /* a sentence that is no UTF-8 */
+        if (!root ||
+            cara_json_write(root, CARA_JSON_COMPACT, &text)) /* a sentence that is no UTF-8 */
             abort();
         if (!rc && (cara_checkup_read(two, text.data, text.len, &err) || two->n != one->n ||
                     cara_checkup_verdict(one) != cara_checkup_verdict(two)))

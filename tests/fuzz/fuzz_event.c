@@ -2,10 +2,10 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "inbox/inbox.h"
-#include "inbox/json.h"
 #include "pipeline/key.h"
 #include "pipeline/record.h"
 #include "store/store.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,10 +3,10 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/limits.h"
-#include "base/utf8.h"
+#include "transcript/json.h"
 #include "transcript/transcript.h"
+#include "json/json.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -136,62 +136,49 @@ void cara_output_segment(const cara_segment *segment) {
     cara_buf_free(&line);
 }
 
-/* `"file": "<name>"` as JSON, whatever bytes the name has. */
-static int add_file_member(const char *name, cara_buf *out) {
-    size_t n = strlen(name);
-    char *valid = malloc(3 * n + 1);
-    if (!valid)
-        return -1;
-    cara_utf8_replace(name, n, valid);
-    json_t *string = json_string(valid);
-    char *text = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
-    int rc = text ? cara_buf_printf(out, "\"file\": %s", text) : -1;
-    free(text);
-    json_decref(string);
-    free(valid);
+/* Prints `object`, which is taken over, on one line. -1 where there is no memory. */
+static int print_line(json_t *object) {
+    cara_buf line;
+    cara_buf_init(&line, CARA_LIMIT_RESULT_BYTES);
+    int rc =
+        !object || cara_json_write(object, CARA_JSON_PYTHON, &line) || cara_buf_char(&line, '\n')
+            ? -1
+            : 0;
+    if (!rc)
+        fwrite(line.data, 1, line.len, stdout); /* a failure stays in ferror() */
+    cara_buf_free(&line);
+    json_decref(object);
     return rc;
 }
 
-static int add_draft_member(const cara_result *result, cara_buf *out) {
-    return cara_buf_printf(out, ", \"draft\": {\"guessed\": %zu, \"right\": %zu}", result->drafted,
-                           result->drafted_right);
+static json_t *string(const char *text) {
+    return cara_json_string(text, strlen(text));
 }
 
-/* openai's object with "file" before its members, on one line. */
+/* openai's object with "file" (and "draft") before its members, on one line. */
 static int write_json_line(const cara_transcribe_flags *flags, const char *name,
                            const cara_result *result, cara_error *err) {
-    cara_buf json, line;
-    cara_buf_init(&json, CARA_LIMIT_RESULT_BYTES);
-    cara_buf_init(&line, CARA_LIMIT_RESULT_BYTES);
-    int rc = cara_transcript_write(result, CARA_FORMAT_JSON, &json, err);
-    if (rc == CARA_OK) {
-        size_t end = json.len;
-        while (end > 0 && json.data[end - 1] == '\n')
-            end--;
-        if (end < 2 || cara_buf_char(&line, '{') || add_file_member(name, &line) ||
-            (flags->draft_model && add_draft_member(result, &line)) || cara_buf_str(&line, ", ") ||
-            cara_buf_add(&line, json.data + 1, end - 1) || cara_buf_char(&line, '\n'))
-            rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the JSON of %s", name);
-        else
-            fwrite(line.data, 1, line.len, stdout);
+    json_t *line = json_object(), *transcript = cara_transcript_json(result);
+    int failed = json_object_set_new(line, "file", string(name));
+    if (flags->draft_model)
+        failed |=
+            json_object_set_new(line, "draft",
+                                json_pack("{s:I, s:I}", "guessed", (json_int_t)result->drafted,
+                                          "right", (json_int_t)result->drafted_right));
+    failed |= json_object_update(line, transcript);
+    json_decref(transcript);
+    if (failed) {
+        json_decref(line);
+        line = NULL;
     }
-    cara_buf_free(&json);
-    cara_buf_free(&line);
-    return rc;
+    if (print_line(line))
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the JSON of %s", name);
+    return CARA_OK;
 }
 
 void cara_output_json_error(const char *name, const cara_error *err) {
-    cara_buf line;
-    cara_buf_init(&line, CARA_MIB);
-    json_t *message = json_string(err->text);
-    char *text = message ? json_dumps(message, JSON_ENCODE_ANY) : NULL;
-    if (text && !cara_buf_char(&line, '{') && !add_file_member(name, &line) &&
-        !cara_buf_printf(&line, ", \"error\": \"%s\", \"message\": %s}\n",
-                         cara_code_name(err->code), text))
-        fwrite(line.data, 1, line.len, stdout);
-    free(text);
-    json_decref(message);
-    cara_buf_free(&line);
+    (void)print_line(json_pack("{s:o, s:s, s:o}", "file", string(name), "error",
+                               cara_code_name(err->code), "message", string(err->text)));
 }
 
 static int write_files(const cara_transcribe_flags *flags, const char *name,

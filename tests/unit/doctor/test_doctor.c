@@ -12,7 +12,7 @@
 #include "base/limits.h"
 #include "doctor/account.h"
 #include "doctor/notes.h"
-#include "inbox/json.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +51,7 @@ static void findings_are_told_and_judged(void **state) {
     json_t *root = cara_checkup_json(c);
     cara_buf text;
     cara_buf_init(&text, CARA_MIB);
-    assert_int_equal(cara_json_write(root, 0, &text), 0);
+    assert_int_equal(cara_json_write(root, CARA_JSON_COMPACT, &text), 0);
     assert_non_null(strstr(text.data, "\"name\":\"b\",\"where\":\"here\",\"status\":\"warning\","
                                       "\"message\":\"line two \",\"advice\":\"do 1\""));
     json_decref(root);

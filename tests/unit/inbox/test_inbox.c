@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "inbox/inbox.h"
-#include "inbox/json.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
