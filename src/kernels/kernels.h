@@ -123,10 +123,6 @@ typedef struct cara_kernels {
     /* Reads each key and value once for all queries; n_q <= CARA_FEW_ROWS. */
     void (*attend_few)(const cara_attend *a);
     void (*attend_f16)(const cara_attend_f16 *a);
-    /* Keys [n, d] and values [n, d], rows ld apart, to the layouts of cara_attend_f16; values that
-     * f16 cannot hold become the nearest it can. Missing keys of the last panel become zeros. */
-    void (*narrow_keys)(const float *k, size_t ld, size_t n, size_t d, uint16_t *dst);
-    void (*narrow_values)(const float *v, size_t ld, size_t n, size_t d, uint16_t *dst);
     void (*attend_i8)(const cara_attend_i8 *a);
     /* A block of n <= CARA_I8_KEYS keys or values [n, d], rows ld apart, to the layouts of
      * cara_attend_i8 and its scales [d]. Missing keys of the last panel become zeros. */
@@ -136,14 +132,14 @@ typedef struct cara_kernels {
 
     /* nn.LayerNorm, eps 1e-5, of one row; x and y may be the same. */
     void (*layer_norm)(const float *x, const float *weight, const float *bias, size_t n, float *y);
-    /* nn.GELU() (by erf, not tanh), in place. */
-    void (*gelu)(float *x, size_t n);
     /* In place; -inf gives 0, and at least one element is finite. */
     void (*softmax)(float *x, size_t n);
     /* log(sum(exp(x))); -inf counts nothing, and at least one element is finite. */
     float (*log_sum_exp)(const float *x, size_t n);
     /* Stored weights to f32. */
     void (*widen)(cara_weight_type type, const void *src, float *dst, size_t n);
+    /* f32 to f16, as the f16 cache holds; what f16 cannot hold becomes the nearest it can. */
+    void (*narrow)(const float *src, uint16_t *dst, size_t n);
 } cara_kernels;
 
 const char *cara_cpu_level_name(cara_cpu_level level); /* "scalar", "avx2", ... */

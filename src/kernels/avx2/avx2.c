@@ -27,11 +27,6 @@ void cara_avx2_layer_norm(const float *x, const float *weight, const float *bias
     }
 }
 
-void cara_avx2_gelu(float *x, size_t n) {
-    for (size_t i = 0; i < n; i += 8)
-        cara_store_n(x + i, cara_gelu_8(cara_load_n(x + i, n - i)), n - i);
-}
-
 static __m256 load_or_low(const float *x, size_t n) {
     const __m256 low = _mm256_set1_ps(-INFINITY);
     return n >= 8 ? _mm256_loadu_ps(x)
@@ -91,11 +86,11 @@ void cara_avx2_widen(cara_weight_type type, const void *src, float *dst, size_t 
         .attend_scratch = CARA_ATTEND_SCRATCH, .gemm = cara_avx2_gemm, .gemv = cara_avx2_gemv,     \
         .attend = cara_avx2_attend, .attend_coarse = cara_avx2_attend_i16,                         \
         .attend_queries = CARA_ATTEND_Q, .attend_few = cara_avx2_attend_few,                       \
-        .attend_f16 = cara_avx2_attend_f16, .narrow_keys = cara_avx2_narrow_keys,                  \
-        .narrow_values = cara_avx2_narrow_values, .attend_i8 = cara_avx2_attend_i8,                \
-        .block_keys = cara_avx2_block_keys, .block_values = cara_avx2_block_values, .i8 = &its_i8, \
-        .layer_norm = cara_avx2_layer_norm, .gelu = cara_avx2_gelu, .softmax = cara_avx2_softmax,  \
-        .log_sum_exp = cara_avx2_log_sum_exp, .widen = cara_avx2_widen,                            \
+        .attend_f16 = cara_avx2_attend_f16, .narrow = cara_avx2_narrow,                            \
+        .attend_i8 = cara_avx2_attend_i8, .block_keys = cara_avx2_block_keys,                      \
+        .block_values = cara_avx2_block_values, .i8 = &its_i8, .layer_norm = cara_avx2_layer_norm, \
+        .softmax = cara_avx2_softmax, .log_sum_exp = cara_avx2_log_sum_exp,                        \
+        .widen = cara_avx2_widen,                                                                  \
     }
 
 const cara_kernels cara_kernels_avx2 = AVX2_TABLE(CARA_CPU_AVX2, cara_i8_avx2);

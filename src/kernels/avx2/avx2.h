@@ -16,11 +16,9 @@ void cara_avx2_attend_i8(const cara_attend_i8 *a);
 void cara_avx2_block_keys(const float *k, size_t ld, size_t n, size_t d, int8_t *dst, float *scale);
 void cara_avx2_block_values(const float *v, size_t ld, size_t n, size_t d, int8_t *dst,
                             float *scale);
-void cara_avx2_narrow_keys(const float *k, size_t ld, size_t n, size_t d, uint16_t *dst);
-void cara_avx2_narrow_values(const float *v, size_t ld, size_t n, size_t d, uint16_t *dst);
+void cara_avx2_narrow(const float *src, uint16_t *dst, size_t n);
 void cara_avx2_layer_norm(const float *x, const float *weight, const float *bias, size_t n,
                           float *y);
-void cara_avx2_gelu(float *x, size_t n);
 void cara_avx2_softmax(float *x, size_t n);
 float cara_avx2_log_sum_exp(const float *x, size_t n);
 void cara_avx2_widen(cara_weight_type type, const void *src, float *dst, size_t n);

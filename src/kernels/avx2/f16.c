@@ -2,43 +2,20 @@
  * of keys, so that no sum goes across a register. */
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx2/vectors.h"
+#include "kernels/scalar/scalar.h"
 
 #include <math.h>
 
 #define KV 256 /* keys of a block; a multiple of 16 */
 
-void cara_avx2_narrow_keys(const float *k, size_t ld, size_t n, size_t d, uint16_t *dst) {
-    for (size_t j = 0; j < n; j += 8) {
-        uint16_t *panel = dst + j / 16 * 16 * d + j % 16;
-        size_t rows = cara_least(n - j, 8);
-        for (size_t p = 0; p < d; p += 8) {
-            __m256 r[8];
-            for (size_t i = 0; i < 8; i++)
-                r[i] = i < rows ? _mm256_loadu_ps(k + (j + i) * ld + p) : _mm256_setzero_ps();
-            cara_transpose_8(r);
-            for (size_t i = 0; i < 8; i++) {
-                const __m256 most = _mm256_set1_ps(65504);
-                r[i] = _mm256_max_ps(_mm256_min_ps(r[i], most),
-                                     _mm256_sub_ps(_mm256_setzero_ps(), most));
-                _mm_storeu_si128((__m128i *)(panel + (p + i) * 16),
-                                 _mm256_cvtps_ph(r[i], _MM_FROUND_TO_NEAREST_INT));
-            }
-        }
+void cara_avx2_narrow(const float *src, uint16_t *dst, size_t n) {
+    const __m256 most = _mm256_set1_ps(65504), least = _mm256_set1_ps(-65504);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256 x = _mm256_max_ps(_mm256_min_ps(_mm256_loadu_ps(src + i), most), least);
+        _mm_storeu_si128((__m128i *)(dst + i), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
     }
-    if (n % 16 > 0 && n % 16 <= 8) /* the other half of the last panel */
-        for (size_t p = 0; p < d; p++)
-            memset(dst + (n / 16 * d + p) * 16 + 8, 0, 16);
-}
-
-void cara_avx2_narrow_values(const float *v, size_t ld, size_t n, size_t d, uint16_t *dst) {
-    const __m256 most = _mm256_set1_ps(65504), least_of = _mm256_set1_ps(-65504);
-    for (size_t j = 0; j < n; j++)
-        for (size_t p = 0; p < d; p += 8) {
-            __m256 x = _mm256_loadu_ps(v + j * ld + p);
-            x = _mm256_max_ps(_mm256_min_ps(x, most), least_of);
-            _mm_storeu_si128((__m128i *)(dst + j * d + p),
-                             _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
-        }
+    cara_scalar_narrow(src + i, dst + i, n - i);
 }
 
 static inline __m256 half_8(const uint16_t *p) {

@@ -24,11 +24,11 @@ void cara_avx512_attend_bf16(const cara_attend *a, void *scratch);
         .attend_scratch = CARA_512_ATTEND_SCRATCH(rows), .gemm = cara_avx512_gemm,                 \
         .gemv = cara_avx2_gemv, .attend = cara_avx512_attend, .attend_coarse = coarse,             \
         .attend_queries = CARA_512_ATTEND_Q, .attend_few = cara_avx2_attend_few,                   \
-        .attend_f16 = cara_avx2_attend_f16, .narrow_keys = cara_avx2_narrow_keys,                  \
-        .narrow_values = cara_avx2_narrow_values, .attend_i8 = cara_avx2_attend_i8,                \
-        .block_keys = cara_avx2_block_keys, .block_values = cara_avx2_block_values, .i8 = &its_i8, \
-        .layer_norm = cara_avx2_layer_norm, .gelu = cara_avx2_gelu, .softmax = cara_avx2_softmax,  \
-        .log_sum_exp = cara_avx2_log_sum_exp, .widen = cara_avx2_widen,                            \
+        .attend_f16 = cara_avx2_attend_f16, .narrow = cara_avx2_narrow,                            \
+        .attend_i8 = cara_avx2_attend_i8, .block_keys = cara_avx2_block_keys,                      \
+        .block_values = cara_avx2_block_values, .i8 = &its_i8, .layer_norm = cara_avx2_layer_norm, \
+        .softmax = cara_avx2_softmax, .log_sum_exp = cara_avx2_log_sum_exp,                        \
+        .widen = cara_avx2_widen,                                                                  \
     }
 
 #endif

@@ -18,7 +18,6 @@ typedef int32_t cara_v16i __attribute__((vector_size(64)));
 typedef uint32_t cara_v16u __attribute__((vector_size(64)));
 
 #define CARA_512_ROWS 6
-#define CARA_512_PANEL 16
 /* Attention: queries that share packed keys and values, and steps of 4 bytes in a packed block's
  * rows of weights: 32 KiB each of keys and values for heads of 64. */
 #define CARA_512_ATTEND_Q 504

@@ -3,6 +3,7 @@
  * and panels are grouped, each sum has one accumulator and one order. */
 #include "kernels/neon/neon.h"
 #include "kernels/neon/vectors.h"
+#include "kernels/scalar/scalar.h"
 
 #define KV CARA_I8_KEYS /* keys of a block, for f16 too */
 #define D_MAX CARA_HEAD_DIM_MAX
@@ -172,27 +173,12 @@ void cara_neon_attend_i8(const cara_attend_i8 *a) {
     attend(&same, (cache){(const char *)a->k, (const char *)a->v, a->k_scale, a->v_scale}, 1);
 }
 
-static inline uint16x4_t narrow_4(const float *p) {
+void cara_neon_narrow(const float *src, uint16_t *dst, size_t n) {
     const float32x4_t most = vdupq_n_f32(65504);
-    float32x4_t x = vmaxq_f32(vminq_f32(vld1q_f32(p), most), vnegq_f32(most));
-    return vreinterpret_u16_f16(vcvt_f16_f32(x));
-}
-
-void cara_neon_narrow_keys(const float *k, size_t ld, size_t n, size_t d, uint16_t *dst) {
-    for (size_t j = 0; j < (n + 15) / 16 * 16; j++) {
-        uint16_t *to = dst + j / 16 * 16 * d + j % 16;
-        for (size_t p = 0; p < d; p += 4) {
-            uint16x4_t h = j < n ? narrow_4(k + j * ld + p) : vdup_n_u16(0);
-            vst1_lane_u16(to + p * 16, h, 0);
-            vst1_lane_u16(to + p * 16 + 16, h, 1);
-            vst1_lane_u16(to + p * 16 + 32, h, 2);
-            vst1_lane_u16(to + p * 16 + 48, h, 3);
-        }
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        float32x4_t x = vmaxq_f32(vminq_f32(vld1q_f32(src + i), most), vnegq_f32(most));
+        vst1_u16(dst + i, vreinterpret_u16_f16(vcvt_f16_f32(x)));
     }
-}
-
-void cara_neon_narrow_values(const float *v, size_t ld, size_t n, size_t d, uint16_t *dst) {
-    for (size_t j = 0; j < n; j++)
-        for (size_t p = 0; p < d; p += 4)
-            vst1_u16(dst + j * d + p, narrow_4(v + j * ld + p));
+    cara_scalar_narrow(src + i, dst + i, n - i);
 }

@@ -27,11 +27,6 @@ void cara_neon_layer_norm(const float *x, const float *weight, const float *bias
     }
 }
 
-void cara_neon_gelu(float *x, size_t n) {
-    for (size_t i = 0; i < n; i += 4)
-        cara_store_n(x + i, cara_gelu_4(cara_load_n(x + i, n - i)), n - i);
-}
-
 /* -INFINITY beyond n. */
 static inline float32x4_t load_or_low(const float *x, size_t n) {
     if (n >= 4)
@@ -99,14 +94,12 @@ const cara_kernels cara_kernels_neon = {
     .attend_queries = CARA_ATTEND_Q,
     .attend_few = cara_neon_attend_few,
     .attend_f16 = cara_neon_attend_f16,
-    .narrow_keys = cara_neon_narrow_keys,
-    .narrow_values = cara_neon_narrow_values,
+    .narrow = cara_neon_narrow,
     .attend_i8 = cara_neon_attend_i8,
     .block_keys = cara_scalar_block_keys,
     .block_values = cara_scalar_block_values,
     .i8 = &cara_i8_neon,
     .layer_norm = cara_neon_layer_norm,
-    .gelu = cara_neon_gelu,
     .softmax = cara_neon_softmax,
     .log_sum_exp = cara_neon_log_sum_exp,
     .widen = cara_neon_widen,

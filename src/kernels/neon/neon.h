@@ -12,11 +12,9 @@ void cara_neon_attend(const cara_attend *a, void *scratch);
 void cara_neon_attend_few(const cara_attend *a);
 void cara_neon_attend_f16(const cara_attend_f16 *a);
 void cara_neon_attend_i8(const cara_attend_i8 *a);
-void cara_neon_narrow_keys(const float *k, size_t ld, size_t n, size_t d, uint16_t *dst);
-void cara_neon_narrow_values(const float *v, size_t ld, size_t n, size_t d, uint16_t *dst);
+void cara_neon_narrow(const float *src, uint16_t *dst, size_t n);
 void cara_neon_layer_norm(const float *x, const float *weight, const float *bias, size_t n,
                           float *y);
-void cara_neon_gelu(float *x, size_t n);
 void cara_neon_softmax(float *x, size_t n);
 float cara_neon_log_sum_exp(const float *x, size_t n);
 void cara_neon_widen(cara_weight_type type, const void *src, float *dst, size_t n);

@@ -71,13 +71,13 @@ static void one_column(const cara_gemm *g, size_t m0, size_t m1, size_t j, float
     }
 }
 
-void cara_scalar_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1,
-                      void *scratch) {
+static void scalar_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1,
+                        void *scratch) {
     for (size_t j = n0; j < n1; j++)
         one_column(g, m0, m1, j, scratch);
 }
 
-void cara_scalar_gemv(const cara_gemm *g, size_t n0, size_t n1) {
+static void scalar_gemv(const cara_gemm *g, size_t n0, size_t n1) {
     float wide[K_BLOCK];
     for (size_t j = n0; j < n1; j++)
         one_column(g, 0, g->m, j, wide);
@@ -114,18 +114,18 @@ static void attend_one(const cara_attend *a, size_t i) {
         a->out[i * a->ldo + c] = acc[c] / sum;
 }
 
-void cara_scalar_attend_few(const cara_attend *a) {
+static void scalar_attend_few(const cara_attend *a) {
     for (size_t i = 0; i < a->n_q; i++)
         attend_one(a, i);
 }
 
-void cara_scalar_attend(const cara_attend *a, void *scratch) {
+static void scalar_attend(const cara_attend *a, void *scratch) {
     (void)scratch;
-    cara_scalar_attend_few(a);
+    scalar_attend_few(a);
 }
 
-void cara_scalar_layer_norm(const float *x, const float *weight, const float *bias, size_t n,
-                            float *y) {
+static void scalar_layer_norm(const float *x, const float *weight, const float *bias, size_t n,
+                              float *y) {
     double mean = 0, square = 0;
     for (size_t i = 0; i < n; i++)
         mean += x[i];
@@ -138,11 +138,6 @@ void cara_scalar_layer_norm(const float *x, const float *weight, const float *bi
         y[i] = (x[i] - centre) * scale * weight[i] + bias[i];
 }
 
-void cara_scalar_gelu(float *x, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        x[i] = gelu(x[i]);
-}
-
 static float largest(const float *x, size_t n) {
     float top = -INFINITY;
     for (size_t i = 0; i < n; i++)
@@ -150,7 +145,7 @@ static float largest(const float *x, size_t n) {
     return top;
 }
 
-void cara_scalar_softmax(float *x, size_t n) {
+static void scalar_softmax(float *x, size_t n) {
     float top = largest(x, n);
     double sum = 0;
     for (size_t i = 0; i < n; i++)
@@ -160,7 +155,7 @@ void cara_scalar_softmax(float *x, size_t n) {
         x[i] *= scale;
 }
 
-float cara_scalar_log_sum_exp(const float *x, size_t n) {
+static float scalar_log_sum_exp(const float *x, size_t n) {
     float top = largest(x, n);
     double sum = 0;
     for (size_t i = 0; i < n; i++)
@@ -168,20 +163,13 @@ float cara_scalar_log_sum_exp(const float *x, size_t n) {
     return (float)(top + log(sum));
 }
 
-void cara_scalar_narrow_keys(const float *k, size_t ld, size_t n, size_t d, uint16_t *dst) {
-    for (size_t j = 0; j < (n + 15) / 16 * 16; j++)
-        for (size_t p = 0; p < d; p++)
-            dst[(j / 16 * d + p) * 16 + j % 16] = j < n ? cara_f32_to_f16(k[j * ld + p]) : 0;
-}
-
-void cara_scalar_narrow_values(const float *v, size_t ld, size_t n, size_t d, uint16_t *dst) {
-    for (size_t j = 0; j < n; j++)
-        for (size_t p = 0; p < d; p++)
-            dst[j * d + p] = cara_f32_to_f16(v[j * ld + p]);
+void cara_scalar_narrow(const float *src, uint16_t *dst, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        dst[i] = cara_f32_to_f16(src[i]);
 }
 
 /* With a running softmax, as the other levels. */
-void cara_scalar_attend_f16(const cara_attend_f16 *a) {
+static void scalar_attend_f16(const cara_attend_f16 *a) {
     for (size_t i = 0; i < a->n_q; i++) {
         const float *q = a->q + i * a->ldq;
         float *out = a->out + i * a->ldo, top = -INFINITY;
@@ -256,7 +244,7 @@ static void attend_i8_one(const cara_attend_i8 *a, const float *query, float *ou
         out[p] = acc[p] / sum;
 }
 
-void cara_scalar_attend_i8(const cara_attend_i8 *a) {
+static void scalar_attend_i8(const cara_attend_i8 *a) {
     for (size_t i = 0; i < a->n_q; i++)
         attend_i8_one(a, a->q + i * a->ldq, a->out + i * a->ldo);
 }
@@ -267,22 +255,20 @@ const cara_kernels cara_kernels_scalar = {
     .gemm_tile_n = TILE_N,
     .gemm_scratch = K_BLOCK * sizeof(float),
     .attend_scratch = 0,
-    .gemm = cara_scalar_gemm,
-    .gemv = cara_scalar_gemv,
-    .attend = cara_scalar_attend,
-    .attend_coarse = cara_scalar_attend,
+    .gemm = scalar_gemm,
+    .gemv = scalar_gemv,
+    .attend = scalar_attend,
+    .attend_coarse = scalar_attend,
     .attend_queries = 64,
-    .attend_few = cara_scalar_attend_few,
-    .attend_f16 = cara_scalar_attend_f16,
-    .narrow_keys = cara_scalar_narrow_keys,
-    .narrow_values = cara_scalar_narrow_values,
-    .attend_i8 = cara_scalar_attend_i8,
+    .attend_few = scalar_attend_few,
+    .attend_f16 = scalar_attend_f16,
+    .narrow = cara_scalar_narrow,
+    .attend_i8 = scalar_attend_i8,
     .block_keys = cara_scalar_block_keys,
     .block_values = cara_scalar_block_values,
     .i8 = &cara_i8_scalar,
-    .layer_norm = cara_scalar_layer_norm,
-    .gelu = cara_scalar_gelu,
-    .softmax = cara_scalar_softmax,
-    .log_sum_exp = cara_scalar_log_sum_exp,
+    .layer_norm = scalar_layer_norm,
+    .softmax = scalar_softmax,
+    .log_sum_exp = scalar_log_sum_exp,
     .widen = cara_scalar_widen,
 };

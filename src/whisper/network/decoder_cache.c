@@ -163,14 +163,14 @@ static void keep_floats(const cara_decoder *d, int buffer, size_t layer, size_t 
 static void keep_halves(const cara_decoder *d, int buffer, size_t layer, size_t row, size_t at) {
     const cara_kernels *kernels = d->compute.kernels;
     uint16_t *keys = halves(d, buffer, layer, 0), *values = halves(d, buffer, layer, 1);
-    kernels->narrow_values(d->k + row * d->n_state, d->n_state, 1, d->n_state, d->half);
+    kernels->narrow(d->k + row * d->n_state, d->half, d->n_state);
     for (size_t h = 0; h < d->n_head; h++) {
         uint16_t *panel =
             keys + h * cara_f16_keys_count(d->n_ctx, d->d) + at / PANEL * PANEL * d->d + at % PANEL;
         for (size_t p = 0; p < d->d; p++)
             panel[p * PANEL] = d->half[h * d->d + p];
     }
-    kernels->narrow_values(d->v + row * d->n_state, d->n_state, 1, d->n_state, d->half);
+    kernels->narrow(d->v + row * d->n_state, d->half, d->n_state);
     for (size_t h = 0; h < d->n_head; h++)
         memcpy(values + (h * d->n_ctx + at) * d->d, d->half + h * d->d, d->d * sizeof *d->half);
 }

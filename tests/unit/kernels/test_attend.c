@@ -139,23 +139,21 @@ static void attend(const cara_kernels *kernels, int kind, const cara_attend *a, 
         size_t n_k = cara_f16_keys_count(a->n_kv, a->d), n_v = a->n_kv * a->d;
         uint16_t *k = malloc(2 * n_k), *v = malloc(2 * n_v);
         assert_true(k && v);
-        memset(k, 0xff, 2 * n_k);
+        memset(k, 0, 2 * n_k); /* missing keys of the last panel */
         memset(v, 0xff, 2 * n_v);
-        kernels->narrow_keys(a->k, a->ldk, a->n_kv, a->d, k);
-        kernels->narrow_values(a->v, a->ldv, a->n_kv, a->d, v);
+        for (size_t j = 0; j < a->n_kv; j++) {
+            uint16_t row[CARA_HEAD_DIM_MAX];
+            kernels->narrow(a->k + j * a->ldk, row, a->d);
+            for (size_t p = 0; p < a->d; p++)
+                k[(j / 16 * a->d + p) * 16 + j % 16] = row[p];
+            kernels->narrow(a->v + j * a->ldv, v + j * a->d, a->d);
+        }
         float *wide_k = zeros(n_v), *wide_v = zeros(n_v);
         for (size_t j = 0; j < a->n_kv; j++)
             for (size_t p = 0; p < a->d; p++) {
                 wide_k[j * a->d + p] = cara_f16_to_f32(k[(j / 16 * a->d + p) * 16 + j % 16]);
                 wide_v[j * a->d + p] = cara_f16_to_f32(v[j * a->d + p]);
             }
-        for (size_t j = 0; j < (a->n_kv + 15) / 16 * 16; j++)
-            for (size_t p = 0; p < a->d; p++)
-                assert_int_equal(k[(j / 16 * a->d + p) * 16 + j % 16],
-                                 j < a->n_kv ? cara_f32_to_f16(a->k[j * a->ldk + p]) : 0);
-        for (size_t j = 0; j < a->n_kv; j++)
-            for (size_t p = 0; p < a->d; p++)
-                assert_int_equal(v[j * a->d + p], cara_f32_to_f16(a->v[j * a->ldv + p]));
         kernels->attend_f16(&(cara_attend_f16){.n_q = a->n_q,
                                                .n_kv = a->n_kv,
                                                .d = a->d,

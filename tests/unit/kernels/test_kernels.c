@@ -248,17 +248,37 @@ static void rows_match_at_every_level(void **state) {
     at_every_level(rows);
 }
 
+/* GELU of x, by a product with 1: as columns of gemm, as rows of gemm, and by gemv. */
+static void check_gelus(const cara_kernels *kernels, const float *x, size_t n, double most) {
+    const float one = 1;
+    void *scratch = scratch_new(kernels->gemm_scratch);
+    for (int way = 0; way < 3; way++) {
+        out y = out_new(n, 1);
+        cara_gemm g = {.k = 1, .lda = 1, .type = CARA_WEIGHT_F32, .gelu = 1, .c = y.data};
+        g.m = way == 1 ? n : 1;
+        g.n = g.ldc = way == 1 ? 1 : n;
+        g.a = way == 1 ? x : &one;
+        g.w = way == 1 ? &one : x;
+        for (size_t at = 0; at < g.n; at += kernels->gemm_tile_n) {
+            size_t end = cara_least(at + kernels->gemm_tile_n, g.n);
+            if (way == 2)
+                kernels->gemv(&g, at, end);
+            else
+                kernels->gemm(&g, 0, g.m, at, end, scratch);
+        }
+        for (size_t i = 0; i < n; i++)
+            assert_true(fabs(exact_gelu(x[i]) - (double)y.data[i]) <= most);
+        out_free(&y);
+    }
+    free(scratch);
+}
+
 static void gelus(const cara_kernels *kernels) {
-    out y = out_new(20001, 1);
-    for (size_t i = 0; i < y.n; i++)
-        y.data[i] = ((float)i - 10000) / 1000; /* -10 to 10 */
-    kernels->gelu(y.data, y.n);
-    for (size_t i = 0; i < y.n; i++)
-        assert_true(fabs(exact_gelu((double)((float)i - 10000) / 1000) - y.data[i]) <= 1e-6);
-    out_free(&y);
-    float far[] = {-200, 200, -1e30f, 1e30f, -0.0f};
-    kernels->gelu(far, 5);
-    assert_true(far[0] == 0 && far[1] == 200 && far[2] == 0 && far[3] == 1e30f && far[4] == 0);
+    float near[20001];
+    for (size_t i = 0; i < 20001; i++)
+        near[i] = ((float)i - 10000) / 1000; /* -10 to 10 */
+    check_gelus(kernels, near, 20001, 1e-6);
+    check_gelus(kernels, (const float[]){-200, 200, -1e30f, 1e30f, -0.0f}, 5, 0);
 }
 
 static void gelu_is_exact_at_every_level(void **state) {
@@ -276,6 +296,27 @@ static void widens(const cara_kernels *kernels) {
             out_free(&y);
             weights_free(&w);
         }
+}
+
+static void narrows(const cara_kernels *kernels) {
+    for (size_t s = 0; s < sizeof lengths / sizeof *lengths; s++) {
+        size_t n = lengths[s];
+        float *x = floats(n, s % 3 ? 4 : 1e5); /* some beyond what f16 holds */
+        uint16_t *y = malloc((n + 1) * sizeof *y);
+        assert_non_null(y);
+        y[n] = 0x1234;
+        kernels->narrow(x, y, n);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(y[i], cara_f32_to_f16(x[i]));
+        assert_int_equal(y[n], 0x1234);
+        free(x);
+        free(y);
+    }
+}
+
+static void floats_narrow_at_every_level(void **state) {
+    (void)state;
+    at_every_level(narrows);
 }
 
 static void weights_widen_at_every_level(void **state) {
@@ -331,6 +372,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(levels_are_picked_by_name),
         cmocka_unit_test(weights_widen_at_every_level),
+        cmocka_unit_test(floats_narrow_at_every_level),
         cmocka_unit_test(gelu_is_exact_at_every_level),
         cmocka_unit_test(rows_match_at_every_level),
         cmocka_unit_test(products_match_at_every_level),
