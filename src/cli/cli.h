@@ -100,6 +100,8 @@ const char *cara_cli_nearest(const char *typed, const char *const *names);
  * error says so unless `quiet`). *out is malloc'd and the caller's. USAGE for s3://bucket/key,
  * NOT_FOUND where the demo model is missing. */
 int cara_cli_model_file(const char *flag, int quiet, char **out, cara_error *err);
+/* That line. */
+void cara_cli_note_demo(void);
 
 /* ---- the terminal ---- */
 

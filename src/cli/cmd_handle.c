@@ -1,7 +1,5 @@
 /* caracola handle: WhatsApp events to records in a folder or a bucket. */
-#include "app/app.h"
-#include "app/zone.h"
-#include "aws/client/client.h"
+#include "app/events.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "cli/cli.h"
@@ -12,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STORE, MEDIA, MODEL, VOCAB, LANGUAGE, TIMEZONE, THREADS, AGAIN, JSON, QUIET };
+enum { STORE, MEDIA, MODEL, VOCAB, LANGUAGE, TIMEZONE, THREADS, RETRY_FAILED, JSON, QUIET };
 
 static const cara_cli_option options[] = {
     [STORE] = {"store", 'o', "DIR",
@@ -31,9 +29,9 @@ static const cara_cli_option options[] = {
                   "whose days and hours name the records, such as America/Mazatlan;\n"
                   "without it $TZ, else UTC. A store should keep to one"},
     [THREADS] = {"threads", 't', "N", "threads to use; 0, the default, is all that there are"},
-    [AGAIN] = {"again", 0, NULL,
-               "also try audio again that could not be read before (trouble that may\n"
-               "pass, such as a missing file, is tried again in any case)"},
+    [RETRY_FAILED] = {"again", 0, NULL,
+                      "also try audio again that could not be read before (trouble that may\n"
+                      "pass, such as a missing file, is tried again in any case)"},
     [JSON] = {"json", 0, NULL, "one JSON object for each message on standard output"},
     [QUIET] = {"quiet", 'q', NULL, "no lines on standard error but those about trouble"},
     {NULL, 0, NULL, NULL},
@@ -64,18 +62,16 @@ static const cara_cli_command command = {
 typedef struct flags {
     const char *store, *media, *model, *vocab, *language, *timezone;
     int64_t threads;
-    int again, json, quiet;
+    int retry_failed, json, quiet;
 } flags;
 
 typedef struct handle {
     const flags *flags;
     cara_cli_progress progress;
-    char *model_path;
-    cara_engine *engine;
-    cara_transcriber inner; /* the engine's, once it is there */
-    cara_error model_error;
-    int broken;                            /* the output could not be made */
-    size_t n_events, n_unread, n_hopeless; /* event files; those not read; those of no use */
+    int transcribing; /* the bar is of this message */
+    int broken;       /* the output could not be made */
+    /* Event files; those not read; those of which nothing was understood. */
+    size_t n_events, n_unread, n_not_understood;
     size_t by_outcome[CARA_OUTCOME_QUARANTINED + 1];
     size_t n_failed_store, n_failed_model, n_interrupted;
     size_t n_statuses, n_errors;
@@ -87,54 +83,17 @@ static int stop(void *cookie) {
 
 static int on_progress(void *cookie, int64_t done, int64_t total) {
     handle *h = cookie;
+    if (!h->transcribing)
+        cara_cli_progress_start(&h->progress, "transcribing", !h->flags->quiet);
+    h->transcribing = 1;
     cara_cli_progress_update(&h->progress, done, total);
     return cara_cli_interrupted();
 }
 
-/* The model's path is looked for as late as the model itself: an event without audio needs none. */
-static int prepare(void *ctx, cara_stop_fn stop_fn, void *cookie, cara_error *err) {
-    handle *h = ctx;
-    if (!h->engine && !h->model_error.code &&
-        cara_cli_model_file(h->flags->model, h->flags->quiet, &h->model_path, &h->model_error) ==
-            CARA_OK) {
-        cara_engine_options engine = {.model_path = h->model_path,
-                                      .vocab_path = h->flags->vocab,
-                                      .threads = (int)h->flags->threads};
-        cara_options_default(&engine.transcribe);
-        engine.transcribe.best_of = 5; /* as openai's command, and as transcribe here */
-        engine.transcribe.language = h->flags->language;
-        engine.transcribe.progress = on_progress;
-        engine.transcribe.cookie = h;
-        h->engine = cara_engine_new(&engine);
-        if (h->engine)
-            h->inner = cara_engine_transcriber(h->engine, 0);
-        else
-            (void)cara_fail(&h->model_error, CARA_ERR_MEMORY, -1, "no memory for the engine");
-    }
-    if (!h->engine) {
-        *err = h->model_error;
-        return (int)err->code;
-    }
-    return h->inner.prepare(h->inner.ctx, stop_fn, cookie, err);
-}
-
-static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop_fn, void *cookie,
-                      cara_resume *resume, cara_result **out, cara_error *err) {
-    handle *h = ctx;
-    cara_cli_progress_start(&h->progress, "listening", !h->flags->quiet);
-    int rc = h->inner.transcribe(h->inner.ctx, bytes, n, stop_fn, cookie, resume, out, err);
-    cara_cli_progress_clear(&h->progress);
-    return rc;
-}
-
-static void release(void *ctx, cara_result *result) {
-    handle *h = ctx;
-    h->inner.release(h->inner.ctx, result);
-}
-
-static const char *model_name(void *ctx) {
-    handle *h = ctx;
-    return h->engine ? h->inner.model_name(h->inner.ctx) : NULL;
+static void on_demo(void *cookie) {
+    const handle *h = cookie;
+    if (!h->flags->quiet)
+        cara_cli_note_demo();
 }
 
 static int print_json(const cara_report *r) {
@@ -165,6 +124,9 @@ static int print_json(const cara_report *r) {
 
 static void on_report(void *cookie, const cara_report *r) {
     handle *h = cookie;
+    if (h->transcribing)
+        cara_cli_progress_clear(&h->progress);
+    h->transcribing = 0;
     h->by_outcome[r->outcome]++;
     if (r->outcome == CARA_OUTCOME_RETRY) {
         h->n_failed_store += r->stage == CARA_STAGE_STORE;
@@ -198,7 +160,7 @@ static void handle_file(handle *h, const cara_pipeline *pipeline, const char *pa
         cara_cli_note("%s", err.text);
         h->n_unread++;
     } else {
-        h->n_hopeless += summary.hopeless != 0;
+        h->n_not_understood += summary.hopeless != 0;
         h->n_statuses += summary.n_statuses;
         h->n_errors += summary.n_errors;
         if (!h->flags->quiet && summary.n_confirmations)
@@ -217,9 +179,9 @@ static int status_of(const handle *h) {
         return CARA_EXIT_FILES;
     if (h->n_failed_model)
         return CARA_EXIT_MODEL;
-    if (h->n_hopeless == h->n_events)
+    if (h->n_not_understood == h->n_events)
         return CARA_EXIT_EVENT;
-    if (h->n_unread || h->n_hopeless || h->by_outcome[CARA_OUTCOME_FAILED] ||
+    if (h->n_unread || h->n_not_understood || h->by_outcome[CARA_OUTCOME_FAILED] ||
         h->by_outcome[CARA_OUTCOME_RETRY])
         return CARA_EXIT_SOME;
     return CARA_EXIT_OK;
@@ -249,32 +211,32 @@ static void print_summary(const handle *h) {
 
 static int handle_all(const flags *f, int n, char **events) {
     cara_error err = {.code = CARA_OK, .position = -1};
-    cara_app_store store;
-    cara_media media;
-    if (cara_zone_use(f->timezone, &err) || cara_app_store_open(&store, f->store, NULL, &err))
-        return cara_cli_fail_error(&err);
-    if (cara_app_media_open(&store, f->media, &media, &err)) {
-        cara_app_store_close(&store);
-        return cara_cli_fail_error(&err);
-    }
-    if (store.aws)
-        cara_aws_set_stop(store.aws, stop, NULL);
     handle h = {.flags = f};
-    cara_transcriber transcriber = {prepare, transcribe, release, model_name, &h};
-    cara_pipeline pipeline = {.store = store.store,
-                              .media = &media,
-                              .transcriber = &transcriber,
-                              .local_time = cara_zone_local_time,
-                              .retry_failed = f->again,
-                              .stop = stop};
-    cara_cli_catch_signals();
-    for (int i = 0; i < n && !cara_cli_interrupted() && !h.broken; i++)
-        handle_file(&h, &pipeline, events[i]);
-    print_summary(&h);
-    cara_engine_free(h.engine);
-    free(h.model_path);
-    cara_app_store_close(&store);
-    return status_of(&h);
+    const cara_events_options wanted = {.store = f->store,
+                                        .media = f->media,
+                                        .model = f->model,
+                                        .vocab = f->vocab,
+                                        .language = f->language,
+                                        .timezone = f->timezone,
+                                        .threads = (int)f->threads,
+                                        .retry_failed = f->retry_failed,
+                                        .on_demo = on_demo,
+                                        .progress = on_progress,
+                                        .stop = stop,
+                                        .cookie = &h};
+    cara_events opened;
+    int status;
+    if (cara_events_open(&opened, &wanted, &err)) {
+        status = (int)cara_cli_fail_error(&err);
+    } else {
+        cara_cli_catch_signals();
+        for (int i = 0; i < n && !cara_cli_interrupted() && !h.broken; i++)
+            handle_file(&h, &opened.pipeline, events[i]);
+        print_summary(&h);
+        status = status_of(&h);
+    }
+    cara_events_close(&opened);
+    return status;
 }
 
 int cara_cmd_handle(int argc, char **argv) {
@@ -311,8 +273,8 @@ int cara_cmd_handle(int argc, char **argv) {
             if (cara_cli_int(&args, 0, CARA_LIMIT_THREADS, NULL, &f.threads))
                 return CARA_EXIT_USAGE;
             break;
-        case AGAIN:
-            f.again = 1;
+        case RETRY_FAILED:
+            f.retry_failed = 1;
             break;
         case JSON:
             f.json = 1;

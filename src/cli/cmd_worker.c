@@ -1,14 +1,8 @@
-/* caracola worker: events from an SQS queue, for ECS, EC2, or a machine in a cupboard. */
-#include "app/app.h"
-#include "aws/client/client.h"
-#include "base/threads.h"
+/* caracola worker: events from an SQS queue, on ECS, EC2 or any machine. */
+#include "app/workers.h"
 #include "cli/cli.h"
-#include "pipeline/worker.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { QUEUE, STORE, MEDIA, MODEL, VOCAB, LANGUAGE, TIMEZONE, THREADS, VISIBILITY, BATCH_SIZE };
@@ -44,103 +38,15 @@ static const cara_cli_command command = {
     .operands = NULL,
     .summary = "turn the WhatsApp events of an SQS queue into records",
     .options = options,
-    .details = "Takes one event after the other, or --batch_size at once: each is deleted once its "
-               "messages are kept, and\n"
-               "stays in the queue where a retry can cure what went wrong. SIGTERM and SIGINT end\n"
-               "the work: what was heard of a voice note is kept, and the event goes back into\n"
-               "the queue. Logs go to standard error, as JSON if $AWS_LAMBDA_LOG_FORMAT is JSON.\n"
-               "\n"
-               "Exit status: 130 after a signal; 2 a setting that cannot work; 4 no model; 5 the\n"
-               "store cannot be opened; 7 the queue is not there or refuses."};
-
-/* One of the lanes that take events from the queue, each in a thread of its own. */
-typedef struct lane {
-    cara_app service;
-    cara_worker_options options;
-    cara_worker_summary summary;
-    cara_error err;
-    int rc;
-    atomic_int *failed; /* one of them did: then all end */
-    pthread_t thread;
-} lane;
-
-static int interrupted(void *ctx) {
-    const lane *l = ctx;
-    return cara_cli_interrupted() || atomic_load(l->failed);
-}
-
-static int open_lane(lane *lanes, int i, int n) {
-    lane *l = &lanes[i];
-    l->rc = i == 0 ? cara_app_open_for(&l->service, n, interrupted, l, STDERR_FILENO, &l->err)
-                   : cara_app_join(&l->service, &lanes[0].service, i, STDERR_FILENO, &l->err);
-    l->service.service.interrupted = interrupted;
-    l->service.service.interrupted_ctx = l;
-    const cara_aws_options aws = {.log = &l->service.log.log};
-    if (!l->rc)
-        l->rc = cara_aws_open(&aws, &l->options.queue, &l->err);
-    if (!l->rc)
-        l->rc = cara_aws_open(&aws, &l->options.heart, &l->err);
-    return l->rc;
-}
-
-static void close_lane(lane *l) {
-    cara_aws_close(l->options.heart);
-    cara_aws_close(l->options.queue);
-    cara_app_close(&l->service);
-}
-
-static void *work(void *ctx) {
-    lane *l = ctx;
-    l->rc = cara_worker_run(&l->service.service, &l->options, &l->summary, &l->err);
-    if (l->rc)
-        atomic_store(l->failed, 1);
-    return NULL;
-}
-
-/* All lanes until they are interrupted; the first one here. */
-static void work_all(lane *lanes, int n) {
-    int started = 1;
-    while (started < n && cara_thread_start(&lanes[started].thread, work, &lanes[started]) == 0)
-        started++;
-    if (started < n)
-        cara_log_line(&lanes[0].service.log.log, CARA_LOG_WARN,
-                      "only %d of %d threads can be started", started, n);
-    work(&lanes[0]);
-    for (int i = 1; i < started; i++)
-        pthread_join(lanes[i].thread, NULL);
-}
-
-static int run(const char *queue_url, int visibility_s, int n) {
-    lane *lanes = calloc((size_t)n, sizeof *lanes);
-    if (!lanes)
-        return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for %d events at once", n);
-    atomic_int failed = 0;
-    int opened = 0, rc = CARA_OK, status = CARA_EXIT_INTERRUPTED;
-    for (; opened < n && !rc; opened++) {
-        lanes[opened].options =
-            (cara_worker_options){.queue_url = queue_url, .visibility_s = visibility_s};
-        lanes[opened].failed = &failed;
-        rc = open_lane(lanes, opened, n);
-    }
-    if (!rc) {
-        cara_cli_catch_signals();
-        work_all(lanes, n);
-    }
-    cara_worker_summary all = {.n_done = 0};
-    for (int i = 0; i < opened; i++) {
-        if (lanes[i].rc && status == CARA_EXIT_INTERRUPTED)
-            status = (int)cara_cli_fail_error(&lanes[i].err);
-        all.n_done += lanes[i].summary.n_done;
-        all.n_again += lanes[i].summary.n_again;
-    }
-    if (status == CARA_EXIT_INTERRUPTED)
-        cara_log_line(&lanes[0].service.log.log, CARA_LOG_INFO,
-                      "stopped; %zu events done, %zu left in the queue", all.n_done, all.n_again);
-    while (opened > 0)
-        close_lane(&lanes[--opened]);
-    free(lanes);
-    return status;
-}
+    .details =
+        "Takes one event after the other, or --batch_size at once: each is deleted once its "
+        "messages are kept, and\n"
+        "stays in the queue where a retry can cure what went wrong. SIGTERM and SIGINT end\n"
+        "the work: what was transcribed of a voice note is kept, and the event goes back into\n"
+        "the queue. Logs go to standard error, as JSON if $AWS_LAMBDA_LOG_FORMAT is JSON.\n"
+        "\n"
+        "Exit status: 130 after a signal; 2 a setting that cannot work; 4 no model; 5 the\n"
+        "store cannot be opened; 7 the queue is not there or refuses."};
 
 int cara_cmd_worker(int argc, char **argv) {
     /* Flags win over the variables that Lambda takes; from there on both are one. */
@@ -173,5 +79,15 @@ int cara_cmd_worker(int argc, char **argv) {
     const char *queue = getenv("CARACOLA_QUEUE");
     if (!queue || !*queue)
         return cara_cli_fail(CARA_EXIT_USAGE, "worker takes --queue URL, an SQS queue");
-    return run(queue, (int)visibility_s, (int)batch_size);
+    const cara_workers_options workers = {.queue_url = queue,
+                                          .visibility_s = (int)visibility_s,
+                                          .n = (int)batch_size,
+                                          .log_fd = STDERR_FILENO,
+                                          .interrupted = cara_cli_interrupted};
+    cara_worker_summary summary;
+    cara_error err = {.code = CARA_OK, .position = -1};
+    cara_cli_catch_signals();
+    if (cara_workers_run(&workers, &summary, &err))
+        return (int)cara_cli_fail_error(&err);
+    return CARA_EXIT_INTERRUPTED;
 }
