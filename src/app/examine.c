@@ -5,9 +5,9 @@
 #include "app/settings.h"
 #include "aws/client/client.h"
 #include "base/clock.h"
-#include "json/json.h"
 #include "pipeline/lambda.h"
 #include "tokenizer/language.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

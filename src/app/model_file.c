@@ -31,7 +31,8 @@ static int file_verify(void *ctx, cara_error *err) {
     return CARA_OK;
 }
 
-static void file_close(void *ctx) {}
+static void file_close(void *ctx) {
+}
 
 cara_model_source cara_model_file_source(cara_model_file *file) {
     return (cara_model_source){file_open, file_verify, file_close, file};

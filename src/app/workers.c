@@ -74,8 +74,8 @@ int cara_workers_run(const cara_workers_options *o, cara_worker_summary *summary
     int opened = 0, rc = CARA_OK;
     for (; opened < o->n && !rc; opened++) {
         worker *w = &workers[opened];
-        w->options = (cara_worker_options){.queue_url = o->queue_url,
-                                           .visibility_s = o->visibility_s};
+        w->options =
+            (cara_worker_options){.queue_url = o->queue_url, .visibility_s = o->visibility_s};
         w->interrupted = o->interrupted;
         w->failed = &failed;
         rc = open_worker(workers, opened, o);
