@@ -3,10 +3,7 @@
 #ifndef AWS_CLIENT_H
 #define AWS_CLIENT_H
 
-#include "aws/exchange/fault.h"
-#include "aws/settings/config.h"
-#include "base/log.h"
-#include "net/http.h"
+#include "aws/exchange/exchange.h"
 
 typedef struct cara_aws cara_aws; /* used by one thread at a time; each thread opens its own */
 
@@ -45,13 +42,6 @@ int cara_aws_check_credentials(cara_aws *aws, const char **source, cara_error *e
  * -1 where none has told the time yet. */
 int cara_aws_clock_ahead(const cara_aws *aws, int64_t *ms);
 
-/* How a call may be repeated. */
-typedef enum cara_aws_again {
-    CARA_AWS_IDEMPOTENT = 0, /* as often as the settings say */
-    CARA_AWS_UNLESS_SENT     /* only where it is certain that the service did not do it: nothing was
-                              * sent, or it answered that it is throttling */
-} cara_aws_again;
-
 /* Everything is borrowed for the call. */
 typedef struct cara_aws_call {
     const cara_aws_service *service;
@@ -68,13 +58,13 @@ typedef struct cara_aws_call {
     size_t body_len;
     size_t max_body; /* of the answer; 0: 1 MiB */
     /* [into_len]; given, the body of a 2xx answer goes there instead of response->body, from its
-     * beginning at each attempt; what does not fit is dropped, which `check` has to see. */
+     * beginning at each attempt; what does not fit is dropped, which `check` has to notice. */
     void *into;
     size_t into_len;
     /* Of one attempt; 0: the client's; < 0: as long as it makes progress; > 0: also without any
      * progress (a long poll). */
     double timeout_s;
-    cara_aws_again again;
+    cara_retry_rule retry;
     int unsigned_call; /* 1: neither credentials nor a signature */
     /* Looks at a 2xx answer; CARA_ERR_NETWORK asks for another attempt, anything else is final. */
     int (*check)(void *cookie, const cara_http_response *response, cara_error *err);

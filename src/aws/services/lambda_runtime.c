@@ -1,6 +1,6 @@
 #include "aws/services/lambda_runtime.h"
 
-#include "aws/client/json_call.h"
+#include "aws/exchange/json_text.h"
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "net/http.h"

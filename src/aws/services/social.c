@@ -99,7 +99,7 @@ int cara_social_send(cara_aws *aws, const char *phone_number_id, const char *mes
                                 .path = "/v1/whatsapp/send",
                                 .headers = &type_header,
                                 .n_headers = 1,
-                                .again = CARA_AWS_UNLESS_SENT};
+                                .retry = CARA_RETRY_UNLESS_SENT};
     json_t *answer;
     rc = cara_aws_json(aws, call, request, &answer, err);
     if (rc)

@@ -372,7 +372,7 @@ static void some_calls_are_sent_once(void **state) {
                              .path = "/",
                              .body = "{}",
                              .body_len = 2,
-                             .again = CARA_AWS_UNLESS_SENT};
+                             .retry = CARA_RETRY_UNLESS_SENT};
     assert_int_equal(cara_aws_do(f.aws, &c, &f.response, &f.err), CARA_ERR_NETWORK);
     assert_int_equal(test_server_count(f.server), 1);
     assert_int_equal(cara_aws_do(f.aws, &c, &f.response, &f.err), CARA_ERR_NETWORK);

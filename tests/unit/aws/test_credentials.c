@@ -6,7 +6,8 @@
 
 #include <cmocka.h>
 
-#include "aws/credentials/credentials.h"
+#include "aws/credentials/agents.h"
+#include "aws/credentials/find.h"
 #include "fake_outside.h"
 #include "test_server.h"
 
@@ -47,7 +48,8 @@ static void find(fixture *f) {
     if (f->rc)
         fail_msg("%s", f->err.text);
     assert_int_equal(cara_http_new(NULL, &f->http, &f->err), CARA_OK);
-    const cara_credentials_search search = {.config = &f->config, .http = f->http};
+    cara_exchange exchange = {.http = f->http, .outside = &f->config.outside};
+    const cara_credentials_search search = {.config = &f->config, .exchange = &exchange};
     f->rc = cara_credentials_find(&search, &f->credentials, &f->err);
 }
 
@@ -225,6 +227,43 @@ static void from_a_role(void **state) {
     test_server_stop(server);
 }
 
+/* STS is called through the same exchange as every service. */
+static void sts_is_repeated_as_every_service(void **state) {
+    (void)state;
+    files("[profile ops]\nrole_arn=arn:aws:iam::1:role/r\nsource_profile=base\n",
+          "[base]\naws_access_key_id=AKIDBASE\naws_secret_access_key=b\n");
+    static const test_reply replies[] = {
+        {.status = 503, .headers = "Retry-After: 3\r\n"},
+        {.status = 403,
+         .headers = "Date: Wed, 15 Oct 2025 02:10:13 GMT\r\n",
+         .body = "<ErrorResponse><Error><Code>RequestTimeTooSkewed</Code></Error></ErrorResponse>"},
+        {.body = ASSUMED}};
+    test_server *server = test_server_start(replies, COUNT(replies));
+    fixture f = {.outside = {.env = {{"AWS_PROFILE", "ops"},
+                                     {"AWS_ENDPOINT_URL_STS", test_server_url(server)}}}};
+    found(&f, "ASIA1", "s+/&", "tok==", "assumed role");
+    assert_true(f.outside.slept == 3);
+    test_request r = test_server_request(server, 2);
+    char text[64];
+    assert_string_equal(test_request_header(&r, "x-amz-date", text, sizeof text),
+                        "20251015T021013Z");
+    done(&f);
+    test_server_stop(server);
+
+    /* The keys of the source cannot be renewed here: an expired one is for a person. */
+    static const test_reply expired[] = {
+        {.status = 403,
+         .body = "<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>"},
+        {.body = ASSUMED}};
+    server = test_server_start(expired, COUNT(expired));
+    fixture g = {
+        .outside.env = {{"AWS_PROFILE", "ops"}, {"AWS_ENDPOINT_URL_STS", test_server_url(server)}}};
+    refused(&g, CARA_ERR_DENIED, "no credentials for role arn:aws:iam::1:role/r: ExpiredToken");
+    assert_int_equal(test_server_count(server), 1);
+    done(&g);
+    test_server_stop(server);
+}
+
 #define KEYS                                                                                       \
     "{\"Code\":\"Success\",\"AccessKeyId\":\"ASIA2\",\"SecretAccessKey\":\"s\",\"Token\":\"t\","   \
     "\"Expiration\":\"2025-10-15T07:10:13Z\",\"RoleArn\":\"x\"}"
@@ -241,6 +280,7 @@ static void from_a_container(void **state) {
                                  {"AWS_CONTAINER_AUTHORIZATION_TOKEN", "wrong"},
                                  {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token_path}}};
     found(&f, "ASIA2", "s", "t", "container credentials agent");
+    assert_true(f.outside.slept == 0.1);
     assert_int_equal(f.credentials.expires_ms, FAKE_NOW + 6 * 3600 * 1000);
     test_request r = test_server_request(server, 1);
     char text[64];
@@ -266,6 +306,16 @@ static void from_a_container(void **state) {
          CARA_ERR_DENIED,
          "AssumeRoleUnauthorizedAccess trust"},
     };
+    static const test_reply busy[] = {
+        {.status = 501, .close = 1}, {.drop = 1}, {.status = 503}, {.body = KEYS}};
+    server = test_server_start(busy, COUNT(busy));
+    fixture three = {
+        .outside.env = {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", test_server_url(server)}}};
+    refused(&three, CARA_ERR_NETWORK, "the container credentials agent answered HTTP 503");
+    assert_int_equal(test_server_count(server), 3);
+    assert_true(three.outside.slept > 0.29 && three.outside.slept < 0.31); /* 0.1 + 0.2 */
+    done(&three);
+    test_server_stop(server);
     for (size_t i = 0; i < COUNT(bad); i++) {
         server = test_server_start(&bad[i].reply, 1);
         fixture g = {
@@ -395,6 +445,7 @@ int main(void) {
         cmocka_unit_test(from_profiles),
         cmocka_unit_test(from_web_identity),
         cmocka_unit_test(from_a_role),
+        cmocka_unit_test(sts_is_repeated_as_every_service),
         cmocka_unit_test(from_a_container),
         cmocka_unit_test(where_a_container_may_ask),
         cmocka_unit_test(from_an_instance),

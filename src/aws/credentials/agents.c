@@ -1,5 +1,4 @@
-/* Credentials from the agent beside a container (ECS, EKS) and from an EC2 instance's metadata. */
-#include "aws/credentials/credentials.h"
+#include "aws/credentials/agents.h"
 
 #include "base/file.h"
 #include "base/limits.h"
@@ -13,6 +12,8 @@
 
 #define ECS_HOST "http://169.254.170.2"
 #define TOKEN_LIMIT (16 * CARA_KIB)
+#define ANSWER_LIMIT (64 * CARA_KIB)
+#define ATTEMPTS 3
 
 static int no_memory(cara_error *err) {
     return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for AWS credentials");
@@ -25,42 +26,32 @@ static void forget(cara_http_response *response) {
     cara_http_response_free(response);
 }
 
-/* Three attempts, since these places are busy while a machine starts. A place that is not there at
- * all (CARA_HTTP_CONNECT) is asked once. The answer is 200, or the call fails. */
+/* Three attempts, since agents are busy while a machine starts. NOT_FOUND for 404. */
 static int ask(const cara_credentials_search *search, const char *method, const char *url,
                const cara_http_header *headers, size_t n_headers, double timeout_s,
-               const char *place, cara_http_response *response, cara_error *err) {
-    const cara_http_request request = {
+               const char *agent, cara_http_response *response, cara_error *err) {
+    const cara_exchange_request request = {
+        .what = agent,
         .method = method,
         .url = url,
         .headers = headers,
         .n_headers = n_headers,
-        .max_body = 64 * CARA_KIB,
+        .max_body = ANSWER_LIMIT,
         .connect_timeout_s = 1,
         .timeout_s = timeout_s,
-        .deadline = search->deadline,
         .no_proxy = 1,
-        .stop = search->stop,
-        .stop_cookie = search->stop_cookie,
+        .retry = CARA_RETRY_AGENT,
+        .max_attempts = ATTEMPTS,
     };
-    const cara_outside *outside = &search->config->outside;
-    int rc = CARA_OK;
-    for (int attempt = 0; attempt < 3; attempt++) {
-        if (attempt)
-            outside->sleep(outside->ctx, 0.1 * attempt);
-        rc = cara_http_do(search->http, &request, response, err);
-        if (!rc && response->status == 200)
-            return CARA_OK;
-        if (!rc && response->status / 100 == 5)
-            rc = cara_fail(err, CARA_ERR_NETWORK, -1, "the %s answered HTTP %d", place,
-                           response->status);
-        else if (!rc)
-            return cara_fail(err, response->status == 404 ? CARA_ERR_NOT_FOUND : CARA_ERR_DENIED,
-                             -1, "the %s refused with HTTP %d", place, response->status);
-        else if (response->trouble != CARA_HTTP_BROKEN && response->trouble != CARA_HTTP_TIMEOUT)
-            return rc;
-    }
-    return rc;
+    cara_exchange_progress progress = {0};
+    int rc = cara_exchange_do(search->exchange, &request, NULL, &progress, response, err);
+    int status = progress.fault.status;
+    if (!rc || !status)
+        return rc;
+    if (status / 100 == 5)
+        return cara_fail(err, CARA_ERR_NETWORK, -1, "the %s answered HTTP %d", agent, status);
+    return cara_fail(err, status == 404 ? CARA_ERR_NOT_FOUND : CARA_ERR_DENIED, -1,
+                     "the %s refused with HTTP %d", agent, status);
 }
 
 int cara_credentials_uri_is_allowed(const char *uri) {
@@ -145,7 +136,7 @@ int cara_credentials_container(const cara_credentials_search *search, cara_crede
                                             {"Authorization", token ? token : ""}};
         rc = ask(search, "GET", url.data, headers, token ? 2 : 1, 5, "container credentials agent",
                  &response, err);
-        if (rc == CARA_ERR_NOT_FOUND) /* the place is there: it was named */
+        if (rc == CARA_ERR_NOT_FOUND) /* the agent is there: it answered */
             rc = CARA_ERR_DENIED;
     }
     if (!rc)
@@ -160,10 +151,10 @@ int cara_credentials_container(const cara_credentials_search *search, cara_crede
 }
 
 /* Every request after the first carries the session token that only a PUT gives out: that is what
- * makes version 2 safe against a server that can be talked into fetching a URL. */
+ * makes version 2 safe against a server that can be made to fetch any URL. */
 int cara_credentials_imds(const cara_credentials_search *search, cara_credentials *out,
                           cara_error *err) {
-    static const char place[] = "instance metadata service";
+    static const char agent[] = "instance metadata service";
     const cara_outside *outside = &search->config->outside;
     *out = (cara_credentials){0};
     if (cara_outside_flag(outside, "AWS_EC2_METADATA_DISABLED"))
@@ -191,9 +182,9 @@ int cara_credentials_imds(const cara_credentials_search *search, cara_credential
     if (cara_buf_add(&url, base, base_len) || cara_buf_str(&url, "/latest/api/token"))
         goto no_memory;
     const cara_http_header ttl = {"X-aws-ec2-metadata-token-ttl-seconds", "21600"};
-    rc = ask(search, "PUT", url.data, &ttl, 1, 1, place, &response, err);
+    rc = ask(search, "PUT", url.data, &ttl, 1, 1, agent, &response, err);
     if (rc) {
-        /* Nobody answers at that address outside EC2, on most networks. */
+        /* Outside EC2, on most networks, nothing answers at that address. */
         if (response.trouble == CARA_HTTP_CONNECT || response.trouble == CARA_HTTP_TIMEOUT ||
             response.trouble == CARA_HTTP_BROKEN)
             rc = CARA_ERR_NOT_FOUND;
@@ -206,7 +197,7 @@ int cara_credentials_imds(const cara_credentials_search *search, cara_credential
     cara_buf_clear(&url);
     if (cara_buf_add(&url, base, base_len) || cara_buf_str(&url, roles))
         goto no_memory;
-    rc = ask(search, "GET", url.data, &headers, 1, 2, place, &response, err);
+    rc = ask(search, "GET", url.data, &headers, 1, 2, agent, &response, err);
     if (rc == CARA_ERR_NOT_FOUND) {
         rc = cara_fail(err, CARA_ERR_DENIED, -1,
                        "this EC2 instance has no role; attach one, or set AWS_ACCESS_KEY_ID");
@@ -216,17 +207,17 @@ int cara_credentials_imds(const cara_credentials_search *search, cara_credential
         goto done;
     size_t n = response.body.data ? strcspn(response.body.data, "\r\n") : 0;
     if (n == 0) {
-        rc = cara_fail(err, CARA_ERR_DENIED, -1, "the %s names no role", place);
+        rc = cara_fail(err, CARA_ERR_DENIED, -1, "the %s names no role", agent);
         goto done;
     }
     if (cara_url_encode(&role, response.body.data, n, 0) || cara_buf_str(&url, role.data))
         goto no_memory;
-    rc = ask(search, "GET", url.data, &headers, 1, 2, place, &response, err);
+    rc = ask(search, "GET", url.data, &headers, 1, 2, agent, &response, err);
     if (rc == CARA_ERR_NOT_FOUND)
         rc = CARA_ERR_DENIED;
     if (!rc)
-        rc = cara_credentials_from_json(response.body.data, response.body.len, place, out, err);
-    /* The service may hand out expired keys while it is in trouble itself; AWS then goes on
+        rc = cara_credentials_from_json(response.body.data, response.body.len, agent, out, err);
+    /* The service may give expired keys while it has a fault of its own; AWS then goes on
      * accepting them, so the SDKs use them for a while before they ask again. */
     int64_t now = outside->now_ms(outside->ctx);
     if (!rc && out->expires_ms && out->expires_ms < now)
