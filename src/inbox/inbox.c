@@ -1,7 +1,6 @@
-/* The envelopes are peeled by what they contain, not by where they should come from: the same
- * reader sees an SNS record in a Lambda event, in the body of an SQS record and in a dead-letter
- * queue. Each piece that cannot be read becomes a reject on its own, and reading goes on behind it.
- */
+/* Envelopes are recognised by what they contain, not by where they came from: an SNS record is read
+ * in the same way in a Lambda event, in the body of an SQS record and from a dead-letter queue.
+ * Each piece that cannot be read becomes a reject of its own, and reading goes on behind it. */
 #include "inbox/inbox.h"
 
 #include "base/buf.h"
@@ -21,27 +20,27 @@ static const cara_json_rules rules = CARA_JSON_RULES(CARA_ERR_EVENT, CARA_LIMIT_
 typedef struct parse {
     cara_inbox *out;
     cara_error *err;
-    size_t max_messages, max_rejects; /* room in the arrays */
+    size_t max_messages, max_rejects; /* that fit the arrays as they are */
     size_t record;
     const char *record_id;
-    int too_many; /* the unwinding is for a ceiling, not for memory */
+    int too_many; /* the error is too many messages, which rejects the event */
 } parse;
 
-/* What surrounds a message: of the event, the entry and the change it came in. */
-typedef struct surroundings {
+/* What the event, the entry and the change say about the messages in them. */
+typedef struct envelope_fields {
     json_t *phone_arns;    /* metaPhoneNumberId -> arn */
     json_t *waba_arns;     /* wabaId -> arn */
     json_t *names;         /* wa_id -> profile name */
     const char *only_name; /* the profile name where there is just one contact */
     const char *waba_id, *waba_arn;
     const char *phone_number_id, *display_phone_number, *phone_number_arn;
-} surroundings;
+} envelope_fields;
 
 static int no_memory(parse *p) {
     return cara_fail(p->err, CARA_ERR_MEMORY, -1, "no memory to read the event");
 }
 
-/* Room for one more element: arrays double inside the arena. */
+/* The array with space for one more element: arrays double inside the arena. */
 static void *grow(parse *p, void *array, size_t n, size_t *max, size_t size) {
     if (n < *max)
         return array;
@@ -92,8 +91,8 @@ static int reject(parse *p, const char *bytes, size_t n, const char *format, ...
     return CARA_OK;
 }
 
-/* A media object's `url` opens the file to whoever holds it for some minutes: it is not kept, and
- * as it differs from delivery to delivery it would make two of one message. */
+/* A media object's `url` gives anyone the file for some minutes, so it is not kept. It also differs
+ * from delivery to delivery, and would make two records of one message. */
 static void drop_media_urls(json_t *value, const char *key) {
     static const char *const media[] = {"audio", "voice", "image", "video", "document", "sticker"};
     if (json_is_array(value)) {
@@ -146,15 +145,15 @@ static int read_timestamp(const json_t *message, int64_t *out) {
     return t < 0 || t > CARA_INBOX_MAX_TIMESTAMP ? -1 : 0;
 }
 
-static int read_message(parse *p, const surroundings *around, json_t *message) {
+static int read_message(parse *p, const envelope_fields *envelope, json_t *message) {
     if (!json_is_object(message))
         return reject_json(p, message, "a message that is no JSON object");
     int64_t timestamp = 0;
     const char *id = cara_json_text(message, "id");
     if (!id || !*id)
         return reject_json(p, message,
-                           "a message without an id (a non-empty string): it cannot be told from "
-                           "others of the same second");
+                           "a message without an id (a non-empty string), so it cannot be "
+                           "distinguished from others of the same second");
     if (read_timestamp(message, &timestamp))
         return reject_json(p, message,
                            "a message whose timestamp is not a string of digits that count seconds "
@@ -177,28 +176,28 @@ static int read_message(parse *p, const surroundings *around, json_t *message) {
         if (!from)
             return no_memory(p);
     }
-    const char *name = from ? cara_json_text(around->names, from) : NULL;
+    const char *name = from ? cara_json_text(envelope->names, from) : NULL;
     messages[out->n_messages++] = (cara_inbox_message){
         .message = message,
         .id = id,
         .from = from ? from : "",
         .timestamp = timestamp,
         .type = cara_json_text_or(message, "type", ""),
-        .profile_name = name ? name : around->only_name,
+        .profile_name = name ? name : envelope->only_name,
         .group_id = cara_json_text(message, "group_id"),
-        .phone_number_id = around->phone_number_id,
-        .display_phone_number = around->display_phone_number,
-        .phone_number_arn = around->phone_number_arn,
-        .waba_id = around->waba_id,
-        .waba_arn = around->waba_arn,
+        .phone_number_id = envelope->phone_number_id,
+        .display_phone_number = envelope->display_phone_number,
+        .phone_number_arn = envelope->phone_number_arn,
+        .waba_id = envelope->waba_id,
+        .waba_arn = envelope->waba_arn,
         .record = p->record,
         .record_id = p->record_id,
     };
     return CARA_OK;
 }
 
-/* An index that lives as long as the inbox, so that hostile lists are not searched again and again.
- */
+/* An index that is freed with the inbox. Without it, a long list in a hostile event would be
+ * searched for each message. */
 static json_t *new_index(parse *p) {
     json_t *index = json_object();
     return index && json_array_append_new(p->out->roots, index) == 0 ? index : NULL;
@@ -210,27 +209,27 @@ static int index_text(json_t *index, const char *key, const json_t *value) {
     return json_object_set(index, key, (json_t *)(uintptr_t)value);
 }
 
-static int read_contacts(parse *p, surroundings *around, const json_t *value) {
+static int read_contacts(parse *p, envelope_fields *envelope, const json_t *value) {
     const json_t *contacts = json_object_get(value, "contacts");
-    around->only_name = NULL;
-    if (!(around->names = new_index(p)))
+    envelope->only_name = NULL;
+    if (!(envelope->names = new_index(p)))
         return no_memory(p);
     size_t i;
     const json_t *contact;
     json_array_foreach(contacts, i, contact) {
         const json_t *profile = json_object_get(contact, "profile");
-        if (index_text(around->names, cara_json_text(contact, "wa_id"),
+        if (index_text(envelope->names, cara_json_text(contact, "wa_id"),
                        json_object_get(profile, "name")))
             return no_memory(p);
         /* `from` may differ from wa_id (Meta says so); a sole contact is the sender all the same.
          */
         if (json_array_size(contacts) == 1)
-            around->only_name = cara_json_text(profile, "name");
+            envelope->only_name = cara_json_text(profile, "name");
     }
     return CARA_OK;
 }
 
-static int read_change(parse *p, surroundings *around, json_t *change) {
+static int read_change(parse *p, envelope_fields *envelope, json_t *change) {
     const char *field = cara_json_text(change, "field");
     json_t *value = json_object_get(change, "value");
     if (json_is_object(change) && field && strcmp(field, "messages") != 0) {
@@ -247,13 +246,13 @@ static int read_change(parse *p, surroundings *around, json_t *change) {
         return reject_json(p, change,
                            "a change that is not {field, value{messages[] or statuses[]}}");
     const json_t *metadata = json_object_get(value, "metadata");
-    around->phone_number_id = cara_json_text(metadata, "phone_number_id");
-    around->display_phone_number = cara_json_text(metadata, "display_phone_number");
+    envelope->phone_number_id = cara_json_text(metadata, "phone_number_id");
+    envelope->display_phone_number = cara_json_text(metadata, "display_phone_number");
     /* By id, never by position: all numbers of an account share one event destination. */
-    around->phone_number_arn = around->phone_number_id
-                                   ? cara_json_text(around->phone_arns, around->phone_number_id)
-                                   : NULL;
-    int rc = read_contacts(p, around, value);
+    envelope->phone_number_arn =
+        envelope->phone_number_id ? cara_json_text(envelope->phone_arns, envelope->phone_number_id)
+                                  : NULL;
+    int rc = read_contacts(p, envelope, value);
     if (rc)
         return rc;
     p->out->n_statuses += json_array_size(statuses);
@@ -261,22 +260,23 @@ static int read_change(parse *p, surroundings *around, json_t *change) {
     size_t i;
     json_t *message;
     json_array_foreach(messages, i, message) {
-        if ((rc = read_message(p, around, message)))
+        if ((rc = read_message(p, envelope, message)))
             return rc;
     }
     return CARA_OK;
 }
 
-static int read_entry(parse *p, surroundings *around, json_t *entry) {
+static int read_entry(parse *p, envelope_fields *envelope, json_t *entry) {
     json_t *changes = json_object_get(entry, "changes");
     if (!json_is_array(changes))
         return reject_json(p, entry, "an entry without changes[]");
-    around->waba_id = cara_json_text(entry, "id");
-    around->waba_arn = around->waba_id ? cara_json_text(around->waba_arns, around->waba_id) : NULL;
+    envelope->waba_id = cara_json_text(entry, "id");
+    envelope->waba_arn =
+        envelope->waba_id ? cara_json_text(envelope->waba_arns, envelope->waba_id) : NULL;
     size_t i;
     json_t *change;
     json_array_foreach(changes, i, change) {
-        int rc = read_change(p, around, change);
+        int rc = read_change(p, envelope, change);
         if (rc)
             return rc;
     }
@@ -284,13 +284,13 @@ static int read_entry(parse *p, surroundings *around, json_t *entry) {
 }
 
 /* One entry, or an array of them. */
-static int read_entries(parse *p, surroundings *around, json_t *entries) {
+static int read_entries(parse *p, envelope_fields *envelope, json_t *entries) {
     if (!json_is_array(entries))
-        return read_entry(p, around, entries);
+        return read_entry(p, envelope, entries);
     size_t i;
     json_t *entry;
     json_array_foreach(entries, i, entry) {
-        int rc = read_entry(p, around, entry);
+        int rc = read_entry(p, envelope, entry);
         if (rc)
             return rc;
     }
@@ -322,19 +322,19 @@ static int read_social_event(parse *p, json_t *event) {
     json_t *context = json_object_get(event, "context");
     if (!json_is_object(context))
         context = event; /* an older page of the user guide shows no wrapper */
-    surroundings around = {.phone_arns = new_index(p)};
-    around.waba_arns = around.phone_arns ? new_index(p) : NULL;
-    if (!around.waba_arns)
+    envelope_fields envelope = {.phone_arns = new_index(p)};
+    envelope.waba_arns = envelope.phone_arns ? new_index(p) : NULL;
+    if (!envelope.waba_arns)
         return no_memory(p);
     size_t i;
     const json_t *item;
     json_array_foreach(json_object_get(context, "MetaPhoneNumberIds"), i, item) {
-        if (index_text(around.phone_arns, cara_json_text(item, "metaPhoneNumberId"),
+        if (index_text(envelope.phone_arns, cara_json_text(item, "metaPhoneNumberId"),
                        json_object_get(item, "arn")))
             return no_memory(p);
     }
     json_array_foreach(json_object_get(context, "MetaWabaIds"), i, item) {
-        if (index_text(around.waba_arns, cara_json_text(item, "wabaId"),
+        if (index_text(envelope.waba_arns, cara_json_text(item, "wabaId"),
                        json_object_get(item, "arn")))
             return no_memory(p);
     }
@@ -347,7 +347,7 @@ static int read_social_event(parse *p, json_t *event) {
             return rc;
         entry = parsed;
     }
-    return read_entries(p, &around, entry);
+    return read_entries(p, &envelope, entry);
 }
 
 static int read_value(parse *p, json_t *value, int level);
@@ -388,7 +388,7 @@ static int read_records(parse *p, json_t *records, int level, int outermost) {
     size_t i;
     json_t *record;
     json_array_foreach(records, i, record) {
-        if (outermost) { /* the queue and Lambda know only their own records */
+        if (outermost) { /* SQS and Lambda know only the outermost records */
             p->record = i;
             p->record_id = cara_json_text(record, "messageId");
             if (json_is_string(json_object_get(record, "body")))
@@ -413,11 +413,11 @@ static int read_value(parse *p, json_t *value, int level) {
         return read_social_event(p, value);
     if (json_is_string(json_object_get(value, "Type")) && json_object_get(value, "TopicArn"))
         return read_sns(p, value, level);
-    surroundings around = {0};
+    envelope_fields envelope = {0};
     if (json_is_array(inner = json_object_get(value, "entry")))
-        return read_entries(p, &around, inner);
+        return read_entries(p, &envelope, inner);
     if (json_object_get(value, "changes"))
-        return read_entry(p, &around, value);
+        return read_entry(p, &envelope, value);
     /* Lambda's on-failure destination: the event that failed, in a wrapper. */
     if (json_is_object(inner = json_object_get(value, "requestPayload")))
         return read_value(p, inner, level + 1);
@@ -426,7 +426,7 @@ static int read_value(parse *p, json_t *value, int level) {
                        "whatsAppWebhookEntry or a WhatsApp webhook's entry[]");
 }
 
-/* The whole event as the only reject, for what exceeds a ceiling. */
+/* The whole event as the only reject, where it exceeds a ceiling. */
 static int reject_whole(parse *p, const char *bytes, size_t n, const char *reason) {
     cara_inbox_free(p->out);
     p->max_messages = p->max_rejects = p->record = 0;
@@ -461,7 +461,7 @@ void cara_inbox_free(cara_inbox *inbox) {
     *inbox = (cara_inbox){.arena = arena};
 }
 
-int cara_inbox_is_hopeless(const cara_inbox *inbox) {
+int cara_inbox_is_unreadable(const cara_inbox *inbox) {
     return inbox->n_rejects > 0 && inbox->n_messages + inbox->n_statuses + inbox->n_errors +
                                            inbox->n_other_fields + inbox->n_confirmations ==
                                        0;

@@ -31,10 +31,10 @@ typedef struct cara_inbox_message {
     const char *record_id;        /* SQS messageId of that record (for partial batches), or NULL */
 } cara_inbox_message;
 
-/* 9999-12-30: no time zone makes a five-digit year of it. */
+/* 9999-12-30: in no time zone is the year 10000. */
 #define CARA_INBOX_MAX_TIMESTAMP 253402128000
 
-/* What could not be understood: kept, with the reason, never thrown away. */
+/* A piece that could not be understood: kept, with the reason. */
 typedef struct cara_inbox_reject {
     const char *bytes; /* the smallest piece that could not be understood, as text */
     size_t n;
@@ -50,22 +50,21 @@ typedef struct cara_inbox {
     size_t n_messages;
     cara_inbox_reject *rejects; /* [n_rejects] */
     size_t n_rejects;
-    size_t n_statuses;     /* delivery reports seen and left out */
-    size_t n_records;      /* SNS/SQS records in the envelope; 1 for bare events */
-    int is_sqs;            /* the envelope is SQS: failures go back as batchItemFailures */
-    size_t n_errors;       /* value.errors[]: WhatsApp's word about trouble outside any message */
-    size_t n_other_fields; /* changes of other fields (template states and the like), left out */
-    size_t
-        n_confirmations; /* SNS (un)subscribe confirmations; their urls are never followed here */
+    size_t n_statuses;      /* delivery reports seen and left out */
+    size_t n_records;       /* SNS/SQS records in the envelope; 1 for bare events */
+    int is_sqs;             /* the envelope is SQS: failures go back as batchItemFailures */
+    size_t n_errors;        /* value.errors[]: errors that belong to no message */
+    size_t n_other_fields;  /* changes of other fields (template states, ...), left out */
+    size_t n_confirmations; /* SNS (un)subscribe confirmations; their urls are not followed here */
 } cara_inbox;
 
-/* Always leaves *out such that cara_inbox_free() is right. Input that is no JSON at all, or that
+/* *out can be given to cara_inbox_free() in any case. Input that is no JSON at all, or that
  * exceeds a ceiling of base/limits.h, is one reject (the whole event), not a failure.
- * Errors: MEMORY. `bytes` may go once this returns. */
+ * Errors: MEMORY. `bytes` are not needed afterwards. */
 int cara_inbox_parse(const char *bytes, size_t n, cara_inbox *out, cara_error *err);
 void cara_inbox_free(cara_inbox *inbox);
 
 /* 1 where nothing in the event was understood: no message, report, confirmation or known change. */
-int cara_inbox_is_hopeless(const cara_inbox *inbox);
+int cara_inbox_is_unreadable(const cara_inbox *inbox);
 
 #endif

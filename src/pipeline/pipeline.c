@@ -158,7 +158,7 @@ int cara_pipeline_handle(const cara_pipeline *pipeline, const char *event, size_
     r.summary->n_errors = inbox.n_errors;
     r.summary->n_other_fields = inbox.n_other_fields;
     r.summary->n_confirmations = inbox.n_confirmations;
-    r.summary->hopeless = cara_inbox_is_hopeless(&inbox);
+    r.summary->hopeless = cara_inbox_is_unreadable(&inbox);
     r.summary->is_sqs = inbox.is_sqs;
     if (inbox.n_messages && !(keys = calloc(inbox.n_messages, sizeof *keys))) {
         rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for %zu messages", inbox.n_messages);

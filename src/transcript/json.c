@@ -7,8 +7,8 @@ static json_t *string(const char *text) {
     return cara_json_string(text, strlen(text));
 }
 
-/* The setters and appenders of jansson take NULL for any argument and then fail, so that memory is
- * asked about once, at the end. */
+/* jansson's setters and appenders take NULL for any argument and then fail, so one check at the end
+ * finds any lack of memory. */
 json_t *cara_segment_json(const cara_segment *s) {
     json_t *object = json_object(), *tokens = json_array();
     int failed = 0;

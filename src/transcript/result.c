@@ -18,7 +18,7 @@ cara_result_owner *cara_result_new(size_t limit) {
 cara_segment *cara_result_add(cara_result_owner *owner, const cara_segment *segment) {
     cara_result *result = &owner->result;
     if (result->n_segments == owner->segments_cap) {
-        /* The old array stays in the arena: all that were ever made weigh less than the last. */
+        /* The old arrays stay in the arena; together they are smaller than the new one. */
         size_t cap = owner->segments_cap ? 2 * owner->segments_cap : 16;
         cara_segment *grown = cara_arena_alloc(&owner->arena, cap, sizeof *grown);
         if (!grown)

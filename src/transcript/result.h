@@ -7,7 +7,7 @@
 #include <caracola/result.h>
 
 typedef struct cara_result_owner {
-    cara_result result; /* first, so that a cara_result is its owner's address */
+    cara_result result; /* first, so that both have one address */
     cara_arena arena;
     size_t segments_cap;
 } cara_result_owner;
@@ -16,8 +16,8 @@ typedef struct cara_result_owner {
  * there is no memory. */
 cara_result_owner *cara_result_new(size_t limit);
 
-/* Appends a copy of *segment, whose text and tokens are already in the arena. Gives the copy its
- * id. NULL where the limit or memory ended; the segments so far stay. */
+/* Appends a copy of *segment, whose text and tokens are already in the arena, and sets the copy's
+ * id. Returns the copy, or NULL where the limit or memory ended; the segments so far stay. */
 cara_segment *cara_result_add(cara_result_owner *owner, const cara_segment *segment);
 
 #endif

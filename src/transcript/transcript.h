@@ -1,5 +1,4 @@
-/* Writers of a result: what openai/whisper's utils.py writes, byte for byte where the fields match.
- */
+/* Writers of a result: the files of openai/whisper's utils.py, byte for byte. */
 #ifndef TRANSCRIPT_TRANSCRIPT_H
 #define TRANSCRIPT_TRANSCRIPT_H
 
@@ -8,21 +7,23 @@
 
 #include <caracola/result.h>
 
-typedef enum cara_format {
-    CARA_FORMAT_TXT,
-    CARA_FORMAT_VTT,
-    CARA_FORMAT_SRT,
-    CARA_FORMAT_TSV,
-    CARA_FORMAT_JSON,
-    CARA_FORMATS
-} cara_format;
+typedef enum cara_transcript_format {
+    CARA_TRANSCRIPT_TXT,
+    CARA_TRANSCRIPT_VTT,
+    CARA_TRANSCRIPT_SRT,
+    CARA_TRANSCRIPT_TSV,
+    CARA_TRANSCRIPT_JSON,
+    CARA_TRANSCRIPT_FORMATS
+} cara_transcript_format;
 
-const char *cara_format_name(cara_format format); /* "txt", "vtt", ... also the file extension */
-int cara_format_find(const char *name);           /* -1 where there is none */
+/* "txt", "vtt", ...: also the file's extension. "" for what is no format; static. */
+const char *cara_transcript_format_name(cara_transcript_format format);
+int cara_transcript_format_find(const char *name); /* -1 where there is none */
 
-/* Appends the whole file. MEMORY where the buffer's limit is met. JSON: keys text, segments,
- * language, as json.dump(result); NaN and infinities become null; non-ASCII is written as is. */
-int cara_transcript_write(const cara_result *result, cara_format format, cara_buf *out,
+/* Appends the whole file; JSON as cara_transcript_json() in style PYTHON.
+ * Errors: MEMORY, also where the buffer's limit is met; USAGE for an unknown format, or times that
+ * the format cannot express. */
+int cara_transcript_write(const cara_result *result, cara_transcript_format format, cara_buf *out,
                           cara_error *err);
 
 /* format_timestamp() of utils.py: "MM:SS.mmm", with hours where asked or needed. */

@@ -1,4 +1,4 @@
-/* The plain text and subtitle writers of whisper/utils.py, and the choice among all five. */
+/* WriteTXT, WriteVTT, WriteSRT and WriteTSV of whisper/utils.py, and the choice of a writer. */
 #include "base/utf8.h"
 #include "transcript/json.h"
 #include "transcript/transcript.h"
@@ -8,17 +8,17 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const names[CARA_FORMATS] = {
-    [CARA_FORMAT_TXT] = "txt", [CARA_FORMAT_VTT] = "vtt",   [CARA_FORMAT_SRT] = "srt",
-    [CARA_FORMAT_TSV] = "tsv", [CARA_FORMAT_JSON] = "json",
+static const char *const names[CARA_TRANSCRIPT_FORMATS] = {
+    [CARA_TRANSCRIPT_TXT] = "txt", [CARA_TRANSCRIPT_VTT] = "vtt",   [CARA_TRANSCRIPT_SRT] = "srt",
+    [CARA_TRANSCRIPT_TSV] = "tsv", [CARA_TRANSCRIPT_JSON] = "json",
 };
 
-const char *cara_format_name(cara_format format) {
-    return (int)format >= 0 && format < CARA_FORMATS ? names[format] : "";
+const char *cara_transcript_format_name(cara_transcript_format format) {
+    return (int)format >= 0 && format < CARA_TRANSCRIPT_FORMATS ? names[format] : "";
 }
 
-int cara_format_find(const char *name) {
-    for (int i = 0; i < CARA_FORMATS; i++)
+int cara_transcript_format_find(const char *name) {
+    for (int i = 0; i < CARA_TRANSCRIPT_FORMATS; i++)
         if (!strcmp(name, names[i]))
             return i;
     return -1;
@@ -59,7 +59,7 @@ static void write_txt(const cara_segment *segment, cara_buf *out) {
     cara_buf_char(out, '\n');
 }
 
-/* "-->" parts the times in both formats, so a text must not hold it. */
+/* "-->" separates the times in both formats, so a text must not hold it. */
 static void write_subtitle(const cara_segment *segment, int always_hours, char decimal_marker,
                            cara_buf *out) {
     cara_transcript_timestamp(segment->start, always_hours, decimal_marker, out);
@@ -87,8 +87,8 @@ static void write_tsv(const cara_segment *segment, cara_buf *out) {
     cara_buf_char(out, '\n');
 }
 
-/* The reference takes the path of word timings where the first segment has a "words" field, and
- * transcribe() gives an empty one to what it clears: a transcript of nothing has no subtitles. */
+/* openai/whisper writes subtitles from word times where the first segment has a "words" field, and
+ * transcribe() gives an empty one to each segment that it clears: then there are no subtitles. */
 static int all_cleared(const cara_result *result) {
     for (size_t i = 0; i < result->n_segments; i++)
         if (!result->segments[i].cleared)
@@ -105,37 +105,38 @@ static int write_json(const cara_result *result, cara_buf *out, cara_error *err)
     return CARA_OK;
 }
 
-int cara_transcript_write(const cara_result *result, cara_format format, cara_buf *out,
+int cara_transcript_write(const cara_result *result, cara_transcript_format format, cara_buf *out,
                           cara_error *err) {
-    if ((int)format < 0 || format >= CARA_FORMATS)
+    if ((int)format < 0 || format >= CARA_TRANSCRIPT_FORMATS)
         return cara_fail(err, CARA_ERR_USAGE, -1, "There is no transcript format number %d",
                          (int)format);
-    if (format == CARA_FORMAT_VTT)
+    if (format == CARA_TRANSCRIPT_VTT)
         cara_buf_str(out, "WEBVTT\n\n");
-    if (format == CARA_FORMAT_TSV)
+    if (format == CARA_TRANSCRIPT_TSV)
         cara_buf_str(out, "start\tend\ttext\n");
-    if (format == CARA_FORMAT_JSON) {
+    if (format == CARA_TRANSCRIPT_JSON) {
         int rc = write_json(result, out, err);
         if (rc)
             return rc;
     }
-    int subtitles = format == CARA_FORMAT_VTT || format == CARA_FORMAT_SRT;
-    size_t n =
-        format == CARA_FORMAT_JSON || (subtitles && all_cleared(result)) ? 0 : result->n_segments;
+    int subtitles = format == CARA_TRANSCRIPT_VTT || format == CARA_TRANSCRIPT_SRT;
+    size_t n = format == CARA_TRANSCRIPT_JSON || (subtitles && all_cleared(result))
+                   ? 0
+                   : result->n_segments;
     for (size_t i = 0; i < n && !out->failed; i++) {
         const cara_segment *segment = &result->segments[i];
-        if (format != CARA_FORMAT_TXT && (!is_time(segment->start) || !is_time(segment->end)))
+        if (format != CARA_TRANSCRIPT_TXT && (!is_time(segment->start) || !is_time(segment->end)))
             return cara_fail(err, CARA_ERR_USAGE, -1,
                              "Segment %" PRId32 " lasts from %g s to %g s, which %s cannot express",
                              segment->id, segment->start, segment->end, names[format]);
         switch (format) {
-        case CARA_FORMAT_TXT:
+        case CARA_TRANSCRIPT_TXT:
             write_txt(segment, out);
             break;
-        case CARA_FORMAT_VTT:
+        case CARA_TRANSCRIPT_VTT:
             write_subtitle(segment, 0, '.', out);
             break;
-        case CARA_FORMAT_SRT:
+        case CARA_TRANSCRIPT_SRT:
             cara_buf_printf(out, "%zu\n", i + 1);
             write_subtitle(segment, 1, ',', out);
             break;

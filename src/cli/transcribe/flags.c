@@ -232,7 +232,7 @@ static int set_format(const cara_cli_args *args, cara_transcribe_flags *flags) {
     flags->output_format = CARA_OUTPUT_ALL;
     if (strcmp(args->value, "all") == 0)
         return 0;
-    flags->output_format = cara_format_find(args->value);
+    flags->output_format = cara_transcript_format_find(args->value);
     return flags->output_format >= 0
                ? 0
                : cara_cli_bad_value(args, "one of txt, vtt, srt, tsv, json, all");

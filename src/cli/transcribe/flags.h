@@ -6,7 +6,7 @@
 
 #include <caracola/transcribe.h>
 
-enum { CARA_OUTPUT_ALL = 100 }; /* output_format beside those of cara_format */
+enum { CARA_OUTPUT_ALL = 100 }; /* output_format beside those of cara_transcript_format */
 
 typedef struct cara_transcribe_flags {
     const char *model; /* NULL: see cara_cli_model_file() */
@@ -15,7 +15,7 @@ typedef struct cara_transcribe_flags {
     int draft_tokens;        /* 0: as many as seem to pay */
     const char *output_dir;  /* "." where only a format was given */
     int write_files;         /* 1 where --output_format or --output_dir was given */
-    int output_format;       /* a cara_format, or CARA_OUTPUT_ALL */
+    int output_format;       /* a cara_transcript_format, or CARA_OUTPUT_ALL */
     int json;                /* JSON on standard output */
     int verbose;             /* segments with their times on standard output */
     int quiet;               /* errors only on standard error */

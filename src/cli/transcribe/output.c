@@ -34,18 +34,19 @@ static int same_stem(const char *a, const char *b) {
 }
 
 /* malloc'd "<output_dir>/<stem>.<extension>", or NULL. */
-static char *file_path(const cara_transcribe_flags *flags, const char *name, cara_format format) {
+static char *file_path(const cara_transcribe_flags *flags, const char *name,
+                       cara_transcript_format format) {
     size_t n = 0;
     const char *base = stem(name, &n);
     cara_buf path;
     cara_buf_init(&path, 64 * CARA_KIB);
     if (cara_buf_printf(&path, "%s/%.*s.%s", flags->output_dir, (int)n, base,
-                        cara_format_name(format)) != 0)
+                        cara_transcript_format_name(format)) != 0)
         cara_buf_free(&path);
     return path.data;
 }
 
-static int wants(const cara_transcribe_flags *flags, cara_format format) {
+static int wants(const cara_transcribe_flags *flags, cara_transcript_format format) {
     return flags->output_format == CARA_OUTPUT_ALL || flags->output_format == (int)format;
 }
 
@@ -107,10 +108,10 @@ int cara_output_check(const cara_transcribe_flags *flags, int n, char **names) {
     if (make_dirs(flags->output_dir, &err) != CARA_OK)
         return (int)cara_cli_fail_error(&err);
     for (int i = 0; i < n; i++)
-        for (int f = 0; f < CARA_FORMATS; f++) {
-            if (!wants(flags, (cara_format)f))
+        for (int f = 0; f < CARA_TRANSCRIPT_FORMATS; f++) {
+            if (!wants(flags, (cara_transcript_format)f))
                 continue;
-            char *path = file_path(flags, names[i], (cara_format)f);
+            char *path = file_path(flags, names[i], (cara_transcript_format)f);
             if (!path)
                 return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory");
             int bad = would_replace_audio(flags, path, n, names);
@@ -184,16 +185,16 @@ void cara_output_json_error(const char *name, const cara_error *err) {
 static int write_files(const cara_transcribe_flags *flags, const char *name,
                        const cara_result *result, cara_error *err) {
     int rc = CARA_OK;
-    for (int f = 0; rc == CARA_OK && f < CARA_FORMATS; f++) {
-        if (!wants(flags, (cara_format)f))
+    for (int f = 0; rc == CARA_OK && f < CARA_TRANSCRIPT_FORMATS; f++) {
+        if (!wants(flags, (cara_transcript_format)f))
             continue;
         cara_buf text;
         cara_buf_init(&text, CARA_LIMIT_RESULT_BYTES);
-        char *path = file_path(flags, name, (cara_format)f);
+        char *path = file_path(flags, name, (cara_transcript_format)f);
         if (!path)
             rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory");
         if (rc == CARA_OK)
-            rc = cara_transcript_write(result, (cara_format)f, &text, err);
+            rc = cara_transcript_write(result, (cara_transcript_format)f, &text, err);
         if (rc == CARA_OK)
             rc = cara_write_file_atomic(path, text.data ? text.data : "", text.len, err);
         cara_buf_free(&text);
@@ -206,7 +207,7 @@ static int write_files(const cara_transcribe_flags *flags, const char *name,
 static int write_text(const cara_result *result, cara_error *err) {
     cara_buf text;
     cara_buf_init(&text, CARA_LIMIT_RESULT_BYTES);
-    int rc = cara_transcript_write(result, CARA_FORMAT_TXT, &text, err);
+    int rc = cara_transcript_write(result, CARA_TRANSCRIPT_TXT, &text, err);
     for (size_t at = 0; rc == CARA_OK && at < text.len;) {
         const char *end = memchr(text.data + at, '\n', text.len - at);
         size_t n = end ? (size_t)(end - (text.data + at)) + 1 : text.len - at;

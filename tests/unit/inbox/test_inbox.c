@@ -69,7 +69,7 @@ static void all_envelopes(void **state) {
         assert_int_equal(inbox.n_other_fields, cases[i].other_fields);
         assert_int_equal(inbox.n_confirmations, cases[i].confirmations);
         assert_int_equal(inbox.is_sqs, cases[i].is_sqs);
-        assert_int_equal(cara_inbox_is_hopeless(&inbox),
+        assert_int_equal(cara_inbox_is_unreadable(&inbox),
                          cases[i].rejects == 1 && !cases[i].messages);
         for (size_t k = 0; k < inbox.n_messages; k++) {
             const cara_inbox_message *m = &inbox.messages[k];
@@ -130,7 +130,7 @@ static void lenient_forms(void **state) {
     }
 }
 
-/* Messages that are refused do not take their neighbours along. */
+/* A refused message does not affect the others. */
 static void bad_messages_stand_alone(void **state) {
     static const struct {
         const char *message, *reason;
@@ -215,7 +215,7 @@ static void bad_envelopes_are_one_reject(void **state) {
         assert_int_equal(inbox.n_messages, 0);
         assert_int_equal(inbox.n_rejects, 1);
         assert_true(strlen(inbox.rejects[0].reason) > 0);
-        assert_true(cara_inbox_is_hopeless(&inbox));
+        assert_true(cara_inbox_is_unreadable(&inbox));
         cara_inbox_free(&inbox);
     }
 }
@@ -228,7 +228,7 @@ static void flawed_text_is_read_and_kept(void **state) {
     assert_int_equal(inbox.n_rejects, 1);
     assert_int_equal(inbox.rejects[0].n, strlen(text));
     assert_memory_equal(inbox.rejects[0].bytes, text, strlen(text));
-    assert_false(cara_inbox_is_hopeless(&inbox));
+    assert_false(cara_inbox_is_unreadable(&inbox));
     cara_inbox_free(&inbox);
 }
 

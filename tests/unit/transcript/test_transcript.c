@@ -79,45 +79,45 @@ static void files_are_those_of_the_reference(void **state) {
     (void)state;
     static const struct {
         const cara_result *result;
-        cara_format format;
+        cara_transcript_format format;
         const char *expected;
     } cases[] = {
-        {&sample, CARA_FORMAT_TXT,
+        {&sample, CARA_TRANSCRIPT_TXT,
          "Tres lanchas, ni\xC3\xB1o --> \"norte\"\t\\ \xF0\x9F\x90\x9A\n\n"
          "a\x01\n\r\b\f\x7F---->\n"},
-        {&sample, CARA_FORMAT_VTT,
+        {&sample, CARA_TRANSCRIPT_VTT,
          "WEBVTT\n\n"
          "00:00.000 --> 00:04.020\n"
          "Tres lanchas, ni\xC3\xB1o -> \"norte\"\t\\ \xF0\x9F\x90\x9A\n\n"
          "00:04.020 --> 01:00.000\n\n\n"
          "01:01:01.000 --> 100:00:00.002\na\x01\n\r\b\f\x7F--->\n\n"},
-        {&sample, CARA_FORMAT_SRT,
+        {&sample, CARA_TRANSCRIPT_SRT,
          "1\n00:00:00,000 --> 00:00:04,020\n"
          "Tres lanchas, ni\xC3\xB1o -> \"norte\"\t\\ \xF0\x9F\x90\x9A\n\n"
          "2\n00:00:04,020 --> 00:01:00,000\n\n\n"
          "3\n01:01:01,000 --> 100:00:00,002\na\x01\n\r\b\f\x7F--->\n\n"},
-        {&sample, CARA_FORMAT_TSV,
+        {&sample, CARA_TRANSCRIPT_TSV,
          "start\tend\ttext\n"
          "0\t4020\tTres lanchas, ni\xC3\xB1o --> \"norte\" \\ \xF0\x9F\x90\x9A\n"
          "4020\t60000\t\n"
          "3661000\t360000002\ta\x01\n\r\b\f\x7F---->\n"},
-        {&sample, CARA_FORMAT_JSON,
+        {&sample, CARA_TRANSCRIPT_JSON,
          "{\"text\": \" Tres lanchas, \\\"a\\\"\\n\", \"segments\": " SEGMENTS_JSON
          ", \"language\": \"es\"}"},
-        {&silence, CARA_FORMAT_TXT, "\n"},
-        {&silence, CARA_FORMAT_VTT, "WEBVTT\n\n"},
-        {&silence, CARA_FORMAT_SRT, ""},
-        {&silence, CARA_FORMAT_TSV, "start\tend\ttext\n0\t5000\t\n"},
-        {&silence, CARA_FORMAT_JSON,
+        {&silence, CARA_TRANSCRIPT_TXT, "\n"},
+        {&silence, CARA_TRANSCRIPT_VTT, "WEBVTT\n\n"},
+        {&silence, CARA_TRANSCRIPT_SRT, ""},
+        {&silence, CARA_TRANSCRIPT_TSV, "start\tend\ttext\n0\t5000\t\n"},
+        {&silence, CARA_TRANSCRIPT_JSON,
          "{\"text\": \"\", \"segments\": [{\"id\": 0, \"seek\": 0, \"start\": 0.0, \"end\": 5.0, "
          "\"text\": \"\", \"tokens\": [], \"temperature\": 0.0, \"avg_logprob\": 0.0, "
          "\"compression_ratio\": 0.0, \"no_speech_prob\": 0.0, \"words\": []}], "
          "\"language\": \"es\"}"},
-        {&nothing, CARA_FORMAT_TXT, ""},
-        {&nothing, CARA_FORMAT_VTT, "WEBVTT\n\n"},
-        {&nothing, CARA_FORMAT_SRT, ""},
-        {&nothing, CARA_FORMAT_TSV, "start\tend\ttext\n"},
-        {&nothing, CARA_FORMAT_JSON, "{\"text\": \"\", \"segments\": [], \"language\": \"\"}"},
+        {&nothing, CARA_TRANSCRIPT_TXT, ""},
+        {&nothing, CARA_TRANSCRIPT_VTT, "WEBVTT\n\n"},
+        {&nothing, CARA_TRANSCRIPT_SRT, ""},
+        {&nothing, CARA_TRANSCRIPT_TSV, "start\tend\ttext\n"},
+        {&nothing, CARA_TRANSCRIPT_JSON, "{\"text\": \"\", \"segments\": [], \"language\": \"\"}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cara_buf out;
@@ -192,37 +192,40 @@ static void bad_times_and_small_buffers_are_errors(void **state) {
     cara_error err;
     cara_segment bad = {.start = -1, .end = 2, .text = "x"};
     cara_result result = {.text = "x", .language = "en", .segments = &bad, .n_segments = 1};
-    for (int format = 0; format < CARA_FORMATS; format++) {
+    for (int format = 0; format < CARA_TRANSCRIPT_FORMATS; format++) {
         cara_buf out;
         cara_buf_init(&out, 1000);
-        int timeless = format == CARA_FORMAT_TXT || format == CARA_FORMAT_JSON;
-        assert_int_equal(cara_transcript_write(&result, (cara_format)format, &out, &err),
+        int timeless = format == CARA_TRANSCRIPT_TXT || format == CARA_TRANSCRIPT_JSON;
+        assert_int_equal(cara_transcript_write(&result, (cara_transcript_format)format, &out, &err),
                          timeless ? CARA_OK : CARA_ERR_USAGE);
         cara_buf_free(&out);
         for (size_t limit = 0; limit < 40; limit++) {
             cara_buf_init(&out, limit);
-            assert_int_equal(cara_transcript_write(&sample, (cara_format)format, &out, &err),
-                             CARA_ERR_MEMORY);
+            assert_int_equal(
+                cara_transcript_write(&sample, (cara_transcript_format)format, &out, &err),
+                CARA_ERR_MEMORY);
             cara_buf_free(&out);
         }
     }
     cara_buf out;
     cara_buf_init(&out, 1000);
-    assert_int_equal(cara_transcript_write(&sample, CARA_FORMATS, &out, &err), CARA_ERR_USAGE);
-    assert_int_equal(cara_transcript_write(&sample, (cara_format)-1, &out, &err), CARA_ERR_USAGE);
+    assert_int_equal(cara_transcript_write(&sample, CARA_TRANSCRIPT_FORMATS, &out, &err),
+                     CARA_ERR_USAGE);
+    assert_int_equal(cara_transcript_write(&sample, (cara_transcript_format)-1, &out, &err),
+                     CARA_ERR_USAGE);
     cara_buf_free(&out);
 }
 
 static void formats_have_names(void **state) {
     (void)state;
     static const char *const names[] = {"txt", "vtt", "srt", "tsv", "json"};
-    for (int i = 0; i < CARA_FORMATS; i++) {
-        assert_string_equal(cara_format_name((cara_format)i), names[i]);
-        assert_int_equal(cara_format_find(names[i]), i);
+    for (int i = 0; i < CARA_TRANSCRIPT_FORMATS; i++) {
+        assert_string_equal(cara_transcript_format_name((cara_transcript_format)i), names[i]);
+        assert_int_equal(cara_transcript_format_find(names[i]), i);
     }
-    assert_int_equal(cara_format_find("all"), -1);
-    assert_int_equal(cara_format_find(""), -1);
-    assert_string_equal(cara_format_name(CARA_FORMATS), "");
+    assert_int_equal(cara_transcript_format_find("all"), -1);
+    assert_int_equal(cara_transcript_format_find(""), -1);
+    assert_string_equal(cara_transcript_format_name(CARA_TRANSCRIPT_FORMATS), "");
 }
 
 static void results_grow_and_keep_their_segments(void **state) {
