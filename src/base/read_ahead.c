@@ -21,7 +21,6 @@ struct cara_read_ahead {
     int running;
     pthread_t thread;
     atomic_int stop;
-    atomic_size_t done;
 };
 
 /* Pages that [at, at + n) lies in; n is cut to the data's end. */
@@ -54,7 +53,6 @@ static void *work(void *arg) {
             advise(a, at + QUEUE, PIECE, MADV_WILLNEED);
         map_piece(a, at, n);
         at += n;
-        atomic_store(&a->done, at);
     }
     return NULL;
 }
@@ -76,10 +74,6 @@ void cara_read_ahead_start(cara_read_ahead *a) {
     if (!a->running && a->size)
         a->running = cara_thread_start(&a->thread, work, a) == 0;
     pthread_mutex_unlock(&a->mutex);
-}
-
-size_t cara_read_ahead_done(const cara_read_ahead *a) {
-    return a ? atomic_load(&a->done) : 0;
 }
 
 void cara_read_ahead_free(cara_read_ahead *a) {

@@ -15,9 +15,6 @@ cara_read_ahead *cara_read_ahead_new(const void *data, size_t size);
  * system takes back when it needs it. NULL is allowed. */
 void cara_read_ahead_start(cara_read_ahead *ahead);
 
-/* Bytes that are there by its work, from the first on. */
-size_t cara_read_ahead_done(const cara_read_ahead *ahead);
-
 /* Stops, within one piece, and frees. NULL is allowed. */
 void cara_read_ahead_free(cara_read_ahead *ahead);
 

@@ -9,9 +9,6 @@
  * prefix by one U+FFFD). */
 int cara_utf8_decode(const uint8_t *s, size_t n, uint32_t *code_point, size_t *skip);
 
-/* Writes 1..4 bytes; returns how many. */
-int cara_utf8_encode(uint32_t code_point, char out[4]);
-
 /* 1 where all n bytes are valid. */
 int cara_utf8_valid(const void *s, size_t n);
 

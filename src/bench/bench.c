@@ -16,7 +16,7 @@ int cara_bench_make_model(const cara_bench_run *run, const char *shape, cara_sto
     cara_model *model;
     int rc = cara_model_open(run->path, NULL, &model, err);
     if (!rc)
-        rc = cara_model_write_as(model, &options, path, err);
+        rc = cara_model_write(model, &options, path, err);
     cara_model_close(model);
     return rc;
 }

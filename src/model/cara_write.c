@@ -118,8 +118,8 @@ static int check_name(const char *name, cara_error *err) {
                      CARA_NAME_MAX, name);
 }
 
-int cara_model_write_as(const cara_model *model, const cara_write_options *options,
-                        const char *path, cara_error *err) {
+int cara_model_write(const cara_model *model, const cara_write_options *options, const char *path,
+                     cara_error *err) {
     const char *name = options->name ? options->name : model->name;
     int rc = check_name(name, err);
     if (rc)
@@ -155,11 +155,4 @@ end:
     free(head);
     free(p.tensors);
     return rc;
-}
-
-int cara_model_write(const cara_model *model, const char *name, const char *path, int replace,
-                     cara_model_progress_fn progress, void *cookie, cara_error *err) {
-    cara_write_options options = {
-        .name = name, .replace = replace, .threads = 1, .progress = progress, .cookie = cookie};
-    return cara_model_write_as(model, &options, path, err);
 }

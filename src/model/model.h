@@ -149,12 +149,8 @@ typedef struct cara_write_options {
 /* Writes the model as a `.cara` file, whole or not at all. Equal models, names and storage give
  * equal bytes, however many threads there are. The model must have its vocabulary. Errors: USAGE
  * (bad name), VOCAB, CONFLICT, IO, MEMORY, CANCELLED. */
-int cara_model_write_as(const cara_model *model, const cara_write_options *options,
-                        const char *path, cara_error *err);
-
-/* The same with the weights as they are, by this thread alone. */
-int cara_model_write(const cara_model *model, const char *name, const char *path, int replace,
-                     cara_model_progress_fn progress, void *cookie, cara_error *err);
+int cara_model_write(const cara_model *model, const cara_write_options *options, const char *path,
+                     cara_error *err);
 
 /* ---- random models ---- */
 
@@ -162,7 +158,7 @@ int cara_model_write(const cara_model *model, const char *name, const char *path
  * standard deviation 1 / sqrt(fan-in), a vocabulary of filler that fits, and the name
  * "random-SHAPE" unless the options give one. The same shape, seed and storage give the same bytes
  * on every machine. CARA_STORAGE_AS_IS is f16 with f32 vectors. Errors: USAGE (no such shape), and
- * those of cara_model_write_as(). */
+ * those of cara_model_write(). */
 int cara_model_write_random(const char *shape, uint64_t seed, const cara_write_options *options,
                             const char *path, cara_error *err);
 

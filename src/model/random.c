@@ -115,7 +115,7 @@ int cara_model_write_random(const char *shape, uint64_t seed, const cara_write_o
     o.name = o.name ? o.name : name;
     o.rows = random_row;
     o.rows_ctx = &rows;
-    rc = cara_model_write_as(m, &o, path, err);
+    rc = cara_model_write(m, &o, path, err);
 end:
     cara_buf_free(&vocab);
     cara_model_close(m);

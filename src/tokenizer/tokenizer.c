@@ -16,7 +16,6 @@
 struct cara_tokenizer {
     cara_vocab vocab;
     cara_special_tokens special;
-    int32_t n_vocab;
     int32_t n_language_tokens; /* also English-only vocabularies have them, unused */
     int multilingual;
     size_t n_non_speech;
@@ -63,7 +62,6 @@ int cara_tokenizer_new(const void *tiktoken, size_t n, int32_t n_vocab, cara_tok
     if (!t)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a tokenizer");
     int rc;
-    t->n_vocab = n_vocab;
     t->multilingual = n_vocab >= 51865;
     t->n_language_tokens = n_vocab - 51765 - t->multilingual; /* model.py: num_languages */
     int32_t n_ranks = n_vocab - (2 + t->n_language_tokens + 6 + N_TIMESTAMPS);
@@ -98,23 +96,12 @@ const cara_special_tokens *cara_tokenizer_special(const cara_tokenizer *tokenize
     return &tokenizer->special;
 }
 
-int32_t cara_tokenizer_n_vocab(const cara_tokenizer *tokenizer) {
-    return tokenizer->n_vocab;
-}
-
 int cara_tokenizer_is_multilingual(const cara_tokenizer *tokenizer) {
     return tokenizer->multilingual;
 }
 
 int cara_tokenizer_n_languages(const cara_tokenizer *tokenizer) {
     return tokenizer->multilingual ? (int)tokenizer->n_language_tokens : 0;
-}
-
-int32_t cara_tokenizer_language_token(const cara_tokenizer *tokenizer, const char *code) {
-    int index = cara_language_find(code);
-    if (index < 0 || index >= cara_tokenizer_n_languages(tokenizer))
-        return -1;
-    return tokenizer->special.language_begin + index;
 }
 
 int cara_tokenizer_encode(const cara_tokenizer *tokenizer, const char *text, size_t n,
@@ -179,15 +166,6 @@ int cara_tokenizer_decode(const cara_tokenizer *tokenizer, const int32_t *ids, s
             return CARA_ERR_MEMORY;
     }
     return CARA_OK;
-}
-
-const uint8_t *cara_tokenizer_bytes(const cara_tokenizer *tokenizer, int32_t id, size_t *len) {
-    if (id < 0 || id >= tokenizer->vocab.n) {
-        *len = 0;
-        return (const uint8_t *)"";
-    }
-    *len = tokenizer->vocab.length[id];
-    return tokenizer->vocab.pool + tokenizer->vocab.start[id];
 }
 
 const int32_t *cara_tokenizer_non_speech(const cara_tokenizer *tokenizer, size_t *n) {

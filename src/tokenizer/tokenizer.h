@@ -35,13 +35,8 @@ int cara_tokenizer_new(const void *tiktoken, size_t n, int32_t n_vocab, cara_tok
 void cara_tokenizer_free(cara_tokenizer *tokenizer);
 
 const cara_special_tokens *cara_tokenizer_special(const cara_tokenizer *tokenizer);
-int32_t cara_tokenizer_n_vocab(const cara_tokenizer *tokenizer);
 int cara_tokenizer_is_multilingual(const cara_tokenizer *tokenizer);
 int cara_tokenizer_n_languages(const cara_tokenizer *tokenizer); /* 0, 99 or 100 */
-
-/* Token of a language ("es", or any name that cara_language_find() knows), or -1 where this
- * vocabulary has none. */
-int32_t cara_tokenizer_language_token(const cara_tokenizer *tokenizer, const char *code);
 
 /* Ordinary text to ids (specials in the text are text: encode_ordinary). *ids is in the arena.
  * Ill-formed UTF-8 is read as U+FFFD. Errors: MEMORY (also for texts of more than 8 MiB). */
@@ -54,9 +49,6 @@ int cara_tokenizer_encode(const cara_tokenizer *tokenizer, const char *text, siz
  * CARA_OK, or MEMORY where `out` met its limit. */
 int cara_tokenizer_decode(const cara_tokenizer *tokenizer, const int32_t *ids, size_t n,
                           cara_buf *out);
-
-/* The raw bytes of one ordinary token; len 0 for specials and ids out of range. */
-const uint8_t *cara_tokenizer_bytes(const cara_tokenizer *tokenizer, int32_t id, size_t *len);
 
 /* Tokenizer.non_speech_tokens, ascending; borrowed from the tokenizer. */
 const int32_t *cara_tokenizer_non_speech(const cara_tokenizer *tokenizer, size_t *n);

@@ -292,7 +292,7 @@ static int convert(int argc, char **argv) {
     options_out.replace = force;
     options_out.progress = on_progress;
     options_out.cookie = &progress;
-    int rc = cara_model_write_as(model, &options_out, out, &err);
+    int rc = cara_model_write(model, &options_out, out, &err);
     cara_cli_progress_clear(&progress);
     int status = CARA_EXIT_OK;
     if (rc == CARA_ERR_CANCELLED)

@@ -30,7 +30,7 @@ static cara_model *open_model(const char *path) {
 static void write_as(const cara_model *m, cara_storage storage, int threads, const char *path) {
     cara_error err;
     cara_write_options options = {.storage = storage, .threads = threads, .replace = 1};
-    if (cara_model_write_as(m, &options, path, &err))
+    if (cara_model_write(m, &options, path, &err))
         fail_msg("%s", err.text);
 }
 
@@ -295,7 +295,7 @@ static void a_stopped_conversion_leaves_nothing(void **state) {
     cara_error err;
     cara_write_options options = {.storage = CARA_STORAGE_INT8, .threads = 1, .progress = stop};
     const char *path = in_scratch("stopped.cara");
-    assert_int_equal(cara_model_write_as(from, &options, path, &err), CARA_ERR_CANCELLED);
+    assert_int_equal(cara_model_write(from, &options, path, &err), CARA_ERR_CANCELLED);
     assert_int_not_equal(access(path, F_OK), 0);
     cara_model_close(from);
 }
