@@ -1,5 +1,6 @@
 #include "bench/accuracy.h"
 
+#include "model/layers.h"
 #include "whisper/network/encoder.h"
 #include "whisper/network/quantise.h"
 
@@ -86,10 +87,11 @@ static int round_weights(const watch *w, cara_weights *weights, cara_encoder_lay
         memcpy(layers, weights->encoder, n * sizeof *layers);
     weights->encoder = layers;
     for (size_t i = 0; i < n && !bad; i++) {
-        cara_linear *all[] = {&layers[i].attn.query, &layers[i].attn.key, &layers[i].attn.value,
-                              &layers[i].attn.out,   &layers[i].mlp_0,    &layers[i].mlp_2};
-        for (size_t j = 0; j < sizeof all / sizeof *all && !bad; j++)
-            bad = round_tensor(w, &all[j]->weight, arena);
+        for (size_t j = 0; j < cara_encoder_members.n && !bad; j++) {
+            const cara_layer_member *m = &cara_encoder_members.members[j];
+            if (m->kind == CARA_MEMBER_LINEAR)
+                bad = round_tensor(w, &cara_member_linear(&layers[i], m)->weight, arena);
+        }
     }
     return bad;
 }

@@ -1,6 +1,7 @@
 #include "whisper/network/compute.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* Columns of a gemv task: enough work to be worth handing out, small enough to share evenly. */
 #define GEMV_COLUMNS 64
@@ -35,6 +36,12 @@ int cara_scratch_init(cara_scratch *scratch, const cara_compute *compute, size_t
     return scratch->memory && (scratch->quantised || !rows) ? 0 : -1;
 }
 
+void *cara_untouched(size_t count, size_t size) {
+    if (size && count > SIZE_MAX / 8 / size)
+        return NULL;
+    return aligned_alloc(64, (count * size + 63) / 64 * 64 + 64);
+}
+
 int cara_weight_type_of(const cara_tensor *t, cara_weight_type *out) {
     if (t->layout != CARA_ROW_MAJOR)
         return -1;
@@ -63,7 +70,10 @@ int cara_check_heads(const char *side, int32_t n_state, int32_t n_head, cara_err
                      side, (int)n_state, side, (int)n_head, CARA_HEAD_DIM_STEP, CARA_HEAD_DIM_MAX);
 }
 
-const float *cara_vector_init(const cara_tensor *t, cara_arena *arena, const cara_tensor **narrow) {
+/* A tensor as f32: its own elements where it is f32, else room in the arena, and *narrow is the
+ * tensor, for vector_load(). NULL on no memory, or where the kernels do not read its type. */
+static const float *vector_init(const cara_tensor *t, cara_arena *arena,
+                                const cara_tensor **narrow) {
     cara_weight_type type;
     *narrow = NULL;
     if (!t->data || cara_weight_type_of(t, &type) != 0)
@@ -74,7 +84,7 @@ const float *cara_vector_init(const cara_tensor *t, cara_arena *arena, const car
     return cara_arena_alloc(arena, (size_t)cara_tensor_count(t), sizeof(float));
 }
 
-void cara_vector_load(const float *to, const cara_tensor **narrow, const cara_compute *compute) {
+static void vector_load(const float *to, const cara_tensor **narrow, const cara_compute *compute) {
     cara_weight_type type;
     if (*narrow && cara_weight_type_of(*narrow, &type) == 0)
         compute->kernels->widen(type, (*narrow)->data, (float *)(uintptr_t)to,
@@ -83,20 +93,21 @@ void cara_vector_load(const float *to, const cara_tensor **narrow, const cara_co
 }
 
 void cara_dense_load(cara_dense *dense, const cara_compute *compute) {
-    cara_vector_load(dense->bias, &dense->narrow_bias, compute);
+    vector_load(dense->bias, &dense->narrow_bias, compute);
 }
 
 void cara_norm_load(cara_norm *norm, const cara_compute *compute) {
-    cara_vector_load(norm->weight, &norm->narrow_weight, compute);
-    cara_vector_load(norm->bias, &norm->narrow_bias, compute);
+    vector_load(norm->weight, &norm->narrow_weight, compute);
+    vector_load(norm->bias, &norm->narrow_bias, compute);
 }
 
 static int no_memory(cara_error *err) {
     return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to compute with this model");
 }
 
-int cara_check_type(const cara_tensor *t, const char *name, cara_weight_type *type,
-                    cara_error *err) {
+/* The same as an error's text: MODEL_SHAPE where the tensor is absent or cannot be read. */
+static int check_type(const cara_tensor *t, const char *name, cara_weight_type *type,
+                      cara_error *err) {
     if (!t->data)
         return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1, "tensor %s is missing", name);
     if (cara_weight_type_of(t, type) != 0)
@@ -119,31 +130,46 @@ int cara_dense_init(cara_dense *dense, const cara_linear *linear, const char *na
         dense->k = (size_t)(cara_tensor_count(w) / w->shape[0]);
         dense->i8 = (cara_i8_weights){w->data, w->scale, w->sum, dense->n, dense->k};
     } else {
-        if ((code = cara_check_type(w, name, &type, err)) != CARA_OK)
+        if ((code = check_type(w, name, &type, err)) != CARA_OK)
             return code;
         *dense = (cara_dense){.w = w->data, .type = type, .n = (size_t)w->shape[0]};
         dense->k = (size_t)(cara_tensor_count(w) / w->shape[0]);
     }
     if (!linear->bias.data)
         return CARA_OK;
-    if ((code = cara_check_type(&linear->bias, name, &bias_type, err)) != CARA_OK)
+    if ((code = check_type(&linear->bias, name, &bias_type, err)) != CARA_OK)
         return code;
-    dense->bias = cara_vector_init(&linear->bias, arena, &dense->narrow_bias);
+    dense->bias = vector_init(&linear->bias, arena, &dense->narrow_bias);
     return dense->bias ? CARA_OK : no_memory(err);
 }
 
 int cara_norm_init(cara_norm *norm, const cara_layer_norm *ln, const char *name, cara_arena *arena,
                    cara_error *err) {
     cara_weight_type type;
-    int code = cara_check_type(&ln->weight, name, &type, err);
+    int code = check_type(&ln->weight, name, &type, err);
     if (!code)
-        code = cara_check_type(&ln->bias, name, &type, err);
+        code = check_type(&ln->bias, name, &type, err);
     if (code)
         return code;
     norm->n = (size_t)cara_tensor_count(&ln->weight);
-    norm->weight = cara_vector_init(&ln->weight, arena, &norm->narrow_weight);
-    norm->bias = cara_vector_init(&ln->bias, arena, &norm->narrow_bias);
+    norm->weight = vector_init(&ln->weight, arena, &norm->narrow_weight);
+    norm->bias = vector_init(&ln->bias, arena, &norm->narrow_bias);
     return norm->weight && norm->bias ? CARA_OK : no_memory(err);
+}
+
+int cara_positions_init(cara_positions *positions, const cara_tensor *tensor, const char *name,
+                        cara_error *err) {
+    positions->tensor = tensor;
+    return check_type(tensor, name, &positions->type, err);
+}
+
+void cara_positions_read(const cara_positions *positions, const cara_compute *compute, size_t first,
+                         size_t n, float *dst) {
+    size_t n_state = (size_t)positions->tensor->shape[1];
+    size_t size = positions->type == CARA_WEIGHT_F32 ? 4 : 2;
+    compute->kernels->widen(positions->type,
+                            (const char *)positions->tensor->data + first * n_state * size, dst,
+                            n * n_state);
 }
 
 /* ---- products ---- */

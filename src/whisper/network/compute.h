@@ -1,5 +1,5 @@
-/* What every numeric function of this room is handed: the model, the kernels and the threads;
- * and the operations that split over those threads. */
+/* What every numeric function of this room is given: the model, the kernels and the threads;
+ * and the operations that are split over those threads. */
 #ifndef WHISPER_COMPUTE_H
 #define WHISPER_COMPUTE_H
 
@@ -10,7 +10,7 @@
 
 typedef struct cara_compute {
     const cara_model *model;
-    const cara_weights *weights; /* what stands in for the model's own; NULL: nothing does */
+    const cara_weights *weights; /* used instead of the model's own; NULL: none */
     const cara_kernels *kernels;
     cara_pool *pool; /* NULL: this thread alone */
     /* Polled per layer and per token; non-zero stops with CARA_ERR_CANCELLED. May be NULL. */
@@ -39,6 +39,10 @@ int cara_scratch_init(cara_scratch *scratch, const cara_compute *compute, size_t
 
 /* Bytes that quantised rows take at most, for any number of rows up to `rows`. */
 size_t cara_quantised_size(const cara_compute *compute, size_t rows, size_t k);
+
+/* count * size bytes, 64-byte aligned, whose memory is taken as it is written; to be freed with
+ * free(). NULL where there is none. */
+void *cara_untouched(size_t count, size_t size);
 
 static inline void *cara_scratch_of(const cara_scratch *scratch, int thread) {
     return scratch->memory + (size_t)thread * scratch->per_thread;
@@ -72,14 +76,6 @@ int cara_check_heads(const char *side, int32_t n_state, int32_t n_head, cara_err
 /* CARA_WEIGHT_* of a tensor; -1 where the kernels do not read its type or layout. */
 int cara_weight_type_of(const cara_tensor *t, cara_weight_type *out);
 
-/* The same as an error's text: MODEL_SHAPE where the tensor is absent or cannot be read. */
-int cara_check_type(const cara_tensor *t, const char *name, cara_weight_type *type,
-                    cara_error *err);
-
-/* A tensor as f32: its own elements where it is f32, else room in the arena, and *narrow is the
- * tensor, for cara_vector_load(). NULL on no memory, or where the kernels do not read its type. */
-const float *cara_vector_init(const cara_tensor *t, cara_arena *arena, const cara_tensor **narrow);
-
 /* Makes one ready from the types and shapes alone: no weight is read, for they may be on their way
  * (cara_model_await()). MODEL_SHAPE where a weight's type or layout is not one that the kernels
  * read, MEMORY. `name` is for the error's text. A convolution's weight [out, in, 3] counts as
@@ -90,11 +86,24 @@ int cara_norm_init(cara_norm *norm, const cara_layer_norm *ln, const char *name,
                    cara_error *err);
 
 /* Widens what is yet to be widened; the weights are there. To be called before they are used. */
-void cara_vector_load(const float *to, const cara_tensor **narrow, const cara_compute *compute);
 void cara_dense_load(cara_dense *dense, const cara_compute *compute);
 void cara_norm_load(cara_norm *norm, const cara_compute *compute);
 
-/* One product of a group that runs as one job: groups save waking the pool once for each. */
+/* A positional embedding, borrowed from the model and widened as it is read. */
+typedef struct cara_positions {
+    const cara_tensor *tensor; /* [n, n_state] */
+    cara_weight_type type;
+} cara_positions;
+
+/* As cara_dense_init(). */
+int cara_positions_init(cara_positions *positions, const cara_tensor *tensor, const char *name,
+                        cara_error *err);
+
+/* Rows [first, first + n) to dst [n, n_state]; the weights are there. */
+void cara_positions_read(const cara_positions *positions, const cara_compute *compute, size_t first,
+                         size_t n, float *dst);
+
+/* One product of a group that runs as one job: a group wakes the pool once, not once for each. */
 typedef struct cara_product {
     const cara_dense *dense;
     const float *a; /* [m, k], rows lda apart */
@@ -111,8 +120,8 @@ typedef struct cara_product {
 void cara_products_run(const cara_compute *compute, const cara_scratch *scratch, size_t m,
                        const cara_product *products, size_t n_products);
 
-/* The same, save that float weights always go through gemv, so that a row's result is the same in
- * any company. */
+/* The same, except that float weights always go through gemv, so that a row's result does not
+ * depend on the number of rows. */
 void cara_products_run_few(const cara_compute *compute, const cara_scratch *scratch, size_t m,
                            const cara_product *products, size_t n_products);
 

@@ -1,8 +1,8 @@
 /* TextDecoder of whisper/model.py with its caches, for several audios and candidates at once.
  *
  * An *audio* holds the cross-attention keys and values of one window. A *slot* holds the
- * self-attention cache of one sequence of tokens: its length, and the audio that it listens to.
- * forward() is the only way to feed tokens: prompts, steps, beams, candidates, guesses to verify
+ * self-attention cache of one sequence of tokens: its length, and the audio that it attends to.
+ * forward() is the only way to feed tokens: prompts, steps, beams, candidates, draft tokens
  * and windows of several files are all lists of runs, and one call reads each weight once for all
  * of them. A window of its own goes:
  *
@@ -12,7 +12,7 @@
  *     fork(d, slot, slot, n)                candidates: slots [slot, slot + n) become copies
  *     forward(d, n runs of one token)       a step of all of them
  *     reorder(d, slot, source, n)           beams: each goes on from where another one stood
- *     forward(d, {slot, guess, k})          k tokens at once, all their logits
+ *     forward(d, {slot, draft, k})          k tokens at once, all their logits
  *     truncate(d, slot, length)             and forget those that were wrong
  *
  * What other runs a call holds never changes a run's logits, nor does the number of calls that a
@@ -35,14 +35,14 @@ int cara_decoder_new(const cara_compute *compute, int n_audios, int n_slots, car
                      cara_error *err);
 
 /* Computes an audio's keys and values from states [n_audio_ctx, n_audio_state], and empties the
- * slots that listen to it. CANCELLED, after which the audio is as if never set. */
+ * slots that attend to it. CANCELLED, after which the audio is as if never set. */
 int cara_decoder_set_audio(cara_decoder *decoder, int audio, const float *states, cara_error *err);
 
 /* From the audio's next cara_decoder_set_audio() on, its states are [n, n_audio_state], n 1 to
  * n_audio_ctx, which they are at first. Until then the audio counts as never set. */
 void cara_decoder_use_audio_ctx(cara_decoder *decoder, int audio, size_t n);
 
-/* Empties a slot, which then listens to `audio`. Every slot starts with audio 0. */
+/* Empties a slot, which then attends to `audio`. Every slot starts with audio 0. */
 void cara_decoder_start(cara_decoder *decoder, int slot, int audio);
 
 /* Tokens that a slot holds. */

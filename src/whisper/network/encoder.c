@@ -1,34 +1,35 @@
-#include "whisper/network/encoder_parts.h"
+#include "whisper/network/encoder.h"
 
-#include <stdio.h>
+#include "whisper/network/block.h"
+#include "whisper/network/convolution.h"
+#include "whisper/network/encoder_rows.h"
+
 #include <stdlib.h>
-#include <string.h>
 
 #define GATHER_ROWS 64
 
-static int init_block(cara_encoder_block *b, const cara_encoder_layer *l, size_t index,
-                      cara_encoder *e, cara_error *err) {
-    char name[96];
-    const struct {
-        cara_dense *to;
-        const cara_linear *from;
-        const char *name;
-    } dense[] = {{&b->query, &l->attn.query, "attn.query"}, {&b->key, &l->attn.key, "attn.key"},
-                 {&b->value, &l->attn.value, "attn.value"}, {&b->out, &l->attn.out, "attn.out"},
-                 {&b->mlp_0, &l->mlp_0, "mlp.0"},           {&b->mlp_2, &l->mlp_2, "mlp.2"}};
-    for (size_t i = 0; i < sizeof dense / sizeof *dense; i++) {
-        snprintf(name, sizeof name, "encoder.blocks.%zu.%s", index, dense[i].name);
-        int code = cara_dense_init(dense[i].to, dense[i].from, name, &e->arena, err);
-        if (code)
-            return code;
-    }
-    snprintf(name, sizeof name, "encoder.blocks.%zu.attn_ln", index);
-    int code = cara_norm_init(&b->attn_ln, &l->attn_ln, name, &e->arena, err);
-    if (code)
-        return code;
-    snprintf(name, sizeof name, "encoder.blocks.%zu.mlp_ln", index);
-    return cara_norm_init(&b->mlp_ln, &l->mlp_ln, name, &e->arena, err);
-}
+struct cara_encoder {
+    cara_compute compute;
+    cara_arena arena;
+    cara_scratch scratch;
+    size_t full_ctx; /* n_audio_ctx: what all below has room for */
+    size_t n_ctx, n_state, n_head, n_mels, n_layer;
+
+    cara_dense conv1, conv2;
+    cara_positions positions; /* [full_ctx, n_state] */
+    cara_block *blocks;       /* [n_layer] */
+    cara_norm ln_post;
+    size_t loaded; /* 1 the convolutions and positions, and 1 each block, are there and widened */
+
+    float *x;    /* [n_ctx, n_state], the residual stream */
+    float *norm; /* [n_ctx, n_state], layer norms; then attention's output */
+    float *qkv;  /* [3, n_ctx, n_state]; before the blocks, conv1's output [2 * n_ctx, n_state] */
+    float *wide; /* [n_ctx, 4 * n_state] in the MLP; before the blocks, the gathered frames:
+                    [2 * n_ctx, n_mels * 3], then [n_ctx, n_state * 3]; NULL by rows */
+    int by_rows; /* all blocks are int8 */
+    cara_encoder_rows rows;          /* with by_rows */
+    const cara_encoder_probe *probe; /* or NULL */
+};
 
 static float *floats(cara_encoder *e, size_t rows, size_t columns) {
     return cara_arena_alloc(&e->arena, rows * columns, sizeof(float));
@@ -36,12 +37,6 @@ static float *floats(cara_encoder *e, size_t rows, size_t columns) {
 
 static size_t most(size_t a, size_t b) {
     return a > b ? a : b;
-}
-
-static int is_i8(const cara_encoder_block *b) {
-    return cara_dense_is_i8(&b->query) && cara_dense_is_i8(&b->key) &&
-           cara_dense_is_i8(&b->value) && cara_dense_is_i8(&b->out) &&
-           cara_dense_is_i8(&b->mlp_0) && cara_dense_is_i8(&b->mlp_2);
 }
 
 static int allocate(cara_encoder *e) {
@@ -53,8 +48,22 @@ static int allocate(cara_encoder *e) {
     e->norm = e->by_rows ? e->qkv : floats(e, n, s);
     if (!e->x || !e->norm || !e->qkv)
         return -1;
-    if (e->by_rows)
-        return cara_encoder_rows_init(e);
+    if (e->by_rows) {
+        e->rows = (cara_encoder_rows){.compute = &e->compute,
+                                      .scratch = &e->scratch,
+                                      .conv1 = &e->conv1,
+                                      .conv2 = &e->conv2,
+                                      .positions = &e->positions,
+                                      .ln_post = &e->ln_post,
+                                      .n_mels = e->n_mels,
+                                      .n_state = s,
+                                      .x = e->x,
+                                      .qkv = e->qkv};
+        return cara_encoder_rows_init(&e->rows, &e->arena) ||
+                       cara_scratch_init(&e->scratch, &e->compute, 0, 0, &e->arena)
+                   ? -1
+                   : 0;
+    }
     e->wide = floats(e, n, most(4 * s, gathered));
     return e->wide ? cara_scratch_init(&e->scratch, &e->compute, 2 * n, most(4 * s, gathered),
                                        &e->arena)
@@ -78,9 +87,8 @@ int cara_encoder_new(const cara_compute *compute, cara_encoder **out, cara_error
     e->n_head = (size_t)dims->n_audio_head;
     e->n_mels = (size_t)dims->n_mels;
     e->n_layer = (size_t)dims->n_audio_layer;
-    e->positions = &w->enc_positions;
-    if ((code = cara_check_type(e->positions, "encoder.positional_embedding", &e->positions_type,
-                                err)))
+    if ((code = cara_positions_init(&e->positions, &w->enc_positions,
+                                    "encoder.positional_embedding", err)))
         goto fail;
 
     e->blocks = cara_arena_alloc(&e->arena, e->n_layer, sizeof *e->blocks);
@@ -93,11 +101,12 @@ int cara_encoder_new(const cara_compute *compute, cara_encoder **out, cara_error
         (code = cara_norm_init(&e->ln_post, &w->ln_post, "encoder.ln_post", &e->arena, err)))
         goto fail;
     for (size_t i = 0; i < e->n_layer; i++)
-        if ((code = init_block(&e->blocks[i], &w->encoder[i], i, e, err)))
+        if ((code = cara_block_init(&e->blocks[i], &cara_encoder_members, &w->encoder[i], i,
+                                    &e->arena, err)))
             goto fail;
     e->by_rows = e->n_layer > 0;
     for (size_t i = 0; i < e->n_layer; i++)
-        e->by_rows &= is_i8(&e->blocks[i]);
+        e->by_rows &= cara_block_count(&e->blocks[i], 0) == 0;
     if (allocate(e) != 0) {
         code = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the encoder");
         goto fail;
@@ -129,24 +138,21 @@ static int load_front(cara_encoder *e, cara_error *err) {
 static int load_block(cara_encoder *e, size_t index, cara_error *err) {
     const cara_model *model = e->compute.model;
     const cara_weights *w = cara_model_weights(model);
-    cara_encoder_block *b = &e->blocks[index];
     int is_last = index + 1 == e->n_layer;
     int code = cara_model_await(model, &w->encoder[index], sizeof w->encoder[index], err);
     if (!code && is_last)
         code = cara_model_await(model, &w->ln_post, sizeof w->ln_post, err);
     if (code)
         return code;
-    cara_dense *const dense[] = {&b->query, &b->key, &b->value, &b->out, &b->mlp_0, &b->mlp_2};
-    for (size_t i = 0; i < sizeof dense / sizeof *dense; i++)
-        cara_dense_load(dense[i], &e->compute);
-    cara_norm_load(&b->attn_ln, &e->compute);
-    cara_norm_load(&b->mlp_ln, &e->compute);
+    cara_block_load(&e->blocks[index], &e->compute);
     if (is_last)
         cara_norm_load(&e->ln_post, &e->compute);
     return CARA_OK;
 }
 
-int cara_encoder_load(cara_encoder *e, size_t stage, cara_error *err) {
+/* Waits for the weights of stage `stage`, where that was not done yet: 0 the convolutions and
+ * positions, 1 .. n_layer the blocks, with ln_post in the last. As cara_model_await(). */
+static int load(cara_encoder *e, size_t stage, cara_error *err) {
     if (stage < e->loaded)
         return CARA_OK;
     int code = stage ? load_block(e, stage - 1, err) : load_front(e, err);
@@ -155,30 +161,7 @@ int cara_encoder_load(cara_encoder *e, size_t stage, cara_error *err) {
     return code;
 }
 
-/* ---- convolutions as products: each output frame's window becomes a row ---- */
-
-void cara_gather_rows(const cara_gather *g, size_t t0, size_t t1, float *dst) {
-    for (size_t t = t0; t < t1; t++, dst += g->channels * CARA_CONV_WIDTH)
-        for (size_t tap = 0; tap < CARA_CONV_WIDTH; tap++) {
-            size_t f = g->stride * t + tap; /* one too high: padding 1 */
-            if (f < 1 || f > g->frames) {
-                for (size_t c = 0; c < g->channels; c++)
-                    dst[c * CARA_CONV_WIDTH + tap] = 0;
-                continue;
-            }
-            const float *src = g->src + (f - 1) * g->frame;
-            for (size_t c = 0; c < g->channels; c++)
-                dst[c * CARA_CONV_WIDTH + tap] = src[c * g->channel];
-        }
-}
-
-cara_gather cara_gather_mel(const cara_encoder *e, const float *mel) {
-    return (cara_gather){mel, 2 * e->full_ctx, 1, e->n_mels, 2 * e->n_ctx, 1};
-}
-
-cara_gather cara_gather_conv1(const cara_encoder *e, const float *conv1) {
-    return (cara_gather){conv1, 1, e->n_state, e->n_state, 2 * e->n_ctx, 2};
-}
+/* ---- whole matrices, one operation after the other ---- */
 
 typedef struct gather_job {
     cara_gather gather;
@@ -198,7 +181,7 @@ static void gather(const cara_encoder *e, gather_job job) {
     cara_pool_run(e->compute.pool, gather_task, &job, (job.rows + GATHER_ROWS - 1) / GATHER_ROWS);
 }
 
-void cara_encoder_show_layer(const cara_encoder *e, size_t layer) {
+static void show_layer(const cara_encoder *e, size_t layer) {
     if (e->probe && e->probe->layer)
         e->probe->layer(e->probe->ctx, layer, e->x);
 }
@@ -214,14 +197,14 @@ static void product(const cara_encoder *e, size_t m, cara_product p) {
 
 static void convolve(const cara_encoder *e, const float *mel) {
     size_t n = e->n_ctx, s = e->n_state;
-    gather(e, (gather_job){cara_gather_mel(e, mel), 2 * n, e->wide});
+    gather(e, (gather_job){cara_gather_mel(mel, 2 * e->full_ctx, e->n_mels, n), 2 * n, e->wide});
     product(
         e, 2 * n,
         (cara_product){
             .dense = &e->conv1, .a = e->wide, .lda = e->conv1.k, .gelu = 1, .c = e->qkv, .ldc = s});
-    gather(e, (gather_job){cara_gather_conv1(e, e->qkv), n, e->wide});
+    gather(e, (gather_job){cara_gather_conv1(e->qkv, s, n), n, e->wide});
     show_inputs(e, e->wide, e->conv2.k);
-    e->compute.kernels->widen(e->positions_type, e->positions->data, e->norm, n * s);
+    cara_positions_read(&e->positions, &e->compute, 0, n, e->norm);
     product(e, n,
             (cara_product){.dense = &e->conv2,
                            .a = e->wide,
@@ -232,7 +215,8 @@ static void convolve(const cara_encoder *e, const float *mel) {
                            .ldc = s});
 }
 
-void cara_encoder_attend(const cara_encoder *e, int coarse) {
+/* Attention of a block: queries, keys and values in e->qkv, to e->norm. */
+static void attend(const cara_encoder *e, int coarse) {
     size_t n = e->n_ctx, s = e->n_state;
     cara_heads heads = {.n_head = e->n_head,
                         .d = s / e->n_head,
@@ -250,57 +234,79 @@ void cara_encoder_attend(const cara_encoder *e, int coarse) {
     cara_heads_run(&e->compute, &e->scratch, &heads, 1);
 }
 
-static void run_block(const cara_encoder *e, const cara_encoder_block *b) {
+static void run_block(const cara_encoder *e, const cara_block *b) {
     size_t n = e->n_ctx, s = e->n_state;
     float *q = e->qkv, *k = q + n * s, *v = k + n * s;
-    cara_norm_run(&e->compute, &b->attn_ln, n, e->x, e->norm);
+    const cara_dense *out = cara_block_dense(b, CARA_ATTN_OUT);
+    const cara_dense *mlp_0 = cara_block_dense(b, CARA_MLP_0);
+    const cara_dense *mlp_2 = cara_block_dense(b, CARA_MLP_2);
+    cara_norm_run(&e->compute, cara_block_norm(b, CARA_ATTN_LN), n, e->x, e->norm);
     show_inputs(e, e->norm, s);
-    cara_product qkv[] = {{.dense = &b->query, .a = e->norm, .lda = s, .c = q, .ldc = s},
-                          {.dense = &b->key, .a = e->norm, .lda = s, .c = k, .ldc = s},
-                          {.dense = &b->value, .a = e->norm, .lda = s, .c = v, .ldc = s}};
+    cara_product qkv[] = {
+        {.dense = cara_block_dense(b, CARA_ATTN_QUERY), .a = e->norm, .lda = s, .c = q, .ldc = s},
+        {.dense = cara_block_dense(b, CARA_ATTN_KEY), .a = e->norm, .lda = s, .c = k, .ldc = s},
+        {.dense = cara_block_dense(b, CARA_ATTN_VALUE), .a = e->norm, .lda = s, .c = v, .ldc = s}};
     cara_products_run(&e->compute, &e->scratch, n, qkv, 3);
-    cara_encoder_attend(e, 0);
+    attend(e, 0);
     show_inputs(e, e->norm, s);
     product(e, n,
             (cara_product){
-                .dense = &b->out, .a = e->norm, .lda = s, .residual = e->x, .c = e->x, .ldc = s});
-    cara_norm_run(&e->compute, &b->mlp_ln, n, e->x, e->norm);
+                .dense = out, .a = e->norm, .lda = s, .residual = e->x, .c = e->x, .ldc = s});
+    cara_norm_run(&e->compute, cara_block_norm(b, CARA_MLP_LN), n, e->x, e->norm);
     show_inputs(e, e->norm, s);
     product(e, n,
-            (cara_product){.dense = &b->mlp_0,
-                           .a = e->norm,
-                           .lda = s,
-                           .gelu = 1,
-                           .c = e->wide,
-                           .ldc = b->mlp_0.n});
-    show_inputs(e, e->wide, b->mlp_2.k);
-    product(e, n,
-            (cara_product){.dense = &b->mlp_2,
-                           .a = e->wide,
-                           .lda = b->mlp_2.k,
-                           .residual = e->x,
-                           .c = e->x,
-                           .ldc = s});
+            (cara_product){
+                .dense = mlp_0, .a = e->norm, .lda = s, .gelu = 1, .c = e->wide, .ldc = mlp_0->n});
+    show_inputs(e, e->wide, mlp_2->k);
+    product(
+        e, n,
+        (cara_product){
+            .dense = mlp_2, .a = e->wide, .lda = mlp_2->k, .residual = e->x, .c = e->x, .ldc = s});
+}
+
+static int run_whole(cara_encoder *e, const float *mel, float *states, cara_error *err) {
+    convolve(e, mel);
+    for (size_t i = 0; i < e->n_layer; i++) {
+        int code = cara_compute_poll(&e->compute, err);
+        if (!code)
+            code = load(e, i + 1, err);
+        if (code)
+            return code;
+        run_block(e, &e->blocks[i]);
+        show_layer(e, i);
+    }
+    cara_norm_run(&e->compute, &e->ln_post, e->n_ctx, e->x, states);
+    return CARA_OK;
+}
+
+/* ---- rows by rows, between one attention and the next ---- */
+
+static int run_by_rows(cara_encoder *e, const float *mel, float *states, cara_error *err) {
+    cara_encoder_rows_convolve(&e->rows, mel, 2 * e->full_ctx, e->n_ctx);
+    int code = load(e, 1, err);
+    if (code)
+        return code;
+    cara_encoder_rows_run(&e->rows, e->n_ctx, NULL, e->blocks, states);
+    for (size_t i = 0; i < e->n_layer; i++) {
+        const cara_block *next = i + 1 < e->n_layer ? &e->blocks[i + 1] : NULL;
+        if ((code = cara_compute_poll(&e->compute, err)))
+            return code;
+        attend(e, 1);
+        if (next && (code = load(e, i + 2, err)))
+            return code;
+        cara_encoder_rows_run(&e->rows, e->n_ctx, &e->blocks[i], next, states);
+        show_layer(e, i);
+    }
+    return CARA_OK;
 }
 
 int cara_encoder_run(cara_encoder *e, const float *mel, float *states, cara_error *err) {
     int code = cara_compute_poll(&e->compute, err);
     if (!code)
-        code = cara_encoder_load(e, 0, err);
+        code = load(e, 0, err);
     if (code)
         return code;
-    if (e->by_rows)
-        return cara_encoder_rows_run(e, mel, states, err);
-    convolve(e, mel);
-    for (size_t i = 0; i < e->n_layer; i++) {
-        if ((code = cara_compute_poll(&e->compute, err)) ||
-            (code = cara_encoder_load(e, i + 1, err)))
-            return code;
-        run_block(e, &e->blocks[i]);
-        cara_encoder_show_layer(e, i);
-    }
-    cara_norm_run(&e->compute, &e->ln_post, e->n_ctx, e->x, states);
-    return CARA_OK;
+    return e->by_rows ? run_by_rows(e, mel, states, err) : run_whole(e, mel, states, err);
 }
 
 void cara_encoder_set_probe(cara_encoder *e, const cara_encoder_probe *probe) {

@@ -1,9 +1,9 @@
-/* The encoder for int8 weights. Between one attention and the next, rows need nothing of each
- * other: a task takes some rows from attention's output to the next block's queries, keys and
- * values, so that what lies between stays in its core's cache. */
-#include "whisper/network/encoder_parts.h"
+#include "whisper/network/encoder_rows.h"
 
-/* The MLP's rows are a little longer than a power of two, lest all begin in the same cache set. */
+#include "whisper/network/convolution.h"
+
+/* The MLP's rows are a little longer than a power of two, so that they do not all begin in the same
+ * set of the cache. */
 #define WIDE_MORE 16
 
 static size_t most(size_t a, size_t b) {
@@ -14,73 +14,80 @@ static size_t whole(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
-static size_t wide_row(const cara_encoder *e) {
-    size_t gathered = most(e->n_mels, e->n_state) * CARA_CONV_WIDTH;
-    return most(4 * e->n_state + WIDE_MORE, gathered + e->n_state);
+static size_t wide_row(const cara_encoder_rows *r) {
+    size_t gathered = most(r->n_mels, r->n_state) * CARA_CONV_WIDTH;
+    return most(4 * r->n_state + WIDE_MORE, gathered + r->n_state);
 }
 
-/* Tasks for n rows: of no more rows than the kernels want, so many that the threads end together,
- * and none without a tile. */
-static size_t tasks_of(const cara_encoder *e, size_t n) {
-    const cara_i8_ops *ops = e->compute.kernels->i8;
-    size_t threads = (size_t)cara_pool_threads(e->compute.pool);
-    size_t tasks = ((n + ops->rows - 1) / ops->rows + threads - 1) / threads * threads;
-    size_t tiles = (n + ops->row_tile - 1) / ops->row_tile;
-    return tasks < tiles ? tasks : tiles;
+/* Most rows of a task. */
+static size_t task_rows(const cara_encoder_rows *r) {
+    return r->compute->kernels->i8->rows;
 }
 
-static size_t lane_rows(const cara_encoder *e) {
-    return e->compute.kernels->i8->rows;
-}
-
-typedef struct lane {
-    float *wide; /* [lane_rows(), wide_row()] */
-    float *norm; /* [lane_rows(), n_state], the end of wide: behind what a convolution gathers, and
+/* What a thread computes its rows in. */
+typedef struct workspace {
+    float *wide; /* [task_rows(), wide_row()] */
+    float *norm; /* [task_rows(), n_state], the end of wide: behind what a convolution gathers, and
                     quantised before the MLP needs the place */
     cara_rows rows;
-} lane;
+} workspace;
 
-static lane lane_of(const cara_encoder *e, int thread) {
-    char *at = e->lanes + (size_t)thread * e->lane;
-    lane l = {.wide = (float *)(void *)at};
-    l.norm = l.wide + lane_rows(e) * (wide_row(e) - e->n_state);
-    at += whole(lane_rows(e) * wide_row(e) * sizeof(float));
-    l.rows = (cara_rows){&e->compute, cara_scratch_of(&e->scratch, thread), at};
-    return l;
+static workspace workspace_of(const cara_encoder_rows *r, int thread) {
+    char *at = r->memory + (size_t)thread * r->per_thread;
+    workspace w = {.wide = (float *)(void *)at};
+    w.norm = w.wide + task_rows(r) * (wide_row(r) - r->n_state);
+    at += whole(task_rows(r) * wide_row(r) * sizeof(float));
+    w.rows = (cara_rows){r->compute, cara_scratch_of(r->scratch, thread), at};
+    return w;
 }
 
-int cara_encoder_rows_init(cara_encoder *e) {
-    size_t k = most(4 * e->n_state, most(e->n_mels, e->n_state) * CARA_CONV_WIDTH);
-    e->lane = whole(lane_rows(e) * wide_row(e) * sizeof(float)) +
-              whole(cara_quantised_size(&e->compute, lane_rows(e), k));
-    e->lanes = cara_arena_alloc(&e->arena, (size_t)cara_pool_threads(e->compute.pool), e->lane);
-    return e->lanes ? cara_scratch_init(&e->scratch, &e->compute, 0, 0, &e->arena) : -1;
+int cara_encoder_rows_init(cara_encoder_rows *r, cara_arena *arena) {
+    size_t k = most(4 * r->n_state, most(r->n_mels, r->n_state) * CARA_CONV_WIDTH);
+    r->per_thread = whole(task_rows(r) * wide_row(r) * sizeof(float)) +
+                    whole(cara_quantised_size(r->compute, task_rows(r), k));
+    r->memory = cara_arena_alloc(arena, (size_t)cara_pool_threads(r->compute->pool), r->per_thread);
+    return r->memory ? 0 : -1;
 }
 
 typedef struct job {
-    cara_encoder *e;
-    const float *mel;
-    float *states;                  /* of the last stage, else NULL */
-    const cara_encoder_block *b;    /* whose attention is done, or NULL */
-    const cara_encoder_block *next; /* whose attention comes, or NULL */
-    size_t rows, tasks;
+    const cara_encoder_rows *r;
+    size_t n_ctx;
+    const float *mel; /* [n_mels, mel_row] */
+    size_t mel_row;
+    const cara_block *done, *next;
+    float *states;
+    size_t n, tasks; /* rows in all, and tasks that they are split into */
 } job;
 
 /* Where a task's rows begin: at a tile, for any n and number of tasks. */
 static size_t first_of(const job *j, size_t task) {
-    size_t tile = j->e->compute.kernels->i8->row_tile, tiles = (j->rows + tile - 1) / tile;
+    size_t tile = j->r->compute->kernels->i8->row_tile, tiles = (j->n + tile - 1) / tile;
     size_t row = task * tiles / j->tasks * tile;
-    return row < j->rows ? row : j->rows;
+    return row < j->n ? row : j->n;
 }
 
-static void convolve(const lane *l, const cara_dense *conv, const cara_gather *g, size_t r0,
+/* Tasks of no more rows than the kernels want, so many that the threads end together, and none
+ * without a tile. */
+static void run(job j, cara_task_fn fn, size_t n) {
+    const cara_i8_ops *ops = j.r->compute->kernels->i8;
+    size_t threads = (size_t)cara_pool_threads(j.r->compute->pool);
+    size_t tasks = ((n + ops->rows - 1) / ops->rows + threads - 1) / threads * threads;
+    size_t tiles = (n + ops->row_tile - 1) / ops->row_tile;
+    j.n = n;
+    j.tasks = tasks < tiles ? tasks : tiles;
+    cara_pool_run(j.r->compute->pool, fn, &j, j.tasks);
+}
+
+/* ---- convolutions ---- */
+
+static void convolve(const workspace *w, const cara_dense *conv, const cara_gather *g, size_t r0,
                      size_t r1, const float *residual, float *c) {
-    cara_gather_rows(g, r0, r1, l->wide);
+    cara_gather_rows(g, r0, r1, w->wide);
     if (cara_dense_is_i8(conv))
-        cara_rows_quantise(&l->rows, r1 - r0, l->wide, conv->k, conv->k);
-    cara_rows_run(&l->rows, r1 - r0,
+        cara_rows_quantise(&w->rows, r1 - r0, w->wide, conv->k, conv->k);
+    cara_rows_run(&w->rows, r1 - r0,
                   &(cara_product){.dense = conv,
-                                  .a = l->wide,
+                                  .a = w->wide,
                                   .lda = conv->k,
                                   .gelu = 1,
                                   .residual = residual,
@@ -90,93 +97,79 @@ static void convolve(const lane *l, const cara_dense *conv, const cara_gather *g
 
 static void conv1_task(void *ctx, size_t task, int thread) {
     const job *j = ctx;
-    const cara_encoder *e = j->e;
-    lane l = lane_of(e, thread);
-    cara_gather g = cara_gather_mel(e, j->mel);
+    const cara_encoder_rows *r = j->r;
+    workspace w = workspace_of(r, thread);
+    cara_gather g = cara_gather_mel(j->mel, j->mel_row, r->n_mels, j->n_ctx);
     size_t r0 = first_of(j, task);
-    convolve(&l, &e->conv1, &g, r0, first_of(j, task + 1), NULL, e->qkv + r0 * e->n_state);
+    convolve(&w, r->conv1, &g, r0, first_of(j, task + 1), NULL, r->qkv + r0 * r->n_state);
 }
 
 static void conv2_task(void *ctx, size_t task, int thread) {
     const job *j = ctx;
-    const cara_encoder *e = j->e;
-    lane l = lane_of(e, thread);
-    cara_gather g = cara_gather_conv1(e, e->qkv);
-    size_t r0 = first_of(j, task), r1 = first_of(j, task + 1), s = e->n_state;
-    size_t size = e->positions_type == CARA_WEIGHT_F32 ? 4 : 2;
-    e->compute.kernels->widen(e->positions_type, (const char *)e->positions->data + r0 * s * size,
-                              l.norm, (r1 - r0) * s);
-    convolve(&l, &e->conv2, &g, r0, r1, l.norm, e->x + r0 * s);
+    const cara_encoder_rows *r = j->r;
+    workspace w = workspace_of(r, thread);
+    cara_gather g = cara_gather_conv1(r->qkv, r->n_state, j->n_ctx);
+    size_t r0 = first_of(j, task), r1 = first_of(j, task + 1);
+    cara_positions_read(r->positions, r->compute, r0, r1 - r0, w.norm);
+    convolve(&w, r->conv2, &g, r0, r1, w.norm, r->x + r0 * r->n_state);
 }
 
-static void normalise(const lane *l, const cara_norm *norm, size_t m, const float *x, float *y) {
+void cara_encoder_rows_convolve(const cara_encoder_rows *r, const float *mel, size_t row,
+                                size_t n_ctx) {
+    job j = {.r = r, .n_ctx = n_ctx, .mel = mel, .mel_row = row};
+    run(j, conv1_task, 2 * n_ctx);
+    run(j, conv2_task, n_ctx);
+}
+
+/* ---- blocks ---- */
+
+static void normalise(const workspace *w, const cara_norm *norm, size_t m, const float *x,
+                      float *y) {
     for (size_t i = 0; i < m; i++)
-        l->rows.compute->kernels->layer_norm(x + i * norm->n, norm->weight, norm->bias, norm->n,
+        w->rows.compute->kernels->layer_norm(x + i * norm->n, norm->weight, norm->bias, norm->n,
                                              y + i * norm->n);
 }
 
-static void after_attention(const lane *l, const cara_encoder *e, const cara_encoder_block *b,
+static void after_attention(const workspace *w, const cara_encoder_rows *r, const cara_block *b,
                             size_t r0, size_t m) {
-    size_t s = e->n_state, ld = 4 * s + WIDE_MORE;
-    float *x = e->x + r0 * s, *attention = e->norm + r0 * s;
-    cara_rows_quantise(&l->rows, m, attention, s, s);
-    cara_rows_run(&l->rows, m, &(cara_product){.dense = &b->out, .residual = x, .c = x, .ldc = s});
-    normalise(l, &b->mlp_ln, m, x, l->norm);
-    cara_rows_quantise(&l->rows, m, l->norm, s, s);
-    cara_rows_run(&l->rows, m,
-                  &(cara_product){.dense = &b->mlp_0, .gelu = 1, .c = l->wide, .ldc = ld});
-    cara_rows_quantise(&l->rows, m, l->wide, ld, 4 * s);
-    cara_rows_run(&l->rows, m,
-                  &(cara_product){.dense = &b->mlp_2, .residual = x, .c = x, .ldc = s});
+    size_t s = r->n_state, ld = 4 * s + WIDE_MORE;
+    float *x = r->x + r0 * s, *attention = r->qkv + r0 * s;
+    const cara_dense *out = cara_block_dense(b, CARA_ATTN_OUT);
+    const cara_dense *mlp_0 = cara_block_dense(b, CARA_MLP_0);
+    const cara_dense *mlp_2 = cara_block_dense(b, CARA_MLP_2);
+    cara_rows_quantise(&w->rows, m, attention, s, s);
+    cara_rows_run(&w->rows, m, &(cara_product){.dense = out, .residual = x, .c = x, .ldc = s});
+    normalise(w, cara_block_norm(b, CARA_MLP_LN), m, x, w->norm);
+    cara_rows_quantise(&w->rows, m, w->norm, s, s);
+    cara_rows_run(&w->rows, m, &(cara_product){.dense = mlp_0, .gelu = 1, .c = w->wide, .ldc = ld});
+    cara_rows_quantise(&w->rows, m, w->wide, ld, 4 * s);
+    cara_rows_run(&w->rows, m, &(cara_product){.dense = mlp_2, .residual = x, .c = x, .ldc = s});
 }
 
 static void block_task(void *ctx, size_t task, int thread) {
+    static const cara_layer_role to[] = {CARA_ATTN_QUERY, CARA_ATTN_KEY, CARA_ATTN_VALUE};
     const job *j = ctx;
-    const cara_encoder *e = j->e;
-    lane l = lane_of(e, thread);
-    size_t r0 = first_of(j, task), m = first_of(j, task + 1) - r0, s = e->n_state,
-           all = e->n_ctx * s;
-    if (j->b)
-        after_attention(&l, e, j->b, r0, m);
+    const cara_encoder_rows *r = j->r;
+    workspace w = workspace_of(r, thread);
+    size_t r0 = first_of(j, task), m = first_of(j, task + 1) - r0, s = r->n_state,
+           all = j->n_ctx * s;
+    if (j->done)
+        after_attention(&w, r, j->done, r0, m);
     if (!j->next) {
-        normalise(&l, &e->ln_post, m, e->x + r0 * s, j->states + r0 * s);
+        normalise(&w, r->ln_post, m, r->x + r0 * s, j->states + r0 * s);
         return;
     }
-    const cara_dense *to[] = {&j->next->query, &j->next->key, &j->next->value};
-    normalise(&l, &j->next->attn_ln, m, e->x + r0 * s, l.norm);
-    cara_rows_quantise(&l.rows, m, l.norm, s, s);
+    normalise(&w, cara_block_norm(j->next, CARA_ATTN_LN), m, r->x + r0 * s, w.norm);
+    cara_rows_quantise(&w.rows, m, w.norm, s, s);
     for (size_t i = 0; i < 3; i++)
-        cara_rows_run(&l.rows, m,
-                      &(cara_product){.dense = to[i], .c = e->qkv + i * all + r0 * s, .ldc = s});
+        cara_rows_run(&w.rows, m,
+                      &(cara_product){.dense = cara_block_dense(j->next, to[i]),
+                                      .c = r->qkv + i * all + r0 * s,
+                                      .ldc = s});
 }
 
-static void run(job j, cara_task_fn fn, size_t rows) {
-    j.rows = rows;
-    j.tasks = tasks_of(j.e, rows);
-    cara_pool_run(j.e->compute.pool, fn, &j, j.tasks);
-}
-
-int cara_encoder_rows_run(cara_encoder *e, const float *mel, float *states, cara_error *err) {
-    size_t n = e->n_ctx;
-    run((job){.e = e, .mel = mel}, conv1_task, 2 * n);
-    run((job){.e = e}, conv2_task, n);
-    int loaded = cara_encoder_load(e, 1, err);
-    if (loaded)
-        return loaded;
-    run((job){.e = e, .next = e->blocks, .states = states}, block_task, n);
-    for (size_t i = 0; i < e->n_layer; i++) {
-        int code = cara_compute_poll(&e->compute, err);
-        if (code)
-            return code;
-        cara_encoder_attend(e, 1);
-        if (i + 1 < e->n_layer && (code = cara_encoder_load(e, i + 2, err)))
-            return code;
-        run((job){.e = e,
-                  .b = &e->blocks[i],
-                  .next = i + 1 < e->n_layer ? &e->blocks[i + 1] : NULL,
-                  .states = states},
-            block_task, n);
-        cara_encoder_show_layer(e, i);
-    }
-    return CARA_OK;
+void cara_encoder_rows_run(const cara_encoder_rows *r, size_t n_ctx, const cara_block *done,
+                           const cara_block *next, float *states) {
+    job j = {.r = r, .n_ctx = n_ctx, .done = done, .next = next, .states = states};
+    run(j, block_task, n_ctx);
 }

@@ -2,15 +2,16 @@
 
 #include "base/pages.h"
 #include "model/i8_pack.h"
+#include "model/layers.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define CHANNELS 64 /* of a task: whole panels, so that tasks share none */
 
-/* One tensor on its way. */
+/* One tensor to quantise. */
 typedef struct item {
-    cara_tensor *to; /* in the stand-in's weights */
+    cara_tensor *to; /* in the int8 weights */
     cara_tensor from;
     cara_weight_type type;
     size_t n, k, first_task;
@@ -29,28 +30,20 @@ struct cara_quantised {
 
 typedef void (*visit_fn)(void *ctx, cara_tensor *weight);
 
-static void visit_attention(cara_attention *a, visit_fn visit, void *ctx) {
-    visit(ctx, &a->query.weight);
-    visit(ctx, &a->key.weight);
-    visit(ctx, &a->value.weight);
-    visit(ctx, &a->out.weight);
+static void visit_layer(const cara_layer_table *table, void *layer, visit_fn visit, void *ctx) {
+    for (size_t i = 0; i < table->n; i++)
+        if (table->members[i].kind == CARA_MEMBER_LINEAR)
+            visit(ctx, &cara_member_linear(layer, &table->members[i])->weight);
 }
 
 /* Every tensor that int8 is for. */
 static void visit_all(cara_weights *w, cara_encoder_layer *encoder, size_t n_encoder,
                       cara_decoder_layer *decoder, size_t n_decoder, visit_fn visit, void *ctx) {
     visit(ctx, &w->conv2.weight);
-    for (size_t i = 0; i < n_encoder; i++) {
-        visit_attention(&encoder[i].attn, visit, ctx);
-        visit(ctx, &encoder[i].mlp_0.weight);
-        visit(ctx, &encoder[i].mlp_2.weight);
-    }
-    for (size_t i = 0; i < n_decoder; i++) {
-        visit_attention(&decoder[i].attn, visit, ctx);
-        visit_attention(&decoder[i].cross_attn, visit, ctx);
-        visit(ctx, &decoder[i].mlp_0.weight);
-        visit(ctx, &decoder[i].mlp_2.weight);
-    }
+    for (size_t i = 0; i < n_encoder; i++)
+        visit_layer(&cara_encoder_members, &encoder[i], visit, ctx);
+    for (size_t i = 0; i < n_decoder; i++)
+        visit_layer(&cara_decoder_members, &decoder[i], visit, ctx);
     visit(ctx, &w->token_embedding);
 }
 

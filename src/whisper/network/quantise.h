@@ -1,4 +1,4 @@
-/* int8 stand-ins for a float model's weights, made in memory. */
+/* A float model's weights in int8, made in memory. */
 #ifndef WHISPER_QUANTISE_H
 #define WHISPER_QUANTISE_H
 
