@@ -51,10 +51,10 @@ static int find_model(cara_app *s, cara_engine_options *options, cara_error *err
     return rc ? rc : cara_s3_digest_check(sha256, "CARACOLA_MODEL_SHA256", err);
 }
 
-static int open_engine(cara_app *s, int ears, cara_stop_fn stop, void *stop_cookie,
+static int open_engine(cara_app *s, int concurrent, cara_stop_fn stop, void *stop_cookie,
                        cara_error *err) {
     cara_engine_options options = {.vocab_path = cara_setting("CARACOLA_VOCAB"),
-                                   .ears = ears,
+                                   .concurrent = concurrent,
                                    .stop = stop,
                                    .stop_cookie = stop_cookie};
     const char *language = cara_setting("CARACOLA_LANGUAGE");
@@ -131,7 +131,7 @@ static int open_rest(cara_app *s, cara_error *err) {
     return rc ? rc : open_reply(s, err);
 }
 
-int cara_app_open_for(cara_app *s, int ears, cara_stop_fn stop, void *stop_cookie, int log_fd,
+int cara_app_open_for(cara_app *s, int concurrent, cara_stop_fn stop, void *stop_cookie, int log_fd,
                       cara_error *err) {
     *s = (cara_app){.model_path = NULL};
     open_log(s, log_fd);
@@ -140,7 +140,7 @@ int cara_app_open_for(cara_app *s, int ears, cara_stop_fn stop, void *stop_cooki
                          "CARACOLA_STORE is not set; it takes s3://bucket/prefix or a folder");
     int rc = cara_zone_use(cara_setting("CARACOLA_TIMEZONE"), err);
     if (!rc)
-        rc = open_engine(s, ears, stop, stop_cookie, err);
+        rc = open_engine(s, concurrent, stop, stop_cookie, err);
     return rc ? rc : open_rest(s, err);
 }
 

@@ -5,7 +5,7 @@
 
 #include "app/app_store.h"
 #include "app/model_stream.h"
-#include "pipeline/service.h"
+#include "pipeline/service/service.h"
 
 typedef struct cara_app {
     cara_app_store store;
@@ -26,11 +26,12 @@ typedef struct cara_app {
  * stay where it is. Close it in any case. */
 int cara_app_open(cara_app *out, int log_fd, cara_error *err);
 
-/* `ears`: how many services are to hear at once with the one engine, each in a thread of its own;
- * `stop` is asked, from any of these, while they wait for the model. */
-int cara_app_open_for(cara_app *out, int ears, cara_stop_fn stop, void *stop_cookie, int log_fd,
-                      cara_error *err);
-/* One more beside `first`, which is closed last: its engine's ear `index`, 1 to ears - 1. */
+/* `concurrent`: how many services transcribe at the same time with the one engine, each in a thread
+ * of its own; `stop` is called, from any of these, while they wait for the model. */
+int cara_app_open_for(cara_app *out, int concurrent, cara_stop_fn stop, void *stop_cookie,
+                      int log_fd, cara_error *err);
+/* One more beside `first`, which is closed last: its engine's transcriber `index`, 1 to concurrent
+ * - 1. */
 int cara_app_join(cara_app *out, const cara_app *first, int index, int log_fd, cara_error *err);
 void cara_app_close(cara_app *service);
 

@@ -3,7 +3,7 @@
 #define APP_APP_STORE_H
 
 #include "base/log.h"
-#include "pipeline/media.h"
+#include "pipeline/media/media.h"
 #include "store/store.h"
 
 struct cara_aws;

@@ -5,7 +5,7 @@
 #include "app/settings.h"
 #include "aws/client/client.h"
 #include "base/clock.h"
-#include "pipeline/lambda.h"
+#include "pipeline/service/lambda.h"
 #include "tokenizer/language.h"
 #include "json/json.h"
 

@@ -3,7 +3,7 @@
 #define APP_LAMBDA_FUNCTION_H
 
 #include "app/app.h"
-#include "pipeline/lambda.h"
+#include "pipeline/service/lambda.h"
 
 /* Everything from the environment, as cara_app_open(), and the commands {"caracola":"doctor"} and
  * {"caracola":"fill"}. A configuration that cannot work is logged and reported to Lambda, where it

@@ -3,7 +3,7 @@
 #define APP_MODEL_FILE_H
 
 #include "app/model_path.h"
-#include "pipeline/transcriber.h"
+#include "pipeline/transcriber/engine.h"
 
 typedef struct cara_model_file {
     cara_model_choice choice; /* path NULL: none can be used, and `missing` says why */

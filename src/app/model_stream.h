@@ -3,7 +3,7 @@
 #define APP_MODEL_STREAM_H
 
 #include "aws/s3/s3_memory.h"
-#include "pipeline/transcriber.h"
+#include "pipeline/transcriber/engine.h"
 
 typedef struct cara_model_stream {
     const char *sha256;     /* borrowed; see cara_s3_memory_open() */

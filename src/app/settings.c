@@ -1,7 +1,7 @@
 #include "app/settings.h"
 
 #include "base/limits.h"
-#include "pipeline/lambda.h"
+#include "pipeline/service/lambda.h"
 
 #include <caracola/transcribe.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef APP_WORKERS_H
 #define APP_WORKERS_H
 
-#include "pipeline/worker.h"
+#include "pipeline/service/worker.h"
 
 typedef struct cara_workers_options { /* everything is borrowed */
     const char *queue_url;

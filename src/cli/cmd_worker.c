@@ -2,6 +2,7 @@
 #include "app/workers.h"
 #include "cli/cli.h"
 
+#include <caracola/transcribe.h>
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -6,7 +6,7 @@
 #include "aws/services/sns.h"
 #include "aws/services/social.h"
 #include "aws/services/stack.h"
-#include "pipeline/lambda.h"
+#include "pipeline/service/lambda.h"
 
 #include <stdio.h>
 #include <string.h>

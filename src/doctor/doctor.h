@@ -4,7 +4,7 @@
 #define DOCTOR_DOCTOR_H
 
 #include "doctor/checkup.h"
-#include "pipeline/transcriber.h"
+#include "pipeline/transcriber/transcriber.h"
 
 struct cara_aws;
 

@@ -1,12 +1,12 @@
 #include "pipeline/audio_message.h"
+#include "json/json.h"
 
 #include "base/clock.h"
 #include "base/failure.h"
 #include "base/limits.h"
 #include "crypto/digest.h"
-#include "pipeline/partial.h"
-#include "pipeline/record.h"
-#include "json/json.h"
+#include "pipeline/record/partial.h"
+#include "pipeline/record/record.h"
 
 #include <stdlib.h>
 #include <string.h>

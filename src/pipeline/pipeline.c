@@ -1,9 +1,9 @@
 #include "pipeline/pipeline.h"
+#include "json/json.h"
 
 #include "base/limits.h"
 #include "pipeline/audio_message.h"
-#include "pipeline/record.h"
-#include "json/json.h"
+#include "pipeline/record/record.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,9 +10,9 @@
 #include "base/failure.h"
 #include "base/log.h"
 #include "inbox/inbox.h"
-#include "pipeline/key.h"
-#include "pipeline/media.h"
-#include "pipeline/transcriber.h"
+#include "pipeline/media/media.h"
+#include "pipeline/record/key.h"
+#include "pipeline/transcriber/transcriber.h"
 #include "store/store.h"
 
 #include <stddef.h>

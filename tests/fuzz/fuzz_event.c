@@ -2,8 +2,8 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "inbox/inbox.h"
-#include "pipeline/key.h"
-#include "pipeline/record.h"
+#include "pipeline/record/key.h"
+#include "pipeline/record/record.h"
 #include "store/store.h"
 #include "json/json.h"
 

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "app/zone.h"
-#include "pipeline/key.h"
+#include "pipeline/record/key.h"
 
 #include <stdlib.h>
 #include <string.h>

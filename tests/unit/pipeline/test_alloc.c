@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "failing_memory.h"
-#include "pipeline/record.h"
-#include "pipeline/service.h"
+#include "pipeline/record/record.h"
+#include "pipeline/service/service.h"
 #include "store/backend.h"
 
 #include <fcntl.h>

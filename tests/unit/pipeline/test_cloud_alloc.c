@@ -14,10 +14,10 @@
 
 #include "aws/client/client.h"
 #include "aws/services/lambda_runtime.h"
-#include "pipeline/lambda.h"
-#include "pipeline/record.h"
+#include "pipeline/record/record.h"
 #include "pipeline/reply.h"
-#include "pipeline/worker.h"
+#include "pipeline/service/lambda.h"
+#include "pipeline/service/worker.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>

@@ -8,7 +8,7 @@
 
 #include "base/failure.h"
 #include "base/file.h"
-#include "pipeline/service.h"
+#include "pipeline/service/service.h"
 
 #include <stdio.h>
 #include <stdlib.h>

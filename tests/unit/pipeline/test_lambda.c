@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "pipeline/lambda.h"
+#include "pipeline/service/lambda.h"
 #include "test_server.h"
 
 #include <fcntl.h>

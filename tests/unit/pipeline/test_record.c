@@ -1,6 +1,6 @@
 #include "fixture.h"
 
-#include "pipeline/record.h"
+#include "pipeline/record/record.h"
 
 #include <math.h>
 #include <stdlib.h>

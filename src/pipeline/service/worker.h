@@ -2,7 +2,7 @@
 #ifndef PIPELINE_WORKER_H
 #define PIPELINE_WORKER_H
 
-#include "pipeline/service.h"
+#include "pipeline/service/service.h"
 
 typedef struct cara_worker_options {
     const char *queue_url;

@@ -3,7 +3,7 @@
 #define PIPELINE_MEDIA_H
 
 #include "base/error.h"
-#include "pipeline/key.h"
+#include "pipeline/record/key.h"
 #include "store/store.h"
 
 #include <stddef.h>

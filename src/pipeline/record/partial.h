@@ -2,8 +2,8 @@
 #ifndef PIPELINE_PARTIAL_H
 #define PIPELINE_PARTIAL_H
 
-#include "pipeline/record.h"
-#include "pipeline/transcriber.h"
+#include "pipeline/record/record.h"
+#include "pipeline/transcriber/transcriber.h"
 
 typedef struct cara_partial {
     json_t *transcription; /* the record's; NULL where there is nothing to go on from */

@@ -1,4 +1,4 @@
-#include "pipeline/lambda.h"
+#include "pipeline/service/lambda.h"
 
 #include "base/clock.h"
 #include "base/limits.h"

@@ -3,7 +3,7 @@
 #define PIPELINE_SERVICE_H
 
 #include "pipeline/pipeline.h"
-#include "pipeline/service_log.h"
+#include "pipeline/service/service_log.h"
 
 #include <jansson.h>
 

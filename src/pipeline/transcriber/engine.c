@@ -1,37 +1,38 @@
-#include "pipeline/transcriber.h"
+#include "pipeline/transcriber/engine.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/failure.h"
 
-#include <caracola/model.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FAILED_S 10.0 /* so long a failure is not tried again: the messages of a batch share it */
+/* The model is not opened again for so long after a failure: the messages of a batch share it. */
+#define FAILED_S 10.0
 
-typedef struct ear {
+/* One of the engine's concurrent transcriptions. */
+typedef struct slot {
     cara_engine *engine;
     cara_session *session; /* NULL: the model is not open */
     cara_stop_fn stop;     /* of the call in progress */
     void *stop_cookie;
-    int64_t frame; /* up to here it has heard all */
-} ear;
+    int64_t frame; /* all before it is transcribed */
+} slot;
 
 struct cara_engine {
     cara_engine_options options;
-    int n; /* ears */
-    ear ears[CARA_MAX_SESSIONS];
-    pthread_mutex_t verifying; /* held by the ear that does; before the other lock */
+    int n; /* slots */
+    slot slots[CARA_MAX_SESSIONS];
+    pthread_mutex_t verifying; /* held during a source's verify(); taken before the other lock */
     pthread_mutex_t lock;      /* over all below */
     cara_model *model;
-    int hearing;        /* ears in transcribe() */
-    int broken;         /* the model is to be closed once none hears */
+    int transcribing;   /* slots in transcribe() */
+    int broken;         /* the model is to be closed once `transcribing` is 0 */
     cara_error failure; /* of the last try to open the model */
     double failed_at;   /* cara_clock_monotonic(); 0: it did not fail, or may be tried again */
-    int verified;       /* the source's model is what it must be */
+    int verified;       /* the source's model is complete and right */
     char name[64];
 };
 
@@ -40,11 +41,11 @@ cara_engine *cara_engine_new(const cara_engine_options *options) {
     if (!engine)
         return NULL;
     engine->options = *options;
-    engine->n = options->ears > 1 ? options->ears : 1;
+    engine->n = options->concurrent > 1 ? options->concurrent : 1;
     if (engine->n > CARA_MAX_SESSIONS)
         engine->n = CARA_MAX_SESSIONS;
     for (int i = 0; i < engine->n; i++)
-        engine->ears[i].engine = engine;
+        engine->slots[i].engine = engine;
     pthread_mutex_init(&engine->lock, NULL);
     pthread_mutex_init(&engine->verifying, NULL);
     return engine;
@@ -64,23 +65,22 @@ static void name_model(cara_engine *engine) {
     snprintf(engine->name, sizeof engine->name, "%.*s", n, name);
 }
 
-static int ear_stop(void *cookie) {
-    const ear *e = cookie;
-    return e->stop && e->stop(e->stop_cookie);
+static int should_stop(const slot *s) {
+    return s->stop && s->stop(s->stop_cookie);
 }
 
-/* While a source's model is waited for, by whoever computes for all. */
-static int engine_stop(void *cookie) {
+/* For a source's model: whichever slot computes for all may have to wait for it. */
+static int should_stop_waiting(void *cookie) {
     cara_engine *engine = cookie;
     if (engine->n == 1)
-        return ear_stop(&engine->ears[0]);
+        return should_stop(&engine->slots[0]);
     return engine->options.stop && engine->options.stop(engine->options.stop_cookie);
 }
 
 static void close_model(cara_engine *engine) {
     for (int i = 0; i < engine->n; i++) {
-        cara_session_free(engine->ears[i].session);
-        engine->ears[i].session = NULL;
+        cara_session_free(engine->slots[i].session);
+        engine->slots[i].session = NULL;
     }
     cara_model_close(engine->model);
     engine->model = NULL;
@@ -94,45 +94,47 @@ void cara_engine_reset(cara_engine *engine) {
     engine->broken = engine->verified = 0;
 }
 
-static int open_all(cara_engine *engine, cara_error *err) {
+static int open_model(cara_engine *engine, cara_error *err) {
     const cara_engine_options *o = &engine->options;
     const cara_session_options options = {.threads = o->threads};
     cara_session *sessions[CARA_MAX_SESSIONS];
-    int rc = o->source ? o->source->open(o->source->ctx, engine_stop, engine, &engine->model, err)
-                       : cara_model_open(o->model_path, o->vocab_path, &engine->model, err);
+    int rc = o->source
+                 ? o->source->open(o->source->ctx, should_stop_waiting, engine, &engine->model, err)
+                 : cara_model_open(o->model_path, o->vocab_path, &engine->model, err);
     if (!rc)
         rc = cara_sessions_new(engine->model, &options, engine->n, sessions, err);
     for (int i = 0; i < engine->n && !rc; i++)
-        engine->ears[i].session = sessions[i];
+        engine->slots[i].session = sessions[i];
     return rc;
 }
 
 /* With the lock. */
-static int prepare(cara_engine *engine, ear *e, cara_stop_fn stop, void *cookie, cara_error *err) {
-    if (e->session && !engine->broken)
+static int prepare(slot *s, cara_stop_fn stop, void *cookie, cara_error *err) {
+    cara_engine *engine = s->engine;
+    if (s->session && !engine->broken)
         return CARA_OK;
     if (engine->failed_at > 0 && cara_clock_monotonic() - engine->failed_at < FAILED_S) {
         if (err)
             *err = engine->failure;
         return (int)engine->failure.code;
     }
-    if (engine->hearing) /* with a model that proved wrong; it ends soon */
+    if (engine->transcribing) /* with a broken model; that ends soon */
         return cara_fail(err, CARA_ERR_CANCELLED, -1, "the model is about to be opened again");
     if (engine->broken)
         cara_engine_reset(engine);
-    e->stop = stop;
-    e->stop_cookie = cookie;
-    int rc = open_all(engine, &engine->failure);
-    e->stop = NULL;
+    s->stop = stop;
+    s->stop_cookie = cookie;
+    int rc = open_model(engine, &engine->failure);
+    s->stop = NULL;
     if (!rc) {
         name_model(engine);
         return CARA_OK;
     }
     if (rc == CARA_ERR_CANCELLED)
-        close_model(engine); /* but what has come of it stays */
+        close_model(engine); /* the source keeps what has arrived */
     else
         cara_engine_reset(engine);
-    if (rc != CARA_ERR_MEMORY && rc != CARA_ERR_CANCELLED) /* which may be over at once */
+    if (rc != CARA_ERR_MEMORY && rc != CARA_ERR_CANCELLED) /* these may pass at once */
         engine->failed_at = cara_clock_monotonic();
     if (err)
         *err = engine->failure;
@@ -140,65 +142,88 @@ static int prepare(cara_engine *engine, ear *e, cara_stop_fn stop, void *cookie,
 }
 
 static int engine_prepare(void *ctx, cara_stop_fn stop, void *cookie, cara_error *err) {
-    ear *e = ctx;
-    pthread_mutex_lock(&e->engine->lock);
-    int rc = prepare(e->engine, e, stop, cookie, err);
-    pthread_mutex_unlock(&e->engine->lock);
+    slot *s = ctx;
+    pthread_mutex_lock(&s->engine->lock);
+    int rc = prepare(s, stop, cookie, err);
+    pthread_mutex_unlock(&s->engine->lock);
     return rc;
 }
 
-/* What was heard with a model that is not what it must be is worth nothing. */
+/* A transcript counts only if the source's model was complete and right. */
 static int verify(cara_engine *engine, cara_error *err) {
     const cara_model_source *source = engine->options.source;
-    cara_error failure;
     if (!source)
         return CARA_OK;
     pthread_mutex_lock(&engine->verifying);
     pthread_mutex_lock(&engine->lock);
     int verified = engine->verified;
     pthread_mutex_unlock(&engine->lock);
-    int rc = verified ? CARA_OK : source->verify(source->ctx, &failure);
+    int rc = verified ? CARA_OK : source->verify(source->ctx, err);
     if (!rc && !verified) {
         pthread_mutex_lock(&engine->lock);
         engine->verified = 1;
         pthread_mutex_unlock(&engine->lock);
     }
     pthread_mutex_unlock(&engine->verifying);
-    if (rc && err)
-        *err = failure;
     return rc;
 }
 
-/* A model that failed is closed, and opened again in a while. With the lock. */
-static void give_up(cara_engine *engine, int rc, const cara_error *failure) {
-    if (rc == CARA_ERR_USAGE || rc == CARA_ERR_CPU ||
-        cara_failure_of(CARA_STAGE_TRANSCRIBE, rc).stage != CARA_STAGE_MODEL)
-        return;
-    engine->broken = 1;
-    engine->failure = *failure;
-    engine->failed_at = cara_clock_monotonic();
+static int begin(slot *s, cara_stop_fn stop, void *cookie, cara_error *err) {
+    pthread_mutex_lock(&s->engine->lock);
+    /* Another slot may have found since prepare() that the model is broken. */
+    int rc = prepare(s, stop, cookie, err);
+    if (!rc) {
+        s->engine->transcribing++;
+        s->stop = stop;
+        s->stop_cookie = cookie;
+    }
+    pthread_mutex_unlock(&s->engine->lock);
+    return rc;
 }
 
-static int engine_progress(void *cookie, int64_t done, int64_t total) {
-    ear *e = cookie;
-    /* Before its first window, a run that begins in the middle tells 0. */
-    if (done > e->frame)
-        e->frame = done;
-    const cara_options *options = &e->engine->options.transcribe;
+/* 1 where the model caused the failure, and opening it again may help. USAGE and CPU are the
+ * settings' fault. */
+static int is_broken(int rc) {
+    return rc && rc != CARA_ERR_USAGE && rc != CARA_ERR_CPU &&
+           cara_failure_of(CARA_STAGE_TRANSCRIBE, rc).stage == CARA_STAGE_MODEL;
+}
+
+static void end(slot *s, int rc, const cara_error *failure) {
+    cara_engine *engine = s->engine;
+    pthread_mutex_lock(&engine->lock);
+    s->stop = NULL;
+    if (engine->options.source && !engine->verified && is_broken(rc)) {
+        engine->broken = 1;
+        engine->failure = *failure;
+        engine->failed_at = cara_clock_monotonic();
+    }
+    if (--engine->transcribing == 0 && engine->broken) {
+        double failed_at = engine->failed_at;
+        cara_engine_reset(engine);
+        engine->failed_at = failed_at;
+    }
+    pthread_mutex_unlock(&engine->lock);
+}
+
+static int on_progress(void *cookie, int64_t done, int64_t total) {
+    slot *s = cookie;
+    /* Before its first window, a run that begins in the middle reports 0. */
+    if (done > s->frame)
+        s->frame = done;
+    const cara_options *options = &s->engine->options.transcribe;
     if (options->progress && options->progress(options->cookie, done, total))
         return 1;
-    return ear_stop(e);
+    return should_stop(s);
 }
 
-static int hear(ear *e, cara_audio *audio, cara_resume *resume, cara_result **out,
-                cara_error *err) {
-    cara_options options = e->engine->options.transcribe;
-    options.progress = engine_progress;
+/* The engine's options, to begin at `resume`; `clip` backs one of them. */
+static cara_options options_from(slot *s, const cara_resume *resume, char clip[32]) {
+    cara_options options = s->engine->options.transcribe;
+    options.progress = on_progress;
     options.on_segment = NULL;
-    options.cookie = e;
-    char clip[32];
+    options.cookie = s;
     if (resume->frame > 0) {
-        snprintf(clip, sizeof clip, "%lld.%02d", (long long)(resume->frame / 100),
+        snprintf(clip, 32, "%lld.%02d", (long long)(resume->frame / 100),
                  (int)(resume->frame % 100));
         options.clip_timestamps = clip;
         if (resume->language)
@@ -208,52 +233,38 @@ static int hear(ear *e, cara_audio *audio, cara_resume *resume, cara_result **ou
             options.n_previous_tokens = resume->n_tokens;
         }
     }
-    e->frame = resume->frame;
-    int rc = cara_transcribe(e->session, cara_audio_source(audio), &options, out, err);
-    if (!rc && (rc = verify(e->engine, err)) != 0) {
-        cara_result_free(*out);
-        *out = NULL;
-    }
-    if (!rc)
-        resume->frame = e->frame;
-    return rc;
+    return options;
 }
 
 static int engine_transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop,
                              void *cookie, cara_resume *resume, cara_result **out,
                              cara_error *err) {
-    ear *e = ctx;
-    cara_engine *engine = e->engine;
+    slot *s = ctx;
     cara_audio *audio = NULL;
     cara_error failure = {.code = CARA_OK, .position = -1};
+    char clip[32];
     *out = NULL;
-    int rc = cara_audio_open_memory(bytes, n, &engine->options.limits, &audio, err);
-    if (rc)
-        return rc;
-    pthread_mutex_lock(&engine->lock);
-    /* Another ear may have found meanwhile that the model is not what it must be. */
-    rc = prepare(engine, e, stop, cookie, &failure);
+    int rc = cara_audio_open_memory(bytes, n, &s->engine->options.limits, &audio, &failure);
     if (!rc)
-        engine->hearing++;
-    pthread_mutex_unlock(&engine->lock);
-    if (!rc) {
-        e->stop = stop;
-        e->stop_cookie = cookie;
-        rc = hear(e, audio, resume, out, &failure);
-        e->stop = NULL;
-        pthread_mutex_lock(&engine->lock);
-        if (rc && engine->options.source && !engine->verified)
-            give_up(engine, rc, &failure);
-        if (--engine->hearing == 0 && engine->broken) {
-            double failed_at = engine->failed_at;
-            cara_engine_reset(engine);
-            engine->failed_at = failed_at;
-        }
-        pthread_mutex_unlock(&engine->lock);
+        rc = begin(s, stop, cookie, &failure);
+    if (rc)
+        goto done;
+    const cara_options options = options_from(s, resume, clip);
+    s->frame = resume->frame;
+    rc = cara_transcribe(s->session, cara_audio_source(audio), &options, out, &failure);
+    if (!rc)
+        rc = verify(s->engine, &failure);
+    if (!rc)
+        resume->frame = s->frame;
+    end(s, rc, &failure);
+done:
+    if (rc) {
+        cara_result_free(*out);
+        *out = NULL;
+        if (err)
+            *err = failure;
     }
     cara_audio_close(audio);
-    if (rc && err)
-        *err = failure;
     return rc;
 }
 
@@ -262,13 +273,13 @@ static void engine_release(void *ctx, cara_result *result) {
 }
 
 static const char *engine_model_name(void *ctx) {
-    const ear *e = ctx;
-    return e->session ? e->engine->name : NULL;
+    const slot *s = ctx;
+    return s->session ? s->engine->name : NULL;
 }
 
 cara_transcriber cara_engine_transcriber(cara_engine *engine, int index) {
     return (cara_transcriber){engine_prepare, engine_transcribe, engine_release, engine_model_name,
-                              &engine->ears[index]};
+                              &engine->slots[index]};
 }
 
 void cara_engine_free(cara_engine *engine) {

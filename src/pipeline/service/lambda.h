@@ -4,7 +4,7 @@
 #define PIPELINE_LAMBDA_H
 
 #include "aws/services/lambda_runtime.h"
-#include "pipeline/service.h"
+#include "pipeline/service/service.h"
 
 /* Answers every event: SNS and others with a small summary, or an error where something is to be
  * delivered again; SQS with a partial batch response that names what is; {"caracola":"NAME"}, which

@@ -1,4 +1,4 @@
-#include "pipeline/partial.h"
+#include "pipeline/record/partial.h"
 
 #include "base/limits.h"
 #include "json/json.h"

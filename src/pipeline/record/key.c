@@ -1,4 +1,4 @@
-#include "pipeline/key.h"
+#include "pipeline/record/key.h"
 
 #include "crypto/digest.h"
 #include "crypto/encoding.h"

@@ -1,4 +1,4 @@
-#include "pipeline/worker.h"
+#include "pipeline/service/worker.h"
 
 #include "aws/client/client.h"
 #include "aws/services/sqs.h"

@@ -1,10 +1,10 @@
-#include "pipeline/service_log.h"
+#include "pipeline/service/service_log.h"
+#include "json/json.h"
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/utf8.h"
-#include "pipeline/key.h"
-#include "json/json.h"
+#include "pipeline/record/key.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "pipeline/media.h"
+#include "pipeline/media/media.h"
 
 #include "aws/s3/s3.h"
 #include "aws/services/social.h"

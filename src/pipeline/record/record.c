@@ -1,4 +1,4 @@
-#include "pipeline/record.h"
+#include "pipeline/record/record.h"
 
 #include "base/clock.h"
 #include "base/failure.h"

@@ -1,4 +1,4 @@
-#include "pipeline/media.h"
+#include "pipeline/media/media.h"
 
 #include "base/file.h"
 #include "base/limits.h"

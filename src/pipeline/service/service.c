@@ -1,4 +1,4 @@
-#include "pipeline/service.h"
+#include "pipeline/service/service.h"
 
 #include "aws/client/client.h"
 #include "base/clock.h"
