@@ -131,6 +131,9 @@ static void write_value(const json_t *value, cara_json_style style, int level, c
 }
 
 int cara_json_write(const json_t *value, cara_json_style style, cara_buf *out) {
-    write_value(value, style, 0, out);
+    if (value)
+        write_value(value, style, 0, out);
+    else
+        out->failed = 1;
     return out->failed ? -1 : 0;
 }

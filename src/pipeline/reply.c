@@ -2,6 +2,8 @@
 
 #include "aws/client/client.h"
 #include "aws/services/social.h"
+#include "base/limits.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,12 +53,14 @@ static int send_part(cara_aws *aws, const cara_inbox_message *m, const char *to,
         json_pack("{s:s, s:s, s:s, s:{s:s}, s:s, s:{s:b, s:s}}", "messaging_product", "whatsapp",
                   "recipient_type", "individual", "to", to, "context", "message_id", m->id, "type",
                   "text", "text", "preview_url", 0, "body", body);
-    char *json = root ? json_dumps(root, JSON_COMPACT) : NULL;
+    cara_buf json;
+    cara_buf_init(&json, CARA_MIB);
     char sent[128];
-    int rc = json ? cara_social_send(aws, m->phone_number_arn, json, strlen(json), NULL, sent,
-                                     sizeof sent, err)
-                  : no_memory(err);
-    free(json);
+    int rc = !cara_json_write(root, CARA_JSON_COMPACT, &json)
+                 ? cara_social_send(aws, m->phone_number_arn, json.data, json.len, NULL, sent,
+                                    sizeof sent, err)
+                 : no_memory(err);
+    cara_buf_free(&json);
     json_decref(root);
     free(body);
     return rc;

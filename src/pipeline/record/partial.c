@@ -49,16 +49,15 @@ static int read_tokens(const json_t *segments, size_t first, size_t n, int32_t *
 int cara_partial_read(const char *bytes, size_t n, const char *model, cara_partial *out,
                       cara_error *err) {
     *out = (cara_partial){.kept_frame = 0};
-    json_error_t error;
-    json_t *root = json_loadb(bytes, n, JSON_ALLOW_NUL, &error);
-    if (!root && json_error_code(&error) == json_error_out_of_memory)
-        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to read a record");
+    json_t *root;
+    int rc = cara_record_parse(bytes, n, &root, err);
+    if (rc)
+        return rc;
     json_t *transcription = json_object_get(root, "transcription");
     const json_t *segments = json_object_get(transcription, "segments");
     const char *theirs = cara_json_text(json_object_get(root, "caracola"), "model");
     double at = json_number_value(json_object_get(transcription, "resume_at"));
     size_t first = 0, n_tokens = 0;
-    int rc = CARA_OK;
     if (!(at > 0 && at <= CARA_LIMIT_AUDIO_SECONDS))
         goto done;
     out->kept_frame = (int64_t)rint(at * 100);

@@ -148,19 +148,26 @@ void cara_record_free(cara_record *record) {
     *record = (cara_record){0};
 }
 
+int cara_record_parse(const char *bytes, size_t n, json_t **root, cara_error *err) {
+    /* As many values as the bytes allow: a day of speech has more than a text from outside may. */
+    static const cara_json_rules rules = {CARA_ERR_EVENT, CARA_LIMIT_RECORD_BYTES,
+                                          CARA_LIMIT_RECORD_BYTES, CARA_LIMIT_JSON_DEPTH};
+    cara_error failure;
+    int rc = cara_json_read(bytes, n, &rules, root, &failure);
+    if (rc == CARA_ERR_MEMORY && err)
+        *err = failure;
+    return rc == CARA_ERR_MEMORY ? rc : CARA_OK;
+}
+
 int cara_record_read(const char *bytes, size_t n, cara_record_state *state, char **id,
                      cara_error *err) {
     if (id)
         *id = NULL;
-    json_error_t error;
-    /* Our own bytes: not under the ceilings for strangers (a day of speech has many tokens). */
-    json_t *root = json_loadb(bytes, n, JSON_ALLOW_NUL, &error);
     *state = CARA_RECORD_DAMAGED;
+    json_t *root;
+    int rc = cara_record_parse(bytes, n, &root, err);
     if (!root)
-        return json_error_code(&error) == json_error_out_of_memory
-                   ? cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to read a record")
-                   : CARA_OK;
-    int rc = CARA_OK;
+        return rc;
     const json_t *transcription = json_object_get(root, "transcription");
     if (json_is_object(root) && json_object_get(root, "caracola")) {
         if (!transcription)

@@ -56,6 +56,10 @@ void cara_record_free(cara_record *record);
 #define CARA_RECORD_WAITING "pending"
 #define CARA_RECORD_DIGEST "sha256_mismatch"
 
+/* Parses a stored record: *root is the caller's reference, NULL where it is damaged (not JSON). The
+ * only failure is MEMORY. */
+int cara_record_parse(const char *bytes, size_t n, json_t **root, cara_error *err);
+
 /* Reads a stored record's state. `id` gets the message id in it (malloc'd, the caller's; NULL where
  * it has none); `id` may be NULL. MEMORY is the only failure. */
 int cara_record_read(const char *bytes, size_t n, cara_record_state *state, char **id,

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +57,18 @@ static int may_go_on(cara_service *service, int rc, const cara_error *err) {
     return 1;
 }
 
+/* Sends `answer`, which is taken over. MEMORY for NULL, too; else as cara_lambda_respond(). */
+static int respond(cara_lambda *lambda, const char *id, json_t *answer, cara_error *err) {
+    cara_buf body;
+    cara_buf_init(&body, CARA_LIMIT_EVENT_BYTES);
+    int rc = !cara_json_write(answer, CARA_JSON_COMPACT, &body)
+                 ? cara_lambda_respond(lambda, id, body.data, body.len, err)
+                 : cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the answer");
+    cara_buf_free(&body);
+    json_decref(answer);
+    return rc;
+}
+
 /* Answers the invocation. CARA_OK, or why the sandbox is lost. */
 static int answer(cara_lambda *lambda, cara_service *service, const char *id,
                   const cara_handled *handled, int handle_rc, cara_error *trouble,
@@ -66,12 +79,7 @@ static int answer(cara_lambda *lambda, cara_service *service, const char *id,
         int named = handled->summary.is_sqs && !handled->unnamed;
         if (!handled->n_retry || named) {
             json_t *root = named ? batch_failures(handled) : counts(handled);
-            char *body = root ? json_dumps(root, JSON_COMPACT) : NULL;
-            int rc = CARA_ERR_MEMORY;
-            if (body)
-                rc = cara_lambda_respond(lambda, id, body, strlen(body), err);
-            free(body);
-            json_decref(root);
+            int rc = respond(lambda, id, root, err);
             if (rc != CARA_ERR_MEMORY)
                 return may_go_on(service, rc, err) ? CARA_OK : rc;
             message = "no memory for the answer, or it is too large for Lambda";
@@ -91,12 +99,12 @@ static int read_command(const cara_invocation *invocation, json_t **command, car
     *command = NULL;
     if (invocation->body_len > COMMAND_BYTES || !strstr(invocation->body, "\"caracola\""))
         return CARA_OK;
-    json_error_t error;
-    json_t *root =
-        json_loadb(invocation->body, invocation->body_len, JSON_REJECT_DUPLICATES, &error);
-    if (!root && json_error_code(&error) == json_error_out_of_memory)
+    static const cara_json_rules rules = CARA_JSON_RULES(CARA_ERR_EVENT, COMMAND_BYTES);
+    json_t *root;
+    if (cara_json_read(invocation->body, invocation->body_len, &rules, &root, NULL) ==
+        CARA_ERR_MEMORY)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for an event");
-    const char *name = json_string_value(json_object_get(root, "caracola"));
+    const char *name = cara_json_text(root, "caracola");
     if (name && *name)
         *command = root;
     else
@@ -107,14 +115,15 @@ static int read_command(const cara_invocation *invocation, json_t **command, car
 /* Does what the event asks for and answers it. CARA_OK, or why the sandbox is lost. */
 static int obey(cara_lambda *lambda, cara_service *service, const char *id, const json_t *event,
                 double left_s, cara_error *err) {
-    const char *name = json_string_value(json_object_get(event, "caracola"));
+    const char *name = cara_json_text(event, "caracola");
     cara_error trouble = {.code = CARA_OK, .position = -1};
     json_t *root = NULL;
-    char *body = NULL;
+    cara_buf body;
+    cara_buf_init(&body, CARA_LIMIT_EVENT_BYTES);
     int rc = service->command
                  ? service->command(service->command_ctx, name, event, left_s, &root, &trouble)
                  : cara_fail(&trouble, CARA_ERR_USAGE, -1, "no command \"%s\" is known here", name);
-    if (!rc && !(body = json_dumps(root, JSON_COMPACT)))
+    if (!rc && cara_json_write(root, CARA_JSON_COMPACT, &body))
         rc = cara_fail(&trouble, CARA_ERR_MEMORY, -1, "no memory for the answer");
     json_decref(root);
     if (rc) {
@@ -125,9 +134,9 @@ static int obey(cara_lambda *lambda, cara_service *service, const char *id, cons
         cara_log_line(&service->log->log, CARA_LOG_ERROR, "%s: %s: %s", name, type, trouble.text);
         rc = cara_lambda_fail(lambda, id, type, trouble.text, err);
     } else {
-        rc = cara_lambda_respond(lambda, id, body, strlen(body), err);
+        rc = cara_lambda_respond(lambda, id, body.data, body.len, err);
     }
-    free(body);
+    cara_buf_free(&body);
     return may_go_on(service, rc, err) ? CARA_OK : rc;
 }
 

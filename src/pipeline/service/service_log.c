@@ -60,7 +60,7 @@ static void write_line(cara_service_log *log, cara_log_level level, const char *
         json_object_set_new(root, "message", json_string(clean));
         if (facts)
             json_object_update(root, facts);
-        if (root && cara_json_write(root, CARA_JSON_COMPACT, &line) == 0)
+        if (cara_json_write(root, CARA_JSON_COMPACT, &line) == 0)
             put_line(log, &line);
         json_decref(root);
     } else {

@@ -348,6 +348,9 @@ static void each_style_has_its_bytes(void **state) {
         }
     }
     json_decref(value);
+    cara_buf buf;
+    cara_buf_init(&buf, 100);
+    assert_int_equal(cara_json_write(NULL, CARA_JSON_COMPACT, &buf), -1);
 }
 
 static void text_refuses_half_strings(void **state) {
