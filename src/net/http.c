@@ -212,8 +212,8 @@ static int header_list(const cara_http_request *request, struct curl_slist **lis
         if (add_header(list, line.data))
             goto no_memory;
     }
-    /* Take back what libcurl would add by itself: it waits a second on Expect, and a form's type
-     * would be a lie. */
+    /* Remove what libcurl would add by itself: it waits a second on Expect, and the body is no
+     * form. */
     if (add_header(list, "Expect:") || add_header(list, "Accept:") ||
         (!content_type && add_header(list, "Content-Type:")))
         goto no_memory;
@@ -350,7 +350,7 @@ static int explain(const cara_http *http, CURLcode rc, const transfer *t, const 
                          "%s answered with more than the %zu bytes that are allowed", where,
                          t->max_body);
     case CARA_HTTP_STOPPED:
-        return cara_fail(err, CARA_ERR_CANCELLED, -1, "asked to stop while talking to %s", where);
+        return cara_fail(err, CARA_ERR_CANCELLED, -1, "asked to stop while waiting for %s", where);
     case CARA_HTTP_FINE:
     case CARA_HTTP_FAILED:
         break;
@@ -371,7 +371,7 @@ int cara_http_do(cara_http *http, const cara_http_request *request, cara_http_re
     cara_buf_clear(&response->head);
     cara_buf_clear(&response->body);
 
-    /* Names the host in errors, and never the query: it may hold what is nobody's business. */
+    /* Names the host in errors, and never the query: it may hold secrets. */
     const char *slashes = strstr(request->url, "://");
     char where[160];
     size_t n = slashes ? (size_t)(slashes - request->url) + 3 : 0;
@@ -416,7 +416,7 @@ int cara_http_do(cara_http *http, const cara_http_request *request, cara_http_re
     long status = 0;
     curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &status);
     response->status = (int)status;
-    /* The handle must not keep pointers to what dies now. */
+    /* The handle must not keep pointers to what is freed now. */
     curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, NULL);
     curl_easy_setopt(http->curl, CURLOPT_ERRORBUFFER, NULL);
     curl_slist_free_all(headers);

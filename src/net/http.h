@@ -32,9 +32,9 @@ typedef enum cara_http_trouble {
     CARA_HTTP_CONNECT,   /* no address, refused, no route: nothing was sent */
     CARA_HTTP_TLS,       /* no trust or no common version: trying again will not help */
     CARA_HTTP_TIMEOUT,   /* no answer, or no progress, in the time given */
-    CARA_HTTP_BROKEN,    /* reset, closed early, or fewer bytes than Content-Length says */
+    CARA_HTTP_BROKEN,    /* reset, closed early, or fewer bytes than Content-Length */
     CARA_HTTP_TOO_LARGE, /* the answer is larger than max_body, or its head than 64 KiB */
-    CARA_HTTP_STOPPED,   /* `stop` or the sink said so */
+    CARA_HTTP_STOPPED,   /* by `stop` or the sink */
     CARA_HTTP_DEADLINE,  /* `deadline` came first */
     CARA_HTTP_FAILED     /* no memory, a request that cannot be sent, or libcurl's refusal */
 } cara_http_trouble;

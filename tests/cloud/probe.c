@@ -259,17 +259,6 @@ static int probe_done(cara_aws *aws, char **argv, int n, cara_error *err) {
     return cara_sqs_delete(aws, argv[0], argv[1], err);
 }
 
-/* done-batch QUEUE-URL RECEIPT... */
-static int probe_done_batch(cara_aws *aws, char **argv, int n, cara_error *err) {
-    int failed[CARA_SQS_BATCH] = {0};
-    size_t n_failed = 0, count = (size_t)(n - 1);
-    int code = cara_sqs_delete_batch(aws, argv[0], (const char *const *)argv + 1, count, failed,
-                                     &n_failed, err);
-    for (size_t i = 0; code == CARA_OK && i < count; i++)
-        printf("%s\n", failed[i] ? "failed" : "ok");
-    return code;
-}
-
 /* visibility QUEUE-URL RECEIPT SECONDS */
 static int probe_visibility(cara_aws *aws, char **argv, int n, cara_error *err) {
     (void)n;
@@ -292,29 +281,17 @@ static const struct {
     int least, most; /* arguments */
     probe_run run;
 } PROBES[] = {
-    {"put", 3, 5, probe_put},
-    {"get", 2, 2, probe_get},
-    {"head", 2, 2, probe_head},
-    {"delete", 2, 2, probe_delete},
-    {"list", 2, 2, probe_list},
-    {"media", 4, 4, probe_media},
-    {"send", 2, 2, probe_send},
-    {"destination", 2, 2, probe_destination},
-    {"accounts", 0, 0, probe_accounts},
-    {"phones", 1, 1, probe_phones},
-    {"topic", 1, 1, probe_topic},
-    {"subscriptions", 1, 1, probe_subscriptions},
-    {"queue", 1, 1, probe_queue},
-    {"function", 1, 1, probe_function},
-    {"failures", 1, 1, probe_failures},
-    {"sources", 1, 1, probe_sources},
-    {"invoke", 2, 2, probe_invoke},
-    {"stack", 1, 1, probe_stack},
-    {"identity", 0, 0, probe_identity},
-    {"receive", 4, 4, probe_receive},
-    {"done", 2, 2, probe_done},
-    {"done-batch", 2, 1 + CARA_SQS_BATCH, probe_done_batch},
-    {"visibility", 3, 3, probe_visibility},
+    {"put", 3, 5, probe_put},           {"get", 2, 2, probe_get},
+    {"head", 2, 2, probe_head},         {"delete", 2, 2, probe_delete},
+    {"list", 2, 2, probe_list},         {"media", 4, 4, probe_media},
+    {"send", 2, 2, probe_send},         {"destination", 2, 2, probe_destination},
+    {"accounts", 0, 0, probe_accounts}, {"phones", 1, 1, probe_phones},
+    {"topic", 1, 1, probe_topic},       {"subscriptions", 1, 1, probe_subscriptions},
+    {"queue", 1, 1, probe_queue},       {"function", 1, 1, probe_function},
+    {"failures", 1, 1, probe_failures}, {"sources", 1, 1, probe_sources},
+    {"invoke", 2, 2, probe_invoke},     {"stack", 1, 1, probe_stack},
+    {"identity", 0, 0, probe_identity}, {"receive", 4, 4, probe_receive},
+    {"done", 2, 2, probe_done},         {"visibility", 3, 3, probe_visibility},
     {"whoami", 0, 0, probe_whoami},
 };
 

@@ -77,7 +77,7 @@ const cara_aws_fault *cara_aws_last_fault(const cara_aws *aws) {
     return &aws->fault;
 }
 
-/* Credentials that are good for this call. `force` looks for others than those we hold. */
+/* Makes aws->credentials valid for this call. `force` replaces those held. */
 static int need_credentials(cara_aws *aws, int force, cara_error *err) {
     cara_credentials *held = &aws->credentials;
     int64_t now = cara_exchange_now_ms(&aws->exchange);
@@ -95,7 +95,7 @@ static int need_credentials(cara_aws *aws, int force, cara_error *err) {
         aws->renew_from_ms = 0;
         return CARA_OK;
     }
-    /* They are renewed early so that a failure to renew does no harm yet. */
+    /* They are renewed early so that a failure to renew can be ignored at first. */
     if (held->access_key && !force && now < held->expires_ms && rc != CARA_ERR_CANCELLED) {
         cara_log_line(aws->options.log, CARA_LOG_WARN,
                       "AWS credentials could not be renewed and are used until they end: %s",

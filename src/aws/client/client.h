@@ -11,21 +11,21 @@ typedef struct cara_aws_options {
     const char *region;          /* NULL: AWS_REGION, AWS_DEFAULT_REGION, the profile */
     const char *profile;         /* NULL: AWS_PROFILE, else "default" */
     const cara_outside *outside; /* NULL: the real one; copied */
-    const cara_log *log;         /* borrowed for the client's life; retries are told at DEBUG */
-    double connect_timeout_s;    /* 0: 5 */
-    double timeout_s;            /* of one attempt, where the call has no need of its own; 0: 60 */
-    double stall_s;              /* an attempt that makes no progress for so long; 0: 20 */
+    const cara_log *log;      /* borrowed until the client is closed; retries are logged at DEBUG */
+    double connect_timeout_s; /* 0: 5 */
+    double timeout_s;         /* of one attempt, where the call gives none; 0: 60 */
+    double stall_s;           /* an attempt that makes no progress for so long; 0: 20 */
 } cara_aws_options;
 
 /* `options` may be NULL. Nothing goes over the network yet. On failure *out is NULL.
- * USAGE: settings that cannot be meant; IO, MEMORY. */
+ * USAGE: settings that are malformed; IO, MEMORY. */
 int cara_aws_open(const cara_aws_options *options, cara_aws **out, cara_error *err);
 void cara_aws_close(cara_aws *aws); /* NULL is allowed */
 
 /* No call, retry or wait of this client goes on beyond that time (cara_clock_monotonic()'s scale);
- * 0 takes the limit away. */
+ * 0 removes the limit. */
 void cara_aws_set_deadline(cara_aws *aws, double deadline);
-/* Polled while waiting; non-zero ends calls with CANCELLED. NULL takes it away. */
+/* Polled while waiting; non-zero ends calls with CANCELLED. NULL removes it. */
 void cara_aws_set_stop(cara_aws *aws, int (*stop)(void *cookie), void *cookie);
 
 const cara_aws_config *cara_aws_settings(const cara_aws *aws);
@@ -34,12 +34,12 @@ const cara_aws_config *cara_aws_settings(const cara_aws *aws);
  * latest call succeeded or got no answer. Valid until the next call. */
 const cara_aws_fault *cara_aws_last_fault(const cara_aws *aws);
 
-/* Finds credentials now and tells where ("environment", ...); for `doctor`. As
+/* Finds credentials now and gives their source ("environment", ...); for `doctor`. As
  * cara_credentials_find(). */
 int cara_aws_check_credentials(cara_aws *aws, const char **source, cara_error *err);
 
 /* How far the latest service that answered was ahead of this machine's clock, to the second. 0, or
- * -1 where none has told the time yet. */
+ * -1 where no answer had a date yet. */
 int cara_aws_clock_ahead(const cara_aws *aws, int64_t *ms);
 
 /* Everything is borrowed for the call. */
@@ -66,14 +66,14 @@ typedef struct cara_aws_call {
     double timeout_s;
     cara_retry_rule retry;
     int unsigned_call; /* 1: neither credentials nor a signature */
-    /* Looks at a 2xx answer; CARA_ERR_NETWORK asks for another attempt, anything else is final. */
+    /* Looks at a 2xx answer; CARA_ERR_NETWORK requests another attempt, any other code is final. */
     int (*check)(void *cookie, const cara_http_response *response, cara_error *err);
     void *check_cookie;
 } cara_aws_call;
 
 /* Signs, sends and repeats. CARA_OK: a 2xx answer, which is left in *response. Else by what the
  * service said: NOT_FOUND (404), CONFLICT (412), NETWORK (429, 5xx, no answer, an expired token,
- * and all else that a retry may cure), DENIED (the other 4xx), and CANCELLED, USAGE, MEMORY.
+ * and all else where a retry may succeed), DENIED (the other 4xx), and CANCELLED, USAGE, MEMORY.
  * *response is as cara_http_do() has it and is freed by the caller in any case. */
 int cara_aws_do(cara_aws *aws, const cara_aws_call *call, cara_http_response *response,
                 cara_error *err);

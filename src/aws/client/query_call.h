@@ -23,8 +23,8 @@ typedef struct cara_aws_query_call { /* everything is borrowed for the call */
     const cara_xml_handler *handler; /* gets the answer */
 } cara_aws_query_call;
 
-/* As cara_aws_do(); NETWORK too where the answer is no XML. What the handler stops with is given
- * back. */
+/* As cara_aws_do(); NETWORK too where the answer is no XML. What the handler stops with is
+ * returned. */
 int cara_aws_query(cara_aws *aws, const cara_aws_query_call *call, cara_error *err);
 
 #endif

@@ -87,7 +87,7 @@ int cara_credentials_uri_is_allowed(const char *uri) {
     return 0;
 }
 
-/* The Authorization header's value, malloc'd; NULL with CARA_OK where none is asked for. */
+/* The Authorization header's value, malloc'd; NULL with CARA_OK where none is set. */
 static int container_token(const cara_outside *outside, char **out, cara_error *err) {
     *out = NULL;
     const char *file = cara_outside_env(outside, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");

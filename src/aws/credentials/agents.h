@@ -1,5 +1,5 @@
-/* Credentials from an agent beside this process: a container's (ECS, EKS) or an EC2 instance's
- * metadata service. */
+/* Credentials from an agent on this machine or its host: a container's (ECS, EKS) or an EC2
+ * instance's metadata service. */
 #ifndef AWS_AGENTS_H
 #define AWS_AGENTS_H
 
@@ -14,7 +14,7 @@ int cara_credentials_container(const cara_credentials_search *search, cara_crede
 int cara_credentials_imds(const cara_credentials_search *search, cara_credentials *out,
                           cara_error *err);
 
-/* 1 where AWS_CONTAINER_CREDENTIALS_FULL_URI may be asked: https, or loopback, or the addresses of
+/* 1 where AWS_CONTAINER_CREDENTIALS_FULL_URI may be called: https, or loopback, or the addresses of
  * ECS's and EKS's agents. Else a token would go over the network in the clear. */
 int cara_credentials_uri_is_allowed(const char *uri);
 

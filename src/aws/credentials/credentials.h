@@ -33,7 +33,7 @@ int cara_credentials_set(cara_credentials *out, const char *access_key, const ch
                          cara_error *err);
 
 /* The JSON that containers and instances answer with (AccessKeyId, SecretAccessKey, Token,
- * Expiration). NETWORK where it is damaged, DENIED where it says no. */
+ * Expiration). NETWORK where it is damaged, DENIED where it is a refusal. */
 int cara_credentials_from_json(const char *text, size_t n, const char *source,
                                cara_credentials *out, cara_error *err);
 

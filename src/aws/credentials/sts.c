@@ -85,8 +85,8 @@ static int make_form(const cara_credentials_search *search, const cara_assume_ro
     return bad ? no_memory(err) : CARA_OK;
 }
 
-/* The code and sentence for an answer that is a refusal: what a retry does not cure, such as the
- * expired keys of `source`, a person must correct. */
+/* The code and sentence for an answer that is a refusal: a retry cannot help where, for instance,
+ * the keys of `source` have expired. */
 static int refuse(const cara_assume_role *role, const cara_aws_fault *fault, cara_error *err) {
     char why[400];
     cara_aws_fault_text(fault, why, sizeof why);

@@ -36,7 +36,7 @@ static int date_of(const cara_http_response *response, int64_t *ms) {
     return date ? cara_time_http(date, ms) : -1;
 }
 
-/* An answer's Date is of its second's beginning, and half of the way is behind it. */
+/* An answer's Date is the beginning of its second: half a second is the least error. */
 static void note_clock(cara_exchange *x, const cara_http_response *response) {
     int64_t theirs;
     if (date_of(response, &theirs))
@@ -45,8 +45,8 @@ static void note_clock(cara_exchange *x, const cara_http_response *response) {
     x->has_ahead = 1;
 }
 
-/* Takes the service's clock for ours, where the two are far enough apart to spoil signatures.
- * 1 where that changed something. */
+/* Takes the service's clock for ours, where the two are far enough apart for signatures to be
+ * refused. 1 where that changed something. */
 static int correct_clock(cara_exchange *x, const cara_aws_fault *fault,
                          const cara_http_response *response) {
     int kind = cara_aws_fault_is_clock(fault);
@@ -164,7 +164,7 @@ static int attempt(cara_exchange *x, const cara_exchange_request *request,
             .timeout_s = request->timeout_s,
             .stall_s = request->stall_s,
             .deadline = x->deadline,
-            /* On a kept connection libcurl itself may repeat what it cannot know was taken. */
+            /* On a kept connection libcurl itself may repeat a request that was received. */
             .fresh_connection = request->retry == CARA_RETRY_UNLESS_SENT,
             .no_proxy = request->no_proxy,
             .stop = x->stop,
@@ -218,7 +218,7 @@ static int refuse(const cara_exchange_request *request, const cara_aws_fault *fa
 typedef struct verdict {
     int rc;
     int retry;   /* another attempt may succeed */
-    int at_once; /* without waiting or paying: the cause is removed */
+    int at_once; /* without waiting or taking tokens: the cause is removed */
     int timed_out;
     double retry_after_s;
 } verdict;

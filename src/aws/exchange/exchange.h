@@ -1,5 +1,6 @@
 /* One exchange with a service: signed with the keys given or not at all, judged by its answer, and
- * repeated as the SDKs' standard retry mode does. Where keys come from is the callers' affair. */
+ * repeated as the SDKs' standard retry mode does. It does not know where keys
+ * come from. */
 #ifndef AWS_EXCHANGE_H
 #define AWS_EXCHANGE_H
 
@@ -17,7 +18,7 @@ typedef struct cara_exchange {
     double deadline; /* cara_clock_monotonic(): no attempt or wait goes beyond it; 0: none */
     int (*stop)(void *cookie); /* polled while waiting; non-zero ends with CANCELLED; may be NULL */
     void *stop_cookie;
-    int64_t skew_ms;  /* the services' clock less ours, once it spoiled a signature */
+    int64_t skew_ms;  /* the services' clock less ours, once a signature was refused for it */
     int64_t ahead_ms; /* the same, as the latest answer shows it */
     int has_ahead;
 } cara_exchange;
@@ -33,8 +34,8 @@ typedef enum cara_retry_rule {
     CARA_RETRY_IDEMPOTENT = 0, /* where another attempt may succeed */
     CARA_RETRY_UNLESS_SENT,    /* only where it is certain that the service did not do it: nothing
                                 * was sent, or it answered that it is throttling */
-    CARA_RETRY_AGENT, /* an agent beside this machine: every 5xx, after tenths of a second; one that
-                       * cannot be reached is not there and is asked once */
+    CARA_RETRY_AGENT, /* an agent on this machine or its host: every 5xx, after tenths of a second;
+                       * one that cannot be reached does not exist and is tried once */
 } cara_retry_rule;
 
 /* Everything is borrowed for the call. */
@@ -57,8 +58,8 @@ typedef struct cara_exchange_request {
     int no_proxy;                                 /* the same */
     cara_retry_rule retry;
     int max_attempts;
-    cara_retry_bucket *bucket; /* what retries are paid from; NULL: they cost nothing */
-    /* Looks at a 2xx answer; CARA_ERR_NETWORK asks for another attempt, anything else is final.
+    cara_retry_bucket *bucket; /* what retries take tokens from; NULL: no limit but max_attempts */
+    /* Looks at a 2xx answer; CARA_ERR_NETWORK requests another attempt, any other code is final.
      * May be NULL. */
     int (*check)(void *cookie, const cara_http_response *response, cara_error *err);
     void *check_cookie;
@@ -73,7 +74,7 @@ typedef struct cara_exchange_progress {
 
 /* Signs with `keys` (NULL: not), sends, and repeats. CARA_OK: a 2xx answer, which is left in
  * *response. Else by what the service answered: NOT_FOUND (404), CONFLICT (412), NETWORK (429, 5xx,
- * no answer, an expired token, and all else that a retry may cure), DENIED (the other 4xx), and
+ * no answer, an expired token, and all else where a retry may succeed), DENIED (the other 4xx), and
  * CANCELLED, USAGE, MEMORY. Where the clock was the reason, the service's is taken from then on,
  * and one attempt more is made. Called again with the same *progress it goes on counting attempts,
  * and makes at least one. *response is as cara_http_do() leaves it; the caller frees it in any

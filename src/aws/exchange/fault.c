@@ -87,7 +87,7 @@ void cara_aws_fault_read(const cara_http_response *response, cara_aws_fault *out
         /* What it read before any damage is still worth having. */
         (void)cara_xml_parse(body + at, n - at, &handler, NULL);
     }
-    /* SQS's JSON protocol names the code that its query protocol had in a header: "Code;Sender". */
+    /* SQS's JSON protocol gives the code that its query protocol had in a header: "Code;Sender". */
     const char *query = cara_http_header_of(response, "x-amzn-query-error");
     if (query && !out->type[0])
         copy(out->type, sizeof out->type, query, strcspn(query, ";"));

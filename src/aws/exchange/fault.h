@@ -1,4 +1,4 @@
-/* What an AWS service says when it refuses, in each of its protocols' ways of saying it. */
+/* An AWS service's refusal, read from the answers of each of its protocols. */
 #ifndef AWS_FAULT_H
 #define AWS_FAULT_H
 
@@ -8,10 +8,10 @@
 typedef struct cara_aws_fault {
     int status;
     char type[80];       /* "NoSuchKey", "ThrottledRequestException"; "" where none was named */
-    char message[256];   /* the service's own words; may be "" */
+    char message[256];   /* the service's own text; may be "" */
     char request_id[80]; /* for AWS support */
     char region[64];     /* S3's x-amz-bucket-region */
-    int attempts;        /* how often we asked */
+    int attempts;        /* how many were made */
 } cara_aws_fault;
 
 /* Fills type and the rest from an answer with a status of 300 or more: the header x-amzn-errortype,
@@ -24,12 +24,12 @@ void cara_aws_fault_text(const cara_aws_fault *fault, char *dst, size_t size);
 /* Which kind of refusal it is; the lists are the SDKs' (AWS SDKs Reference Guide, "Retry
  * behavior"). Each 1 or 0. */
 int cara_aws_fault_is_throttling(const cara_aws_fault *fault);
-int cara_aws_fault_is_transient(const cara_aws_fault *fault); /* 5xx and their like */
+int cara_aws_fault_is_transient(const cara_aws_fault *fault); /* 5xx and similar */
 int cara_aws_fault_is_expired_token(const cara_aws_fault *fault);
-int cara_aws_fault_is_clock(const cara_aws_fault *fault); /* 2: surely; 1: possibly; 0: not */
+int cara_aws_fault_is_clock(const cara_aws_fault *fault); /* 2: certainly; 1: possibly; 0: not */
 
-/* Seconds that a Retry-After (or x-amz-retry-after, in milliseconds) asks for; -1 where neither
- * does or it makes no sense. `now_ms` is for the form with a date. */
+/* Seconds that a Retry-After (or x-amz-retry-after, in milliseconds) requests; -1 where neither
+ * is there or it cannot be read. `now_ms` is for the form with a date. */
 double cara_retry_after(const cara_http_response *response, int64_t now_ms);
 
 #endif

@@ -7,7 +7,7 @@ static int on_piece(const char *text, size_t n, void *cookie) {
 }
 
 int cara_aws_json_write(const json_t *value, cara_buf *out) {
-    /* The buffer remembers a failed append that jansson may not heed. */
+    /* The buffer remembers a failed append that jansson may ignore. */
     return json_dump_callback(value, on_piece, out, JSON_COMPACT) || out->failed ? -1 : 0;
 }
 

@@ -1,4 +1,4 @@
-/* JSON as services and agents speak it. */
+/* The JSON of services and agents, on jansson. */
 #ifndef AWS_JSON_TEXT_H
 #define AWS_JSON_TEXT_H
 

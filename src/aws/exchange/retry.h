@@ -1,5 +1,5 @@
 /* The arithmetic of the SDKs' "standard" retry mode (AWS SDKs and Tools Reference Guide, "Retry
- * behavior"): how long to wait, and a bucket of tokens that stops a storm of retries. */
+ * behavior"): how long to wait, and a bucket of tokens that limits the number of retries. */
 #ifndef AWS_RETRY_H
 #define AWS_RETRY_H
 
@@ -19,8 +19,8 @@ int cara_retry_bucket_take(cara_retry_bucket *bucket, int timed_out);
 void cara_retry_bucket_success(cara_retry_bucket *bucket, int took);
 
 /* Seconds before the next attempt: random * min(2^retries, 20), and no less than `retry_after_s`
- * (negative: not asked for). -1 where the service asks for more than 20 s: whoever delivers the
- * event again will come later, and better not wait here. */
+ * (negative: none). -1 where that is more than 20 s: the event will be delivered again later, and
+ * until then this process must not wait. */
 double cara_retry_delay(int retries, double retry_after_s, double random);
 
 #endif

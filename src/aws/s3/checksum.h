@@ -1,4 +1,4 @@
-/* The digests that S3 keeps beside an object and sends along (x-amz-checksum-*). */
+/* The checksums that S3 keeps with an object and sends with it (x-amz-checksum-*). */
 #ifndef AWS_CHECKSUM_H
 #define AWS_CHECKSUM_H
 

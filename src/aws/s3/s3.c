@@ -181,11 +181,11 @@ static int not_the_range(const cara_http_response *response, cara_error *err) {
     const char *range = cara_http_header_of(response, "content-range");
     return cara_fail(
         err, CARA_ERR_NETWORK, -1,
-        "S3 GetObject: the answer (HTTP %d, %.80s) is not the range that was asked for",
+        "S3 GetObject: the answer (HTTP %d, %.80s) is not the range that was requested",
         response->status, range ? range : "without Content-Range");
 }
 
-/* Are these the bytes that were asked for? Whoever answers 200 here knows no ranges. */
+/* Are these the bytes that were requested? A server that answers 200 here knows no ranges. */
 static int check_range(void *cookie, const cara_http_response *response, cara_error *err) {
     const span *s = cookie;
     const char *range = cara_http_header_of(response, "content-range");

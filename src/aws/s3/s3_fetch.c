@@ -240,7 +240,7 @@ int cara_s3_fetch_wait(cara_s3_fetch *f, uint64_t end, int (*stop)(void *cookie)
         (void)cara_cond_wait(&f->changed, &f->lock, POLL_S);
         if (!stop || atomic_load(&f->frontier) >= parts)
             continue;
-        pthread_mutex_unlock(&f->lock); /* it may take its time */
+        pthread_mutex_unlock(&f->lock); /* it may be slow */
         int stopped = stop(cookie);
         pthread_mutex_lock(&f->lock);
         if (stopped && !f->failed)
@@ -270,7 +270,7 @@ int cara_s3_fetch_digest(cara_s3_fetch *f,
         rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a SHA-256");
     for (uint64_t at = 0; at < f->size && !rc;) {
         size_t n = f->size - at < DIGEST_BYTES ? (size_t)(f->size - at) : DIGEST_BYTES;
-        /* What is there already goes by without waiting, but not without asking. */
+        /* What is there already needs no waiting, but `stop` is polled all the same. */
         rc = stop && stop(cookie)
                  ? cara_fail(err, CARA_ERR_CANCELLED, -1, "stopped in the middle of a SHA-256")
                  : cara_s3_fetch_wait(f, at + n, stop, cookie, err);

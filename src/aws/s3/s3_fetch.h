@@ -14,7 +14,7 @@ typedef struct cara_s3_fetch_options { /* strings and `aws` are borrowed until i
     double deadline; /* no call goes on beyond it (cara_clock_monotonic()'s scale); 0: none */
 } cara_s3_fetch_options;
 
-/* Asks how large the object is and which. On failure *out is NULL. As cara_s3_head(); NETWORK also
+/* Requests the object's size and its ETag. On failure *out is NULL. As cara_s3_head(); NETWORK also
  * for an answer without length or ETag, and USAGE for an empty object. */
 int cara_s3_fetch_open(const cara_s3_fetch_options *options, cara_s3_fetch **out, cara_error *err);
 
@@ -33,19 +33,19 @@ typedef struct cara_s3_fetch_to {
 
 /* Begins, once. `have` ([n_parts], copied, or NULL) is 1 for parts that need not be fetched. Every
  * part is of the object that was opened: where another takes its place meanwhile, the fetch ends
- * with CONFLICT. What a retry may cure is tried again for about a minute. MEMORY. */
+ * with CONFLICT. Where a retry may succeed, it is tried again for about a minute. MEMORY. */
 int cara_s3_fetch_start(cara_s3_fetch *fetch, const uint8_t *have, const cara_s3_fetch_to *to,
                         cara_error *err);
 
-/* Returns once the first `end` bytes are there, for any thread. `stop` (may be NULL) is asked some
- * 20 times a second meanwhile; non-zero is CANCELLED. Else whatever ended the fetch. */
+/* Returns once the first `end` bytes are there, for any thread. `stop` (may be NULL) is polled
+ * some 20 times a second meanwhile; non-zero is CANCELLED. Else what ended the fetch. */
 int cara_s3_fetch_wait(cara_s3_fetch *fetch, uint64_t end, int (*stop)(void *cookie), void *cookie,
                        cara_error *err);
 
 /* Bytes that are there by now, in whichever places. */
 uint64_t cara_s3_fetch_done(cara_s3_fetch *fetch);
 
-/* The SHA-256 in hex of the whole, worked out as its bytes come. They are taken from the memory, or
+/* The SHA-256 in hex of the whole, computed as its bytes come. They are taken from the memory, or
  * by `read` where there is none. As cara_s3_fetch_wait(). */
 int cara_s3_fetch_digest(cara_s3_fetch *fetch,
                          int (*read)(void *ctx, uint64_t offset, void *into, size_t n,
@@ -53,7 +53,7 @@ int cara_s3_fetch_digest(cara_s3_fetch *fetch,
                          void *ctx, int (*stop)(void *cookie), void *cookie, char hex[65],
                          cara_error *err);
 
-/* Ends what is under way, within a second or two, and waits for it. NULL is allowed. */
+/* Stops the threads, within a second or two, and waits for them. NULL is allowed. */
 void cara_s3_fetch_close(cara_s3_fetch *fetch);
 
 #endif

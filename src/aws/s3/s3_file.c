@@ -44,7 +44,7 @@ static int read_at(int fd, const char *path, uint64_t offset, void *into, size_t
         if (got < 0)
             return cara_fail_errno(err, "cannot read %s", path);
         if (got == 0)
-            return cara_fail(err, CARA_ERR_IO, -1, "%s was cut short by somebody else", path);
+            return cara_fail(err, CARA_ERR_IO, -1, "%s was cut short by another process", path);
         p += got;
         offset += (uint64_t)got;
         n -= (size_t)got;
@@ -110,8 +110,8 @@ static int is_right(const cara_s3_fill *fill, struct stat *seen, cara_error *err
     return rc ? rc : strcasecmp(hex, fill->sha256) == 0;
 }
 
-/* Opens and locks the state; CONFLICT where another process has it. Whoever finishes removes the
- * name, so that what we locked may be nobody's any more. */
+/* Opens and locks the state; CONFLICT where another process has it. The process that
+ * finishes removes the name, so the file that we locked may have none any more. */
 static int take_state(work *w, cara_error *err) {
     for (int i = 0; i < 100; i++) {
         w->state_fd = open(w->state_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
@@ -131,7 +131,7 @@ static int take_state(work *w, cara_error *err) {
     return cara_fail(err, CARA_ERR_CONFLICT, -1, "%s comes and goes", w->state_path);
 }
 
-/* Reads what earlier tries have of this very object into `have`, or begins anew. */
+/* Reads what earlier tries have of this very object into `have`, or begins from scratch. */
 static int take_up(work *w, cara_error *err) {
     const cara_s3_object *object = cara_s3_fetch_object(w->fetch);
     size_t n_parts = cara_s3_fetch_n_parts(w->fetch), state_bytes = HEAD_BYTES + n_parts;
@@ -175,8 +175,8 @@ static int take_up(work *w, cara_error *err) {
     return rc;
 }
 
-/* A part is marked only once it is on the disk: a sandbox may be gone the next moment, and what its
- * kernel had still to write with it. */
+/* A part is marked only once it is on the disk: a sandbox may end at any moment, and with it what
+ * its kernel had still to write. */
 static int put(void *ctx, size_t i, uint64_t offset, const void *bytes, size_t n, cara_error *err) {
     const work *w = ctx;
     int rc = write_at(w->part_fd, w->part_path, offset, bytes, n, err);
@@ -266,7 +266,7 @@ int cara_s3_fill_file(const cara_s3_fill *fill, cara_s3_filled *out, cara_error 
         rc = take_state(&w, err);
     int busy = rc == CARA_ERR_CONFLICT;
     if (!rc && !right) {
-        /* Whoever had the lock may just have finished. */
+        /* The process that had the lock may just have finished. */
         right = is_right(fill, &seen, err);
         rc = right < 0 ? right : right ? CARA_OK : fill_locked(&w, err);
         if (right == 1)
@@ -276,7 +276,7 @@ int cara_s3_fill_file(const cara_s3_fill *fill, cara_s3_filled *out, cara_error 
     if (right == 1)
         *out = (cara_s3_filled){.done = 1, .already = 1, .bytes = size, .size = size};
     cara_s3_fetch_close(w.fetch);
-    /* Time that ended a call to S3 is no trouble. */
+    /* That time ended a call to S3 is not a failure. */
     if (rc && out_of_time((void *)(uintptr_t)fill) && rc == CARA_ERR_NETWORK)
         rc = CARA_ERR_CANCELLED;
     if (busy || rc == CARA_ERR_CANCELLED)

@@ -8,26 +8,27 @@ typedef struct cara_s3_fill {
     cara_s3_fetch_options from; /* its deadline ends the try */
     const char *sha256;         /* what the file must be, in 64 hex digits */
     const char *path;           /* where it goes; the folder must be there */
-    int (*stop)(void *cookie);  /* asked some 20 times a second; may be NULL */
-    void (*progress)(void *cookie, uint64_t done, uint64_t size); /* told as often; may be NULL */
+    int (*stop)(void *cookie);  /* polled some 20 times a second; may be NULL */
+    void (*progress)(void *cookie, uint64_t done, uint64_t size); /* called as often; may be NULL */
     void *cookie;
 } cara_s3_fill;
 
 typedef struct cara_s3_filled {
     int done;             /* the file is there and right */
     int already;          /* it was so before */
-    int busy;             /* another process is at it */
-    uint64_t bytes, size; /* there by now; of the object, 0 where nobody asked */
+    int busy;             /* another process is filling it */
+    uint64_t bytes, size; /* there by now; of the object, 0 where S3 was not called */
 } cara_s3_filled;
 
-/* Goes on where the last try was, and answers CARA_OK with `done` 0 where time ended it, or another
- * process is filling the file: then call it again. The file takes its name when it is whole, is on
- * the disk and has its SHA-256; a wrong one that is there gives way to it.
+/* Goes on where the last try ended, and returns CARA_OK with `done` 0 where time ended it, or
+ * another process is filling the file: then call it again. The file takes its name when it is
+ * whole, is on the disk and has its SHA-256; it replaces a wrong one.
  *
- * Beside the file lie meanwhile <path>.part with the bytes and <path>.fill, which says what of
- * which object they are, and is locked by whoever works on them. Both are there as long as the
- * object is the same (by its ETag); after a wrong SHA-256 (MODEL_CORRUPT) they are gone, and so the
- * next try begins anew. Else as cara_s3_fetch_wait(); IO, where the disk is full for instance. */
+ * Until then there are <path>.part with the bytes and <path>.fill, which says what of
+ * which object they are, and is locked by the process that works on them. Both are there as long as
+ * the object is the same (by its ETag); after a wrong SHA-256 (MODEL_CORRUPT) they are gone, and so
+ * the next try begins from scratch. Else as cara_s3_fetch_wait(); IO, where the disk is full for
+ * instance. */
 int cara_s3_fill_file(const cara_s3_fill *fill, cara_s3_filled *out, cara_error *err);
 
 #endif

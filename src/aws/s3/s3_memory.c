@@ -116,7 +116,7 @@ int cara_s3_memory_verify(cara_s3_memory *m, int (*stop)(void *cookie), void *co
     while (!m->is_found && !stopped) {
         (void)cara_cond_wait(&m->found, &m->lock, POLL_S);
         if (!m->is_found && stop) {
-            pthread_mutex_unlock(&m->lock); /* it may take its time */
+            pthread_mutex_unlock(&m->lock); /* it may be slow */
             stopped = stop(cookie);
             pthread_mutex_lock(&m->lock);
         }

@@ -8,7 +8,7 @@
 typedef struct cara_s3_memory cara_s3_memory;
 
 /* Begins to fetch the object into memory of its size, in huge pages where the system has them, and
- * to work out its SHA-256 meanwhile; `sha256` is what it must be, in 64 hex digits (borrowed).
+ * to compute its SHA-256 meanwhile; `sha256` is what it must be, in 64 hex digits (borrowed).
  * `limit`: more bytes than that are MEMORY; 0: none. On failure *out is NULL. As
  * cara_s3_fetch_open() and _start(); USAGE for no digest. */
 int cara_s3_memory_open(const cara_s3_fetch_options *options, const char *sha256, uint64_t limit,

@@ -197,7 +197,7 @@ int cara_function_invoke(cara_aws *aws, const char *name, const char *payload, s
                                     .body_len = n,
                                     .max_body = 7 * CARA_MIB, /* Lambda's most is 6 MB */
                                     .timeout_s = timeout_s,
-                                    /* Running it twice is not what was asked for. */
+                                    /* One request, one run. */
                                     .retry = CARA_RETRY_UNLESS_SENT};
         rc = cara_aws_do(aws, &call, &response, err);
     }

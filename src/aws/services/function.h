@@ -9,7 +9,7 @@
 /* `name` throughout is the function's name or ARN. All: USAGE for what can be neither; NOT_FOUND;
  * else as cara_aws_do(). */
 
-/* Texts live as long as `memory`; "" and 0 where AWS said nothing. */
+/* Texts are valid as long as `memory`; "" and 0 where the answer lacks them. */
 typedef struct cara_function {
     const char *name, *arn, *role;
     const char *state, *reason; /* "Active", "Pending", "Failed"; why */

@@ -1,4 +1,4 @@
-/* Amazon SNS, as far as a subscriber, and who looks after one, needs it. */
+/* Amazon SNS, as far as a subscriber and `doctor` need it. */
 #ifndef AWS_SNS_H
 #define AWS_SNS_H
 
@@ -6,7 +6,7 @@
 
 /* ConfirmSubscription with the token that SNS sent to the endpoint, in the topic's own Region.
  * `subscription_arn` receives the new subscription's, cut to size. Needs no credentials: the token
- * is the proof. USAGE: `topic_arn` is no ARN of a topic. */
+ * proves the right to do it. USAGE: `topic_arn` is no ARN of a topic. */
 int cara_sns_confirm(cara_aws *aws, const char *topic_arn, const char *token,
                      char *subscription_arn, size_t size, cara_error *err);
 
@@ -30,7 +30,7 @@ typedef int (*cara_sns_each)(void *ctx, const cara_sns_subscription *subscriptio
 int cara_sns_subscriptions(cara_aws *aws, const char *topic_arn, cara_sns_each each, void *ctx,
                            cara_error *err);
 
-/* One page of them (exposed for tests and fuzzing); `token` receives what asks for the next, or "".
+/* One page of them (exposed for tests and fuzzing); `token` receives that of the next page, or "".
  * `each` as above. */
 int cara_sns_read_page(const char *xml, size_t n, cara_sns_each each, void *ctx, char token[2048],
                        cara_error *err);

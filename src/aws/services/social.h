@@ -1,4 +1,4 @@
-/* AWS End User Messaging Social: WhatsApp's door on AWS (its API Reference, version 2024-01-01). */
+/* AWS End User Messaging Social, AWS's service for WhatsApp (API Reference, version 2024-01-01). */
 #ifndef AWS_SOCIAL_H
 #define AWS_SOCIAL_H
 
@@ -6,13 +6,14 @@
 
 typedef struct cara_social_media {
     char mime_type[128]; /* "audio/ogg"; "" where it was not said */
-    int64_t file_size;   /* as told; the documents disagree on its unit: never allocate by it */
+    int64_t file_size;   /* as answered; the documents disagree on its unit: never allocate by it */
 } cara_social_media;
 
 /* GetWhatsAppMessageMedia: has the media written to s3://bucket/<prefix><media_id>.<extension>, the
- * prefix joined without a separator; the answer comes when the copy is done. `bucket` NULL asks for
- * the metadata only. `phone_number_id` is AWS's ("phone-number-id-..." or its ARN), not Meta's.
- * USAGE: ids that cannot be; NOT_FOUND: expired (7 days) or unknown; else as cara_aws_do(). */
+ * prefix joined without a separator; the answer comes when the copy is done. `bucket` NULL
+ * requests the metadata only. `phone_number_id` is AWS's ("phone-number-id-..." or its ARN), not
+ * Meta's. USAGE: ids that cannot be; NOT_FOUND: expired (7 days) or unknown; else as cara_aws_do().
+ */
 int cara_social_get_media(cara_aws *aws, const char *media_id, const char *phone_number_id,
                           const char *bucket, const char *prefix, cara_social_media *out,
                           cara_error *err);
@@ -24,8 +25,8 @@ int cara_social_get_media(cara_aws *aws, const char *media_id, const char *phone
 int cara_social_send(cara_aws *aws, const char *phone_number_id, const char *message, size_t n,
                      const char *api_version, char *message_id, size_t size, cara_error *err);
 
-/* PutWhatsAppBusinessAccountEventDestinations: the one SNS topic (or Connect instance) that hears
- * the account's events; NULL takes it away. `waba_id`: AWS's "waba-..." or its ARN. `role_arn` may
+/* PutWhatsAppBusinessAccountEventDestinations: the one SNS topic (or Connect instance) that gets
+ * the account's events; NULL removes it. `waba_id`: AWS's "waba-..." or its ARN. `role_arn` may
  * be NULL. */
 int cara_social_set_destination(cara_aws *aws, const char *waba_id, const char *destination_arn,
                                 const char *role_arn, cara_error *err);

@@ -84,7 +84,7 @@ static int call_sqs(cara_aws *aws, const char *action, const char *queue_url, js
     return cara_aws_json(aws, call, request, answer, err);
 }
 
-/* 1 where the body is what its MD5 says, or where there is no telling. */
+/* 1 where the body is what its MD5 says, or where that cannot be computed. */
 static int md5_fits(const char *body, size_t n, const char *want) {
     unsigned char digest[64];
     unsigned len = 0;
@@ -164,60 +164,6 @@ int cara_sqs_change_visibility(cara_aws *aws, const char *queue_url, const char 
         &answer, err);
     json_decref(answer);
     return rc;
-}
-
-/* The entries' ids are their places in the list. `visibility_s` < 0: none. */
-static int batch(cara_aws *aws, const char *action, const char *queue_url,
-                 const char *const *receipts, size_t n, int visibility_s, int *failed,
-                 size_t *n_failed, cara_error *err) {
-    *n_failed = 0;
-    if (n < 1 || n > CARA_SQS_BATCH)
-        return cara_fail(err, CARA_ERR_USAGE, -1, "SQS takes 1 to 10 messages in a batch");
-    json_t *request = json_pack("{s:[]}", "Entries");
-    for (size_t i = 0; i < n && request; i++) {
-        char id[8];
-        snprintf(id, sizeof id, "%u", (unsigned)i % 10);
-        json_t *entry = json_pack("{s:s, s:s}", "Id", id, "ReceiptHandle", receipts[i]);
-        int bad = entry && visibility_s >= 0 &&
-                  json_object_set_new(entry, "VisibilityTimeout", json_integer(visibility_s));
-        if (bad)
-            json_decref(entry);
-        if (bad || json_array_append_new(json_object_get(request, "Entries"), entry)) {
-            json_decref(request);
-            request = NULL;
-        }
-    }
-    json_t *answer;
-    int rc = call_sqs(aws, action, queue_url, request, 0, &answer, err);
-    if (rc)
-        return rc;
-    /* Only those that are named as done are done. */
-    int done[CARA_SQS_BATCH] = {0};
-    const json_t *list = json_object_get(answer, "Successful");
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *id = cara_aws_json_text(json_array_get(list, i), "Id");
-        if (id[0] >= '0' && id[0] <= '9' && !id[1])
-            done[id[0] - '0'] = 1;
-    }
-    json_decref(answer);
-    for (size_t i = 0; i < n; i++) {
-        if (failed)
-            failed[i] = !done[i];
-        *n_failed += !done[i];
-    }
-    return CARA_OK;
-}
-
-int cara_sqs_delete_batch(cara_aws *aws, const char *queue_url, const char *const *receipts,
-                          size_t n, int *failed, size_t *n_failed, cara_error *err) {
-    return batch(aws, "DeleteMessageBatch", queue_url, receipts, n, -1, failed, n_failed, err);
-}
-
-int cara_sqs_change_visibility_batch(cara_aws *aws, const char *queue_url,
-                                     const char *const *receipts, size_t n, int visibility_s,
-                                     int *failed, size_t *n_failed, cara_error *err) {
-    return batch(aws, "ChangeMessageVisibilityBatch", queue_url, receipts, n, visibility_s, failed,
-                 n_failed, err);
 }
 
 static int64_t number(const json_t *attributes, const char *name) {

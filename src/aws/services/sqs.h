@@ -18,7 +18,7 @@ typedef struct cara_sqs_message {
 typedef struct cara_sqs_messages {
     cara_sqs_message items[CARA_SQS_BATCH];
     size_t n;
-    void *memory; /* what the texts live in */
+    void *memory; /* owns the texts */
 } cara_sqs_messages;
 
 /* Waits up to `wait_s` (0 to 20) for at least one message, takes at most `most` (1 to 10) and hides
@@ -31,17 +31,9 @@ void cara_sqs_messages_free(cara_sqs_messages *messages);
 
 int cara_sqs_delete(cara_aws *aws, const char *queue_url, const char *receipt, cara_error *err);
 
-/* Up to 10 at once. failed[i] (may be NULL) tells which were not deleted, when the call as a whole
- * was a success; *n_failed counts them. */
-int cara_sqs_delete_batch(cara_aws *aws, const char *queue_url, const char *const *receipts,
-                          size_t n, int *failed, size_t *n_failed, cara_error *err);
-
-/* Hidden for `visibility_s` (0 to 43,200) from now on; 0 hands it back at once. */
+/* Hidden for `visibility_s` (0 to 43,200) from now on; 0 makes it visible at once. */
 int cara_sqs_change_visibility(cara_aws *aws, const char *queue_url, const char *receipt,
                                int visibility_s, cara_error *err);
-int cara_sqs_change_visibility_batch(cara_aws *aws, const char *queue_url,
-                                     const char *const *receipts, size_t n, int visibility_s,
-                                     int *failed, size_t *n_failed, cara_error *err);
 
 typedef struct cara_sqs_queue {
     int64_t waiting, in_work; /* messages, approximately */
@@ -53,8 +45,8 @@ typedef struct cara_sqs_queue {
 /* GetQueueAttributes. DENIED where there is no such queue, as for every call. */
 int cara_sqs_attributes(cara_aws *aws, const char *queue_url, cara_sqs_queue *out, cara_error *err);
 
-/* "https://sqs.us-east-1.amazonaws.com/111122223333/name" of "arn:aws:sqs:...", where AWS has them
- * in that Region. 0; -1 for what is no ARN of a queue, or too long. */
+/* "https://sqs.us-east-1.amazonaws.com/111122223333/name" of "arn:aws:sqs:...", as AWS forms them
+ * for that Region. 0; -1 for what is no ARN of a queue, or too long. */
 int cara_sqs_url_of(const char *arn, char *url, size_t size);
 
 #endif

@@ -14,7 +14,7 @@ typedef struct cara_aws_config {
     cara_ini credentials; /* ~/.aws/credentials */
     const char *profile;
     int profile_named;     /* 1 where AWS_PROFILE or the caller chose it */
-    const char *region;    /* NULL where nothing says */
+    const char *region;    /* NULL where none is set */
     const char *ca_bundle; /* NULL: the system's */
     int max_attempts;
     int fips, dualstack;
@@ -45,8 +45,8 @@ typedef struct cara_aws_service {
 extern const cara_aws_service cara_service_s3, cara_service_social, cara_service_sqs,
     cara_service_sns, cara_service_sts, cara_service_lambda, cara_service_cloudformation;
 
-/* Appends "scheme://authority[/path]" without a slash at its end. *custom tells whether a variable
- * or a file named it; `region` (NULL: the config's) then has no say. USAGE where there is no
+/* Appends "scheme://authority[/path]" without a slash at its end. *custom is 1 where a variable or
+ * a file gave it; `region` (NULL: the config's) is then ignored. USAGE where there is no
  * region, or the URL is none. */
 int cara_aws_endpoint(const cara_aws_config *config, const cara_aws_service *service,
                       const char *region, cara_buf *out, int *custom, cara_error *err);

@@ -23,11 +23,11 @@ typedef struct cara_ini {
 } cara_ini;
 
 /* Adds the entries of text[0..n) to *ini; all memory is the arena's. `name` is for the error's
- * text. USAGE, with the line's number in the text, for what is no such file; MEMORY. */
+ * text. USAGE, with the line's number in the text, where the format is wrong; MEMORY. */
 int cara_ini_parse(const char *name, const char *text, size_t n, cara_arena *arena, cara_ini *ini,
                    cara_error *err);
 
-/* The last value of that key, or NULL. `parent` NULL asks for an unnested one. */
+/* The last value of that key, or NULL. `parent` NULL: one that is not nested. */
 const char *cara_ini_find(const cara_ini *ini, const char *section, const char *parent,
                           const char *key);
 

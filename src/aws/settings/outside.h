@@ -1,4 +1,4 @@
-/* What the AWS client needs from the world around it, so that tests can put another one there. */
+/* What the AWS client needs from its process and machine, so that tests can replace it. */
 #ifndef AWS_OUTSIDE_H
 #define AWS_OUTSIDE_H
 

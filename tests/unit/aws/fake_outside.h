@@ -1,4 +1,4 @@
-/* A world of the test's own for the AWS client: variables, clock, chance and sleep. */
+/* Variables, clock, random numbers and sleep for the AWS client, set by the test. */
 #ifndef FAKE_OUTSIDE_H
 #define FAKE_OUTSIDE_H
 

@@ -131,7 +131,7 @@ static void refuse(test_reply *reply, int status, const char *body) {
     reply->body = body;
 }
 
-/* Cuts the answer down to the range that is asked for. */
+/* Cuts the answer down to the range that is requested. */
 static void give_range(fake_s3 *s3, struct fake_s3_object *o, const char *range, size_t headers,
                        test_reply *reply) {
     char *end;

@@ -25,7 +25,7 @@ typedef struct fake_s3 {
     _Atomic int deny;   /* so many requests from now get a 403 */
     _Atomic int cut;    /* so many ranges from now end in a reset in their middle */
     _Atomic int flip;   /* in so many ranges from now one byte is another */
-    _Atomic int whole;  /* ranges are not heeded */
+    _Atomic int whole;  /* ranges are ignored */
     _Atomic int ranges; /* that were given */
     /* Called before a range is given; may be NULL. */
     void (*on_range)(struct fake_s3 *s3);
@@ -36,7 +36,7 @@ typedef struct fake_s3 {
 
 void fake_s3_handle(void *ctx, const test_request *request, test_reply *reply);
 struct fake_s3_object *fake_s3_find(fake_s3 *s3, const char *key);
-/* Puts an object there behind everybody's back. */
+/* Puts an object there without a request. */
 void fake_s3_set(fake_s3 *s3, const char *key, const char *body);
 void fake_s3_set_bytes(fake_s3 *s3, const char *key, const void *bytes, size_t n);
 void fake_s3_free(fake_s3 *s3);

@@ -28,7 +28,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The services, told apart by path. */
+/* The services, by path. */
 static fake_s3 s3;
 
 static void handle(void *ctx, const test_request *r, test_reply *reply) {
@@ -55,8 +55,7 @@ static void handle(void *ctx, const test_request *r, test_reply *reply) {
          {.body = "<ConfirmSubscriptionResponse><ConfirmSubscriptionResult><SubscriptionArn>arn"
                   "</SubscriptionArn></ConfirmSubscriptionResult></ConfirmSubscriptionResponse>"}},
         {"POST /sqs/ ",
-         {.body = "{\"Messages\":[{\"MessageId\":\"i\",\"ReceiptHandle\":\"r\",\"Body\":\"b\"}],"
-                  "\"Successful\":[{\"Id\":\"0\"}]}"}},
+         {.body = "{\"Messages\":[{\"MessageId\":\"i\",\"ReceiptHandle\":\"r\",\"Body\":\"b\"}]}"}},
         {"GET /2018-06-01/runtime/invocation/next ",
          {.headers = "Lambda-Runtime-Aws-Request-Id: id\r\n", .body = "{}"}},
         {"POST /2018-06-01/", {.status = 202}},
@@ -163,14 +162,12 @@ static int use_social(cara_aws *aws, cara_error *err) {
 
 static int use_queues(cara_aws *aws, cara_error *err) {
     cara_sqs_messages messages = {.n = 0};
-    const char *receipt = "r";
-    size_t failed;
     char arn[64];
     int rc = 0;
     TRY(cara_sqs_receive(aws, QUEUE, 1, 0, 5, &messages, err));
     cara_sqs_messages_free(&messages);
     TRY(cara_sqs_delete(aws, QUEUE, "r", err));
-    TRY(cara_sqs_change_visibility_batch(aws, QUEUE, &receipt, 1, 5, NULL, &failed, err));
+    TRY(cara_sqs_change_visibility(aws, QUEUE, "r", 5, err));
     TRY(cara_sns_confirm(aws, "arn:aws:sns:us-east-1:1:t", "tok", arn, sizeof arn, err));
     return rc;
 }
@@ -211,21 +208,21 @@ typedef struct scenario {
 } scenario;
 
 static int run(const scenario *s, cara_error *err) {
-    fake_outside world = {.env = {{"AWS_REGION", "us-east-1"},
-                                  {"AWS_CONFIG_FILE", config_path},
-                                  {"AWS_ENDPOINT_URL", test_server_url(server)},
-                                  {"AWS_ENDPOINT_URL_STS", sts_url},
-                                  {"AWS_ENDPOINT_URL_SNS", sns_url},
-                                  {"AWS_ENDPOINT_URL_SQS", sqs_url}},
-                          .now_ms = FAKE_NOW,
-                          .random = 0.5};
+    fake_outside outside_state = {.env = {{"AWS_REGION", "us-east-1"},
+                                          {"AWS_CONFIG_FILE", config_path},
+                                          {"AWS_ENDPOINT_URL", test_server_url(server)},
+                                          {"AWS_ENDPOINT_URL_STS", sts_url},
+                                          {"AWS_ENDPOINT_URL_SNS", sns_url},
+                                          {"AWS_ENDPOINT_URL_SQS", sqs_url}},
+                                  .now_ms = FAKE_NOW,
+                                  .random = 0.5};
     if (!s->env[0][0]) {
-        fake_set(&world, "AWS_ACCESS_KEY_ID", "AKID");
-        fake_set(&world, "AWS_SECRET_ACCESS_KEY", "secret");
+        fake_set(&outside_state, "AWS_ACCESS_KEY_ID", "AKID");
+        fake_set(&outside_state, "AWS_SECRET_ACCESS_KEY", "secret");
     }
     for (size_t i = 0; i < 4 && s->env[i][0]; i++)
-        fake_set(&world, s->env[i][0], s->env[i][1]);
-    cara_outside outside = fake_outside_of(&world);
+        fake_set(&outside_state, s->env[i][0], s->env[i][1]);
+    cara_outside outside = fake_outside_of(&outside_state);
     const cara_aws_options options = {.outside = &outside, .timeout_s = 5};
     cara_aws *aws;
     int rc = cara_aws_open(&options, &aws, err);

@@ -184,7 +184,7 @@ static void refusals_are_final(void **state) {
     }
 }
 
-static void retry_after_is_heeded(void **state) {
+static void retry_after_is_obeyed(void **state) {
     (void)state;
     static const test_reply replies[] = {
         {.status = 503, .headers = "Retry-After: 7\r\n"},
@@ -200,7 +200,7 @@ static void retry_after_is_heeded(void **state) {
     assert_int_equal(call(&f), CARA_OK);
     assert_true(f.outside.slept == 17); /* 7, then the 10 s that are left until the date */
     assert_int_equal(call(&f), CARA_ERR_NETWORK);
-    assert_int_equal(test_server_count(f.server), 4); /* an hour is for whoever comes later */
+    assert_int_equal(test_server_count(f.server), 4); /* an hour is too long to wait here */
     assert_true(f.outside.slept == 17);
     assert_int_equal(call(&f), CARA_OK);
     assert_true(f.outside.slept == 17 + 1.5 + 1.0);
@@ -348,7 +348,7 @@ static int after_three(void *cookie) {
     return ++*(int *)cookie > 3;
 }
 
-static void stopping_is_heard_while_waiting(void **state) {
+static void stopping_is_noticed_while_waiting(void **state) {
     (void)state;
     static const test_reply replies[] = {{.status = 503, .headers = "Retry-After: 20\r\n"}};
     fixture f;
@@ -382,7 +382,7 @@ static void some_calls_are_sent_once(void **state) {
     end(&f);
 }
 
-static void a_storm_of_retries_dries_up(void **state) {
+static void retries_end_with_the_bucket(void **state) {
     (void)state;
     test_reply replies[400];
     for (size_t i = 0; i < COUNT(replies); i++)
@@ -418,7 +418,8 @@ static void a_storm_of_retries_dries_up(void **state) {
 
 static void buckets_in_hosts_and_paths(void **state) {
     (void)state;
-    /* Which host AWS's own endpoint would be asked at: seen by standing there as the proxy. */
+    /* Which host AWS's own endpoint would be called: the test server is the proxy that is asked to
+     * connect to it. */
     static const char *const cases[][2] = {
         {"my-bucket", "CONNECT my-bucket.s3.us-east-1.amazonaws.com:443 "},
         {"my.bucket",
@@ -477,14 +478,14 @@ int main(void) {
         cmocka_unit_test(trouble_that_passes_is_waited_out),
         cmocka_unit_test(trouble_that_stays_ends_after_three),
         cmocka_unit_test(refusals_are_final),
-        cmocka_unit_test(retry_after_is_heeded),
+        cmocka_unit_test(retry_after_is_obeyed),
         cmocka_unit_test(a_wrong_clock_is_corrected),
         cmocka_unit_test(an_expired_token_is_renewed_once),
         cmocka_unit_test(credentials_are_renewed_before_they_end),
         cmocka_unit_test(a_deadline_bounds_everything),
-        cmocka_unit_test(stopping_is_heard_while_waiting),
+        cmocka_unit_test(stopping_is_noticed_while_waiting),
         cmocka_unit_test(some_calls_are_sent_once),
-        cmocka_unit_test(a_storm_of_retries_dries_up),
+        cmocka_unit_test(retries_end_with_the_bucket),
         cmocka_unit_test(buckets_in_hosts_and_paths),
         cmocka_unit_test(without_credentials_nothing_is_sent),
     };

@@ -155,7 +155,7 @@ static void who_has_the_say(void **state) {
     cara_aws_config_free(&config);
 }
 
-static void what_cannot_be_meant(void **state) {
+static void malformed_settings_are_refused(void **state) {
     (void)state;
     static const char *const bad[][2] = {
         {"AWS_REGION", "US-EAST-1"},      {"AWS_REGION", "us-east-1/evil"},
@@ -265,7 +265,7 @@ static void endpoints(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_file_format), cmocka_unit_test(files_that_are_none),
-        cmocka_unit_test(who_has_the_say), cmocka_unit_test(what_cannot_be_meant),
+        cmocka_unit_test(who_has_the_say), cmocka_unit_test(malformed_settings_are_refused),
         cmocka_unit_test(endpoints),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);

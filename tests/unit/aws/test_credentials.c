@@ -37,7 +37,7 @@ typedef struct fixture {
     int rc;
 } fixture;
 
-/* Runs one search in the world that `f->outside` describes. */
+/* Runs one search with the variables of `f->outside`. */
 static void find(fixture *f) {
     fake_set(&f->outside, "AWS_CONFIG_FILE", config_path);
     fake_set(&f->outside, "AWS_SHARED_CREDENTIALS_FILE", credentials_path);
@@ -91,7 +91,7 @@ static void from_variables(void **state) {
     fixture f = {.outside.env = {{"AWS_ACCESS_KEY_ID", "AKIDENV"},
                                  {"AWS_SECRET_ACCESS_KEY", "secret"},
                                  {"AWS_SESSION_TOKEN", "token"},
-                                 {"AWS_PROFILE", "nobody"}}};
+                                 {"AWS_PROFILE", "unknown"}}};
     found(&f, "AKIDENV", "secret", "token", "environment");
     assert_int_equal(f.credentials.expires_ms, 0);
     done(&f);
@@ -123,7 +123,7 @@ static void from_profiles(void **state) {
         {"dev", "CFG", "c", NULL, NULL},
         {"both", "CRED", "d", "t", NULL},
         {.profile = "half", .words = "but not the other"},
-        {.profile = "nobody", .words = "in neither"},
+        {.profile = "unknown", .words = "in neither"},
         {.profile = "sso", .words = "export-credentials --profile sso"},
         {.profile = "process", .words = "credential_process"},
         {.profile = "mfa", .words = "MFA"},
@@ -250,7 +250,7 @@ static void sts_is_repeated_as_every_service(void **state) {
     done(&f);
     test_server_stop(server);
 
-    /* The keys of the source cannot be renewed here: an expired one is for a person. */
+    /* The keys of the source cannot be renewed here: so an expired one is DENIED. */
     static const test_reply expired[] = {
         {.status = 403,
          .body = "<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>"},
@@ -332,7 +332,7 @@ static void from_a_container(void **state) {
     done(&relative);
 }
 
-static void where_a_container_may_ask(void **state) {
+static void where_a_container_may_call(void **state) {
     (void)state;
     static const char *const yes[] = {
         "https://anywhere.example/x", "http://127.0.0.1:80/",     "http://127.9.9.9/",
@@ -395,7 +395,7 @@ static void from_an_instance(void **state) {
         done(&g);
         test_server_stop(server);
     }
-    /* Nobody there, or not to be asked: then there are none at all. */
+    /* No answer there, or turned off: then there are none at all. */
     fixture none = {.outside.env = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1"}}};
     refused(&none, CARA_ERR_DENIED, "no AWS credentials found");
     done(&none);
@@ -447,7 +447,7 @@ int main(void) {
         cmocka_unit_test(from_a_role),
         cmocka_unit_test(sts_is_repeated_as_every_service),
         cmocka_unit_test(from_a_container),
-        cmocka_unit_test(where_a_container_may_ask),
+        cmocka_unit_test(where_a_container_may_call),
         cmocka_unit_test(from_an_instance),
         cmocka_unit_test(expired_keys_of_an_instance_are_used_a_while),
     };

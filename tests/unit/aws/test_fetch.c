@@ -33,7 +33,7 @@
 typedef struct fixture {
     fake_s3 s3;
     test_server *server;
-    fake_outside world;
+    fake_outside outside_state;
     cara_outside outside;
     cara_aws_options aws;
     char bytes[SIZE];
@@ -53,13 +53,13 @@ static int set_up(void **state) {
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
     f->server = test_server_start_handler(fake_s3_handle, &f->s3);
-    f->world = (fake_outside){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
-                                      {"AWS_SECRET_ACCESS_KEY", "secret"},
-                                      {"AWS_REGION", "us-east-1"},
-                                      {"AWS_ENDPOINT_URL_S3", test_server_url(f->server)}},
-                              .now_ms = FAKE_NOW,
-                              .random = 0.5};
-    f->outside = fake_outside_of(&f->world);
+    f->outside_state = (fake_outside){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
+                                              {"AWS_SECRET_ACCESS_KEY", "secret"},
+                                              {"AWS_REGION", "us-east-1"},
+                                              {"AWS_ENDPOINT_URL_S3", test_server_url(f->server)}},
+                                      .now_ms = FAKE_NOW,
+                                      .random = 0.5};
+    f->outside = fake_outside_of(&f->outside_state);
     f->outside.sleep = short_sleep;
     f->aws.outside = &f->outside;
     for (size_t i = 0; i < SIZE; i++)
@@ -132,7 +132,7 @@ static void any_part_and_connections(void **state) {
 
 static void what_passes_is_tried_again(void **state) {
     fixture *f = *state;
-    f->s3.refuse = 2; /* of the first question */
+    f->s3.refuse = 2; /* of the first requests */
     assert_int_equal(in_memory(f, 9000, 3), CARA_OK);
     f->s3.cut = 30;
     assert_int_equal(in_memory(f, 9000, 3), CARA_OK);
@@ -231,17 +231,17 @@ static void parts_can_be_used_as_they_come(void **state) {
     fixture *f = *state;
     cara_s3_fetch_options options = from(f, 10000, 1);
     cara_s3_memory *m;
-    int asked = 0;
+    int polls = 0;
     atomic_store(&may_go, 0);
     f->s3.on_range = hold;
     assert_int_equal(cara_s3_memory_open(&options, f->sha256, 0, &m, &f->err), CARA_OK);
-    while (cara_s3_memory_wait(m, 10000, at_once, &asked, &f->err) != CARA_OK)
+    while (cara_s3_memory_wait(m, 10000, at_once, &polls, &f->err) != CARA_OK)
         usleep(1000);
     assert_memory_equal(cara_s3_memory_bytes(m).ptr, f->bytes, 10000);
-    asked = 0;
-    assert_int_equal(cara_s3_memory_wait(m, SIZE, at_once, &asked, &f->err), CARA_ERR_CANCELLED);
-    assert_int_equal(asked, 1);
-    assert_int_equal(cara_s3_memory_verify(m, at_once, &asked, &f->err), CARA_ERR_CANCELLED);
+    polls = 0;
+    assert_int_equal(cara_s3_memory_wait(m, SIZE, at_once, &polls, &f->err), CARA_ERR_CANCELLED);
+    assert_int_equal(polls, 1);
+    assert_int_equal(cara_s3_memory_verify(m, at_once, &polls, &f->err), CARA_ERR_CANCELLED);
     assert_non_null(strstr(f->err.text, "on its way"));
     atomic_store(&may_go, 1);
     assert_int_equal(cara_s3_memory_verify(m, NULL, NULL, &f->err), CARA_OK);
@@ -294,11 +294,11 @@ static void a_file_is_filled_once(void **state) {
     assert_int_equal(out.bytes, SIZE);
     assert_int_equal(out.size, SIZE);
     assert_file(f);
-    size_t asked = test_server_count(f->server);
+    size_t requests = test_server_count(f->server);
     assert_int_equal(fill(f, &out, NULL, NULL), CARA_OK);
     assert_true(out.done && out.already);
-    assert_int_equal(test_server_count(f->server), asked); /* S3 is not even asked */
-    /* A file that is another, longer or shorter, gives way. */
+    assert_int_equal(test_server_count(f->server), requests); /* S3 is not called */
+    /* A file that is another, longer or shorter, is replaced. */
     write_file(f, f->path, "old", 3);
     assert_int_equal(fill(f, &out, NULL, NULL), CARA_OK);
     assert_true(out.done && !out.already);

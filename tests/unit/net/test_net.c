@@ -232,7 +232,7 @@ static void faults_have_names(void **state) {
     }
 }
 
-static void nobody_there(void **state) {
+static void an_address_without_a_server(void **state) {
     (void)state;
     fixture f;
     begin(&f, NULL, 0, "/");
@@ -428,7 +428,7 @@ int main(void) {
         cmocka_unit_test(an_interim_answer_leaves_no_headers),
         cmocka_unit_test(a_sink_gets_good_answers_only),
         cmocka_unit_test(faults_have_names),
-        cmocka_unit_test(nobody_there),
+        cmocka_unit_test(an_address_without_a_server),
         cmocka_unit_test(deadlines_and_stops),
         cmocka_unit_test(stalls_are_timeouts),
         cmocka_unit_test(nothing_is_smuggled),

@@ -18,7 +18,7 @@
 #define MAX_BYTES (64u << 20)
 
 struct test_server {
-    int listener;
+    int listening;
     int port;
     char url[64];
     pthread_t acceptor;
@@ -40,14 +40,14 @@ struct test_server {
     int n_accepted;
 };
 
-static void die(const char *what) {
+static void stop_test(const char *what) {
     perror(what);
     abort();
 }
 
 static void *must(void *p) {
     if (!p)
-        die("test server: memory");
+        stop_test("test server: memory");
     return p;
 }
 
@@ -68,7 +68,7 @@ static int wait_input(test_server *s, int fd) {
     return 0;
 }
 
-static void nap(test_server *s, double seconds) {
+static void pause_for(test_server *s, double seconds) {
     for (; seconds > 0 && !is_stopping(s); seconds -= 0.01)
         nanosleep(&(struct timespec){0, 10000000}, NULL);
 }
@@ -123,7 +123,7 @@ static int read_request(test_server *s, int fd, test_request *out) {
 
 /* 1 to go on with the connection. */
 static int answer(test_server *s, int fd, const test_reply *reply, int is_head) {
-    nap(s, reply->delay_s);
+    pause_for(s, reply->delay_s);
     if (reply->hang) {
         wait_input(s, fd); /* until the client gives up */
         return 0;
@@ -143,7 +143,7 @@ static int answer(test_server *s, int fd, const test_reply *reply, int is_head) 
         snprintf(head, sizeof head, "HTTP/1.1 %d Test\r\n%s%s\r\n",
                  reply->status ? reply->status : 200, length, reply->headers ? reply->headers : "");
     if (head_len < 0 || (size_t)head_len >= sizeof head)
-        die("test server: headers too long");
+        stop_test("test server: headers too long");
     if (send_all(fd, head, (size_t)head_len))
         return 0;
     if (reply->cut) {
@@ -171,7 +171,7 @@ static void *serve(void *arg) {
         if (keep)
             s->requests[s->n_requests++] = request;
         else if (!s->handler)
-            die("test server: too many requests");
+            stop_test("test server: too many requests");
         char *headers = NULL, *body = NULL;
         if (s->handler) {
             s->handler(s->ctx, &request, &reply);
@@ -205,8 +205,8 @@ static void *serve(void *arg) {
 
 static void *accept_loop(void *arg) {
     test_server *s = arg;
-    while (wait_input(s, s->listener)) {
-        int fd = accept(s->listener, NULL, NULL);
+    while (wait_input(s, s->listening)) {
+        int fd = accept(s->listening, NULL, NULL);
         if (fd < 0)
             continue;
         int no_delay = 1; /* head and body are sent apart, and must not wait for each other */
@@ -217,7 +217,7 @@ static void *accept_loop(void *arg) {
             slot++;
         pthread_mutex_unlock(&s->lock);
         if (slot == MAX_CONNECTIONS)
-            die("test server: too many connections");
+            stop_test("test server: too many connections");
         struct connection *connection = &s->connections[slot];
         if (slot < s->n_connections)
             pthread_join(connection->thread, NULL);
@@ -225,25 +225,25 @@ static void *accept_loop(void *arg) {
             s->n_connections++;
         *connection = (struct connection){.server = s, .fd = fd, .number = ++s->n_accepted};
         if (pthread_create(&connection->thread, NULL, serve, connection) != 0)
-            die("test server: thread");
+            stop_test("test server: thread");
     }
     return NULL;
 }
 
 static test_server *start(test_server *s) {
-    s->listener = socket(AF_INET, SOCK_STREAM, 0);
+    s->listening = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in address = {.sin_family = AF_INET};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t n = sizeof address;
-    if (s->listener < 0 || bind(s->listener, (struct sockaddr *)&address, n) != 0 ||
-        listen(s->listener, 64) != 0 ||
-        getsockname(s->listener, (struct sockaddr *)&address, &n) != 0)
-        die("test server: socket");
+    if (s->listening < 0 || bind(s->listening, (struct sockaddr *)&address, n) != 0 ||
+        listen(s->listening, 64) != 0 ||
+        getsockname(s->listening, (struct sockaddr *)&address, &n) != 0)
+        stop_test("test server: socket");
     s->port = ntohs(address.sin_port);
     snprintf(s->url, sizeof s->url, "http://127.0.0.1:%d", s->port);
     pthread_mutex_init(&s->lock, NULL);
     if (pthread_create(&s->acceptor, NULL, accept_loop, s) != 0)
-        die("test server: thread");
+        stop_test("test server: thread");
     return s;
 }
 
@@ -268,7 +268,7 @@ void test_server_stop(test_server *s) {
     pthread_join(s->acceptor, NULL);
     for (int i = 0; i < s->n_connections; i++)
         pthread_join(s->connections[i].thread, NULL);
-    close(s->listener);
+    close(s->listening);
     for (size_t i = 0; i < s->n_requests; i++)
         free(s->requests[i].raw);
     pthread_mutex_destroy(&s->lock);

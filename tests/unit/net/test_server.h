@@ -1,5 +1,5 @@
 /* An HTTP server on loopback for unit tests, over raw sockets so that it can also misbehave: cut an
- * answer short, reset the connection, lie about lengths, or never answer. */
+ * answer short, reset the connection, claim a wrong length, or never answer. */
 #ifndef TEST_SERVER_H
 #define TEST_SERVER_H
 
@@ -30,7 +30,7 @@ typedef struct test_request {
 
 typedef struct test_server test_server;
 
-/* Answers the n replies in order, whatever connection asks; beyond them 599. Replies are borrowed.
+/* Answers the n replies in order, whichever the connection; beyond them 599. Replies are borrowed.
  * Aborts where no socket can be had: a test that cannot run is a failed one. */
 test_server *test_server_start(const test_reply *replies, size_t n);
 
