@@ -138,15 +138,15 @@ static double error_rate(const cara_model *model, const char *level, const char 
     return 100.0 * wrong / n_words;
 }
 
-/* Which levels hear the voices: this machine's best and AVX2, or all of them. */
+/* Which levels transcribe the voices: this machine's best and AVX2, or all of them. */
 static int every_level;
 
-static int is_heard(cara_cpu_level level) {
+static int is_tested(cara_cpu_level level) {
     return cara_cpu_has(level) &&
            (every_level || level == CARA_CPU_AVX2 || level == cara_cpu_detect());
 }
 
-static void int8_hears_as_well_as_float(void **state) {
+static void int8_transcribes_as_well_as_float(void **state) {
     (void)state;
     char vocab[4096];
     cara_error err;
@@ -158,7 +158,7 @@ static void int8_hears_as_well_as_float(void **state) {
     int all = cara_cpu_detect() == CARA_CPU_SCALAR ? 2 : MAX_NOTES;
     double reference = error_rate(model, best, "float32", all);
     for (int i = CARA_CPU_SCALAR + 1; i < CARA_CPU_LEVELS; i++) {
-        if (!is_heard((cara_cpu_level)i))
+        if (!is_tested((cara_cpu_level)i))
             continue;
         double rate = error_rate(model, cara_cpu_level_name((cara_cpu_level)i), "int8", all);
         assert_true(rate <= reference + 0.3);
@@ -470,11 +470,12 @@ static void encoder_is_as_near_as_rounding_allows(void **state) {
     cara_arena_free(&model.arena);
 }
 
-/* With the argument "words" it hears all voices, which takes a minute; "words all" at every level.
+/* With the argument "words" it transcribes all voices, which takes a minute; "words all" at every
+ * level.
  */
 int main(int argc, char **argv) {
     const struct CMUnitTest voices[] = {
-        cmocka_unit_test(int8_hears_as_well_as_float),
+        cmocka_unit_test(int8_transcribes_as_well_as_float),
     };
     const struct CMUnitTest encoder[] = {
         cmocka_unit_test(encoder_is_as_near_as_rounding_allows),

@@ -11,6 +11,7 @@
 #include "whisper/mel/mel.h"
 #include "whisper/network/decoder.h"
 #include "whisper/network/encoder.h"
+#include "whisper/network/pass.h"
 #include "whisper/network/quantise.h"
 
 #include <stdio.h>
@@ -23,7 +24,7 @@ typedef struct fixture {
     const cara_dims *dims;
     float *states; /* [n_audio_ctx, n_audio_state], random */
     size_t n_vocab;
-    int polls_left; /* poll() says stop when it reaches 0; negative: never */
+    int polls_left; /* poll_it() stops when it reaches 0; negative: never */
 } fixture;
 
 static int poll_it(void *cookie) {
@@ -94,7 +95,7 @@ static int step(cara_decoder *d, const int32_t *tokens, size_t n, float *logits,
     return cara_decoder_forward(d, runs, n, wanted, n, logits, err);
 }
 
-/* What a decoder of its own says after these tokens, fed one by one behind a prompt of `prompt`. */
+/* Logits of a decoder of its own after these tokens, fed one by one behind a prompt of `prompt`. */
 static void alone(fixture *f, const float *states, const int32_t *tokens, size_t n, size_t prompt,
                   float *logits) {
     cara_decoder *d = decoder_with_audio(f, 1);
@@ -106,8 +107,7 @@ static void alone(fixture *f, const float *states, const int32_t *tokens, size_t
     cara_decoder_free(d);
 }
 
-static void candidates_are_independent(void **state) {
-    fixture *f = *state;
+static void check_candidates(fixture *f) {
     enum { ROWS = 4, STEPS = 6 };
     /* Where each row goes on from before each step: duplicates, swaps, and a row lost. */
     static const int source[STEPS][ROWS] = {{0, 1, 2, 3}, {1, 1, 0, 3}, {3, 2, 1, 0},
@@ -143,9 +143,22 @@ static void candidates_are_independent(void **state) {
     free(logits);
 }
 
-/* What a sequence says is equal bit by bit whatever shares its passes: sequences over two audios,
- * of different lengths, fed by prompts, single tokens and short runs, some of them taken back. */
-static void check_company(fixture *f, int every) {
+/* With caches in f32, and with int8 weights in f16 and int8. */
+static void candidates_are_independent(void **state) {
+    fixture *f = *state;
+    cara_quantised *quantised;
+    cara_error err;
+    check_candidates(f);
+    assert_int_equal(cara_quantise(&f->compute, &quantised, &err), CARA_OK);
+    f->compute.weights = cara_quantised_weights(quantised);
+    check_candidates(f);
+    f->compute.weights = NULL;
+    cara_quantised_free(quantised);
+}
+
+/* A sequence's logits are equal bit by bit whatever shares its passes: sequences over two audios,
+ * of different lengths, fed by prompts, single tokens and short runs, some of them truncated. */
+static void check_other_runs(fixture *f, int every) {
     enum { AUDIOS = 2, SLOTS = 21, STEPS = 14, LONGEST = 448 };
     size_t n = (size_t)f->dims->n_audio_ctx * (size_t)f->dims->n_audio_state;
     float *other = malloc(n * sizeof *other);
@@ -207,7 +220,7 @@ static void check_company(fixture *f, int every) {
     free(history);
 }
 
-static void company_changes_nothing(void **state) {
+static void other_runs_change_nothing(void **state) {
     fixture *f = *state;
     const cara_compute was = f->compute;
     cara_error err;
@@ -217,17 +230,17 @@ static void company_changes_nothing(void **state) {
         cara_quantised *quantised;
         int every = level == CARA_CPU_SCALAR ? 41 : 17; /* it is slow */
         f->compute.kernels = cara_kernels_for(level);
-        check_company(f, every);
+        check_other_runs(f, every);
         assert_int_equal(cara_quantise(&f->compute, &quantised, &err), CARA_OK);
         f->compute.weights = cara_quantised_weights(quantised);
-        check_company(f, every);
+        check_other_runs(f, every);
         f->compute.weights = NULL;
         cara_quantised_free(quantised);
     }
     f->compute = was;
 }
 
-static void limits_are_told(void **state) {
+static void limits_are_errors(void **state) {
     fixture *f = *state;
     cara_decoder *d;
     cara_error err;
@@ -399,13 +412,46 @@ static void a_cut_window_is_a_short_one(void **state) {
     free(mel);
 }
 
+/* Longer runs come first, then those of an audio together, else in the caller's order. */
+static void a_pass_orders_its_runs(void **state) {
+    const fixture *f = *state;
+    static const cara_pass_run runs[] = {
+        {.index = 0, .audio = 1, .n = 3}, {.index = 1, .audio = 0, .n = 8},
+        {.index = 2, .audio = 1, .n = 9}, {.index = 3, .audio = 0, .n = 20},
+        {.index = 4, .audio = 1, .n = 1}, {.index = 5, .audio = 0, .n = 1},
+        {.index = 6, .audio = 2, .n = 6},
+    };
+    static const size_t order[] = {3, 2, 1, 5, 0, 4}; /* the last does not fit */
+    enum { N = sizeof order / sizeof *order };
+    const cara_text_shape shape = {1, 1, 16};
+    cara_arena arena;
+    cara_pass pass;
+    cara_arena_init(&arena, 1 << 20);
+    assert_int_equal(cara_pass_init(&pass, &f->compute, &shape, 47, N + 1, 0, 1, &arena), 0);
+    for (int try = 0; try < 2; try++) {
+        size_t row = 0;
+        cara_pass_begin(&pass);
+        for (size_t i = 0; i < N + 1; i++)
+            assert_int_equal(cara_pass_add(&pass, runs[i]), i < N);
+        assert_int_equal(pass.n_runs, N);
+        assert_int_equal(pass.rows, 42);
+        assert_int_equal(pass.many, 29);
+        for (size_t i = 0; i < N; i++) {
+            assert_int_equal(pass.runs[i].index, order[i]);
+            assert_int_equal(pass.runs[i].first, row);
+            assert_int_equal(cara_pass_row(&pass, order[i], 0), row);
+            row += pass.runs[i].n;
+        }
+    }
+    cara_pass_free(&pass);
+    cara_arena_free(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(candidates_are_independent),
-        cmocka_unit_test(company_changes_nothing),
-        cmocka_unit_test(limits_are_told),
-        cmocka_unit_test(stopping_is_clean),
-        cmocka_unit_test(a_cut_window_is_a_short_one),
+        cmocka_unit_test(a_pass_orders_its_runs),    cmocka_unit_test(candidates_are_independent),
+        cmocka_unit_test(other_runs_change_nothing), cmocka_unit_test(limits_are_errors),
+        cmocka_unit_test(stopping_is_clean),         cmocka_unit_test(a_cut_window_is_a_short_one),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
