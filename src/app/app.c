@@ -1,7 +1,7 @@
 #include "app/app.h"
 
+#include "app/environment.h"
 #include "app/model_path.h"
-#include "app/settings.h"
 #include "app/zone.h"
 #include "aws/s3/s3_file.h"
 #include "base/clock.h"
@@ -25,8 +25,8 @@ static int check_file(const char *path, cara_error *err) {
 
 /* The model as a file that is there or that a fill will bring, or as an object of S3. */
 static int find_model(cara_app *s, cara_engine_options *options, cara_error *err) {
-    const char *from = cara_setting("CARACOLA_MODEL_SOURCE"),
-               *sha256 = cara_setting("CARACOLA_MODEL_SHA256");
+    const char *from = cara_env("CARACOLA_MODEL_SOURCE"),
+               *sha256 = cara_env("CARACOLA_MODEL_SHA256");
     cara_model_choice choice;
     int rc = cara_model_choose(NULL, &choice, err);
     if (rc)
@@ -35,7 +35,7 @@ static int find_model(cara_app *s, cara_engine_options *options, cara_error *err
     if (cara_model_is_s3(s->model_path)) {
         rc = cara_model_stream_init(&s->stream, s->model_path, sha256, err);
         /* What the weights leave of the memory must hold a session. */
-        const char *memory = cara_setting("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
+        const char *memory = cara_env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
         s->stream.limit = memory ? strtoull(memory, NULL, 10) * CARA_MIB : 0;
         s->stream.vocab_path = options->vocab_path;
         s->source = cara_model_stream_source(&s->stream);
@@ -53,16 +53,16 @@ static int find_model(cara_app *s, cara_engine_options *options, cara_error *err
 
 static int open_engine(cara_app *s, int concurrent, cara_stop_fn stop, void *stop_cookie,
                        cara_error *err) {
-    cara_engine_options options = {.vocab_path = cara_setting("CARACOLA_VOCAB"),
+    cara_engine_options options = {.vocab_path = cara_env("CARACOLA_VOCAB"),
                                    .concurrent = concurrent,
                                    .stop = stop,
                                    .stop_cookie = stop_cookie};
-    const char *language = cara_setting("CARACOLA_LANGUAGE");
+    const char *language = cara_env("CARACOLA_LANGUAGE");
     if (language && cara_language_find(language) < 0)
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "CARACOLA_LANGUAGE takes a language such as es or Spanish, got \"%.64s\"",
                          language);
-    int rc = cara_setting_threads(&options.threads, err);
+    int rc = cara_env_threads(&options.threads, err);
     if (!rc)
         rc = find_model(s, &options, err);
     if (!rc && options.vocab_path)
@@ -72,8 +72,8 @@ static int open_engine(cara_app *s, int concurrent, cara_stop_fn stop, void *sto
     cara_options_default(&options.transcribe);
     options.transcribe.best_of = 5; /* as openai's command, and as handle */
     options.transcribe.language = language;
-    const char *audio_ctx = cara_setting("CARACOLA_AUDIO_CTX");
-    if (audio_ctx && cara_setting_audio_ctx(audio_ctx, &options.transcribe.audio_ctx))
+    const char *audio_ctx = cara_env("CARACOLA_AUDIO_CTX");
+    if (audio_ctx && cara_audio_ctx_parse(audio_ctx, &options.transcribe.audio_ctx))
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "CARACOLA_AUDIO_CTX takes auto, full, or 1 to 1500, got \"%.32s\"",
                          audio_ctx);
@@ -91,7 +91,7 @@ static int send_reply(void *ctx, const cara_inbox_message *message, const char *
 }
 
 static int open_reply(cara_app *s, cara_error *err) {
-    const char *wanted = cara_setting("CARACOLA_REPLY");
+    const char *wanted = cara_env("CARACOLA_REPLY");
     if (!wanted || strcmp(wanted, "0") == 0)
         return CARA_OK;
     if (strcmp(wanted, "1") != 0)
@@ -106,8 +106,8 @@ static int open_reply(cara_app *s, cara_error *err) {
 }
 
 static void open_log(cara_app *s, int log_fd) {
-    const char *level = cara_setting("AWS_LAMBDA_LOG_LEVEL");
-    if (cara_service_log_init(&s->log, log_fd, cara_setting("AWS_LAMBDA_LOG_FORMAT"), level))
+    const char *level = cara_env("AWS_LAMBDA_LOG_LEVEL");
+    if (cara_service_log_init(&s->log, log_fd, cara_env("AWS_LAMBDA_LOG_FORMAT"), level))
         cara_log_line(&s->log.log, CARA_LOG_WARN,
                       "AWS_LAMBDA_LOG_LEVEL takes TRACE, DEBUG, INFO, WARN, ERROR or FATAL, got "
                       "\"%.32s\"; INFO is used",
@@ -116,18 +116,18 @@ static void open_log(cara_app *s, int log_fd) {
 
 /* Store, media and replies, each service's own. */
 static int open_rest(cara_app *s, cara_error *err) {
-    int rc = cara_app_store_open(&s->store, cara_setting("CARACOLA_STORE"), &s->log.log, err);
+    int rc = cara_app_store_open(&s->store, cara_env("CARACOLA_STORE"), &s->log.log, err);
     if (!rc)
-        rc = cara_app_media_open(&s->store, cara_setting("CARACOLA_MEDIA"), &s->media, err);
+        rc = cara_app_media_open(&s->store, cara_env("CARACOLA_MEDIA"), &s->media, err);
     s->service = (cara_service){.pipeline = {.store = s->store.store,
                                              .media = &s->media,
                                              .transcriber = &s->transcriber,
                                              .local_time = cara_zone_local_time},
                                 .aws = s->store.aws,
                                 .log = &s->log,
-                                .function = cara_setting("CARACOLA_METRICS")};
+                                .function = cara_env("CARACOLA_METRICS")};
     if (!s->service.function)
-        s->service.function = cara_setting("AWS_LAMBDA_FUNCTION_NAME");
+        s->service.function = cara_env("AWS_LAMBDA_FUNCTION_NAME");
     return rc ? rc : open_reply(s, err);
 }
 
@@ -135,10 +135,10 @@ int cara_app_open_for(cara_app *s, int concurrent, cara_stop_fn stop, void *stop
                       cara_error *err) {
     *s = (cara_app){.model_path = NULL};
     open_log(s, log_fd);
-    if (!cara_setting("CARACOLA_STORE"))
+    if (!cara_env("CARACOLA_STORE"))
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "CARACOLA_STORE is not set; it takes s3://bucket/prefix or a folder");
-    int rc = cara_zone_use(cara_setting("CARACOLA_TIMEZONE"), err);
+    int rc = cara_zone_use(cara_env("CARACOLA_TIMEZONE"), err);
     if (!rc)
         rc = open_engine(s, concurrent, stop, stop_cookie, err);
     return rc ? rc : open_rest(s, err);
@@ -156,7 +156,7 @@ int cara_app_join(cara_app *s, const cara_app *first, int index, int log_fd, car
 }
 
 int cara_app_fill(cara_app *s, double left_s, json_t **answer, cara_error *err) {
-    const char *from = cara_setting("CARACOLA_MODEL_SOURCE");
+    const char *from = cara_env("CARACOLA_MODEL_SOURCE");
     if (!from || cara_model_is_s3(s->model_path))
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "a fill needs CARACOLA_MODEL_SOURCE=s3://bucket/key and "
@@ -170,7 +170,7 @@ int cara_app_fill(cara_app *s, double left_s, json_t **answer, cara_error *err) 
         .from = {.bucket = bucket,
                  .key = key,
                  .deadline = left_s > 0 ? started + left_s - cara_service_keep(left_s) : 0},
-        .sha256 = cara_setting("CARACOLA_MODEL_SHA256"),
+        .sha256 = cara_env("CARACOLA_MODEL_SHA256"),
         .path = s->model_path};
     cara_s3_filled filled;
     rc = cara_s3_fill_file(&fill, &filled, err);

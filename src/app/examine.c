@@ -1,8 +1,8 @@
 #include "app/examine.h"
 
+#include "app/environment.h"
 #include "app/model_path.h"
 #include "app/model_stream.h"
-#include "app/settings.h"
 #include "aws/client/client.h"
 #include "base/clock.h"
 #include "pipeline/service/lambda.h"
@@ -16,12 +16,12 @@
 #define ANSWER_S 1.5 /* what a function needs for its answer */
 
 void cara_examine_environment(cara_doctor *d) {
-    d->model_sha256 = cara_setting("CARACOLA_MODEL_SHA256");
-    d->model_source = cara_setting("CARACOLA_MODEL_SOURCE");
-    d->vocab = cara_setting("CARACOLA_VOCAB");
-    d->language = cara_setting("CARACOLA_LANGUAGE");
-    d->cpu = cara_setting("CARACOLA_CPU");
-    d->store = cara_setting("CARACOLA_STORE");
+    d->model_sha256 = cara_env("CARACOLA_MODEL_SHA256");
+    d->model_source = cara_env("CARACOLA_MODEL_SOURCE");
+    d->vocab = cara_env("CARACOLA_VOCAB");
+    d->language = cara_env("CARACOLA_LANGUAGE");
+    d->cpu = cara_env("CARACOLA_CPU");
+    d->store = cara_env("CARACOLA_STORE");
 }
 
 /* Calls that end soon, even where nothing answers. */
@@ -42,7 +42,7 @@ int cara_examine_function(cara_app *app, const json_t *event, double left_s, jso
     }
     cara_error aws_err = {.code = CARA_OK, .position = -1};
     cara_examine_environment(d);
-    const char *memory = cara_setting("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), *phone;
+    const char *memory = cara_env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), *phone;
     d->checkup = checkup;
     d->in_function = 1;
     d->deadline = left_s > 0 ? cara_clock_monotonic() + left_s - ANSWER_S : 0;
@@ -98,7 +98,7 @@ int cara_examine(cara_doctor *d, const char *model, int named, cara_error *err) 
     cara_model_choice choice;
     cara_model_stream stream;
     cara_model_source source;
-    int rc = cara_setting_threads(&d->threads, err);
+    int rc = cara_env_threads(&d->threads, err);
     if (rc)
         return rc;
     if (d->language && cara_language_find(d->language) < 0)

@@ -1,6 +1,6 @@
 #include "app/model_path.h"
 
-#include "app/settings.h"
+#include "app/environment.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static char *demo_path(void) {
 int cara_model_choose(const char *named, cara_model_choice *out, cara_error *err) {
     *out = (cara_model_choice){.path = NULL};
     if (!named)
-        named = cara_setting("CARACOLA_MODEL");
+        named = cara_env("CARACOLA_MODEL");
     out->is_demo = !named || !*named;
     out->path = out->is_demo ? demo_path() : strdup(named);
     if (!out->path)

@@ -1,6 +1,6 @@
 /* caracola doctor: checks that everything is there and works. */
+#include "app/environment.h"
 #include "app/examine.h"
-#include "app/settings.h"
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "json/json.h"
@@ -184,7 +184,7 @@ int cara_cmd_doctor(int argc, char **argv) {
                  {QUEUE, d->queue, sizeof d->queue},
                  {DEAD_LETTERS, d->dead_letters, sizeof d->dead_letters},
                  {PHONE, d->phone, sizeof d->phone}};
-    const char *queue = cara_setting("CARACOLA_QUEUE");
+    const char *queue = cara_env("CARACOLA_QUEUE");
     snprintf(d->queue, sizeof d->queue, "%s", queue ? queue : "");
     cara_cli_args args;
     cara_cli_args_init(&args, &command, argc, argv);

@@ -35,14 +35,14 @@ static int keep_account(void *ctx, const cara_social_account *account) {
 }
 
 int cara_deploy_open(cara_deploy *d, const cara_awscli_options *options, const cara_talk *talk,
-                     const cara_deploy_wish *wish, cara_error *err) {
-    *d = (cara_deploy){.talk = *talk, .wish = *wish};
+                     const cara_deploy_request *request, cara_error *err) {
+    *d = (cara_deploy){.talk = *talk, .request = *request};
     int rc = cara_awscli_open(&d->cli, options, err);
     if (rc)
         return rc;
-    if (strlen(wish->stack) > 128 - strlen("-bootstrap"))
+    if (strlen(request->stack) > 128 - strlen("-bootstrap"))
         return cara_fail(err, CARA_ERR_USAGE, -1, "the stack's name has at most 118 letters");
-    snprintf(d->bootstrap_name, sizeof d->bootstrap_name, "%s-bootstrap", wish->stack);
+    snprintf(d->bootstrap_name, sizeof d->bootstrap_name, "%s-bootstrap", request->stack);
     rc = who(d, err);
     const cara_aws_options aws = {.region = d->cli.region, .profile = d->cli.profile};
     if (!rc)
@@ -52,8 +52,8 @@ int cara_deploy_open(cara_deploy *d, const cara_awscli_options *options, const c
     if (!rc)
         rc = cara_stack_describe(&d->cli, d->bootstrap_name, &d->bootstrap, err);
     if (!rc)
-        rc = cara_stack_describe(&d->cli, wish->stack, &d->stack, err);
-    if (!rc && !wish->no_link) {
+        rc = cara_stack_describe(&d->cli, request->stack, &d->stack, err);
+    if (!rc && !request->no_link) {
         rc = cara_social_list_accounts(d->aws, keep_account, d, err);
         if (rc && rc != CARA_ERR_CANCELLED)
             cara_error_prefix(err, "asking for the WhatsApp accounts in %s", d->cli.region);
@@ -70,19 +70,19 @@ void cara_deploy_close(cara_deploy *d) {
 }
 
 const char *cara_deploy_value(const cara_deploy *d, cara_setting_id id) {
-    const char *value = d->wish.values[id];
+    const char *value = d->request.values[id];
     const char *deployed =
         d->stack.exists ? cara_stack_parameter(&d->stack, cara_settings[id].parameter) : NULL;
     if (value)
         return value;
-    if (id == CARA_SET_DELIVERY && d->wish.model)
+    if (id == CARA_SET_DELIVERY && d->request.model)
         return deployed && strcmp(deployed, "image") != 0 ? deployed : "s3";
     return deployed ? deployed : cara_settings[id].fallback;
 }
 
 const char *cara_deploy_package(const cara_deploy *d) {
-    if (d->wish.zip || d->wish.image)
-        return d->wish.zip ? "zip" : "image";
+    if (d->request.zip || d->request.image)
+        return d->request.zip ? "zip" : "image";
     return d->stack.exists ? cara_stack_parameter(&d->stack, "PackageType") : NULL;
 }
 
@@ -100,7 +100,7 @@ static int begins_with(const char *path, const char *what, size_t n, const char 
 }
 
 static int check_model(const cara_deploy *d, const char *delivery, cara_error *err) {
-    if (!d->wish.model) {
+    if (!d->request.model) {
         const char *key = d->stack.exists ? cara_stack_parameter(&d->stack, "ModelKey") : NULL;
         if (strcmp(delivery, "image") != 0 && (!key || !key[0]) &&
             !cara_deploy_value(d, CARA_SET_ACCESS_POINT)[0])
@@ -113,13 +113,13 @@ static int check_model(const cara_deploy *d, const char *delivery, cara_error *e
                          "--delivery image uses the model inside the package, so --model has no "
                          "place there: leave one of them out");
     cara_error unsaid;
-    if (access(d->wish.model, R_OK) != 0)
-        return cara_fail_errno(err, "%s", d->wish.model);
-    if (begins_with(d->wish.model, "", 8, CARA_FILE_MAGIC, &unsaid))
+    if (access(d->request.model, R_OK) != 0)
+        return cara_fail_errno(err, "%s", d->request.model);
+    if (begins_with(d->request.model, "", 8, CARA_FILE_MAGIC, &unsaid))
         return cara_fail(err, CARA_ERR_MODEL_FORMAT, -1,
                          "%.200s is no .cara, which is what a function can open at once: make one "
                          "by `caracola model convert %.100s OUT.cara`",
-                         d->wish.model, d->wish.model);
+                         d->request.model, d->request.model);
     return CARA_OK;
 }
 
@@ -127,7 +127,7 @@ int cara_deploy_check(const cara_deploy *d, cara_error *err) {
     const char *variant = cara_deploy_value(d, CARA_SET_VARIANT);
     const char *delivery = cara_deploy_value(d, CARA_SET_DELIVERY);
     const char *package = cara_deploy_package(d);
-    if (d->wish.zip && d->wish.image)
+    if (d->request.zip && d->request.image)
         return cara_fail(err, CARA_ERR_USAGE, -1, "a package is --zip or --image, not both");
     if (!package)
         return cara_fail(err, CARA_ERR_USAGE, -1,
@@ -148,16 +148,16 @@ int cara_deploy_check(const cara_deploy *d, cara_error *err) {
                          "--concurrency %s does not go with --variant %s: take 2 or more",
                          cara_deploy_value(d, CARA_SET_CONCURRENCY), variant);
     int rc = check_model(d, delivery, err);
-    if (!rc && d->wish.zip)
-        rc = begins_with(d->wish.zip, "zip", 4, "PK\x03\x04", err);
-    if (!rc && d->wish.image && access(d->wish.image, R_OK) != 0)
-        rc = cara_fail_errno(err, "%s", d->wish.image);
-    if (rc || d->wish.no_link)
+    if (!rc && d->request.zip)
+        rc = begins_with(d->request.zip, "zip", 4, "PK\x03\x04", err);
+    if (!rc && d->request.image && access(d->request.image, R_OK) != 0)
+        rc = cara_fail_errno(err, "%s", d->request.image);
+    if (rc || d->request.no_link)
         return rc;
     const cara_deploy_account *account = cara_deploy_find_account(d, err);
     if (!account)
         return CARA_ERR_USAGE;
-    return cara_deploy_others(d, account) && !d->wish.take_over
+    return cara_deploy_others(d, account) && !d->request.take_over
                ? cara_deploy_refuse_others(account, err)
                : CARA_OK;
 }

@@ -1,4 +1,4 @@
-/* An installation in an AWS account: what is there, what is wished, and the way from one to the
+/* An installation in an AWS account: what is there, what is requested, and the way from one to the
  * other. */
 #ifndef DEPLOY_DEPLOY_H
 #define DEPLOY_DEPLOY_H
@@ -10,7 +10,7 @@
 #define CARA_DEPLOY_STACK "caracola"
 
 /* Everything is borrowed. */
-typedef struct cara_deploy_wish {
+typedef struct cara_deploy_request {
     const char *stack;                   /* name; the bootstrap stack is "<stack>-bootstrap" */
     const char *values[CARA_N_SETTINGS]; /* NULL: as it is now, else the template's default */
     const char *zip, *image;             /* the package; both NULL: the one that is there */
@@ -19,7 +19,7 @@ typedef struct cara_deploy_wish {
     int no_link;                         /* 1: leave event destinations alone */
     int take_over; /* 1: take the account's events away from whoever has them */
     const char *skopeo;
-} cara_deploy_wish;
+} cara_deploy_request;
 
 enum { CARA_DEPLOY_ACCOUNTS = 20 };
 
@@ -34,7 +34,7 @@ typedef struct cara_deploy {
     cara_awscli cli;
     cara_talk talk;
     cara_aws *aws; /* our own client, for what the CLI of 2.9 does not know */
-    cara_deploy_wish wish;
+    cara_deploy_request request;
     char bootstrap_name[140];
     char owner[20]; /* the AWS account's number */
     cara_stack bootstrap, stack;
@@ -43,18 +43,18 @@ typedef struct cara_deploy {
     char phone[40]; /* where to send a test message, once linked */
 } cara_deploy;
 
-/* Finds out, changing nothing: who we are, which stacks there are, and (unless wish->no_link) which
- * WhatsApp accounts. Close it in any case. As cara_awscli_open(), and DENIED, NETWORK. */
+/* Finds out, changing nothing: who we are, which stacks there are, and (unless request->no_link)
+ * which WhatsApp accounts. Close it in any case. As cara_awscli_open(), and DENIED, NETWORK. */
 int cara_deploy_open(cara_deploy *d, const cara_awscli_options *options, const cara_talk *talk,
-                     const cara_deploy_wish *wish, cara_error *err);
+                     const cara_deploy_request *request, cara_error *err);
 void cara_deploy_close(cara_deploy *d);
 
-/* A setting as it will be: wished, else deployed, else the template's default. Never NULL. */
+/* A setting as it will be: requested, else deployed, else the template's default. Never NULL. */
 const char *cara_deploy_value(const cara_deploy *d, cara_setting_id id);
 /* "zip" or "image": what is to run; NULL where nothing was named and nothing is there. */
 const char *cara_deploy_package(const cara_deploy *d);
 
-/* Whether the wish can work at all, before anything is touched. USAGE, NOT_FOUND, IO,
+/* Whether the request can work at all, before anything is touched. USAGE, NOT_FOUND, IO,
  * MODEL_FORMAT. */
 int cara_deploy_check(const cara_deploy *d, cara_error *err);
 

@@ -66,7 +66,7 @@ int cara_deploy_fill(cara_deploy *d, cara_error *err) {
     char path[160];
     if (!f.function)
         return cara_fail(err, CARA_ERR_NETWORK, -1, "stack %s has no output FunctionName",
-                         d->wish.stack);
+                         d->request.stack);
     int done = 0;
     int rc =
         cara_awscli_file(&d->cli, "fill.json", event, sizeof event - 1, path, sizeof path, err);

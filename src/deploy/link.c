@@ -7,7 +7,7 @@
 #include <string.h>
 
 const cara_deploy_account *cara_deploy_find_account(const cara_deploy *d, cara_error *err) {
-    const char *want = d->wish.waba;
+    const char *want = d->request.waba;
     if (d->n_accounts == 0) {
         (void)cara_fail(
             err, CARA_ERR_USAGE, -1,
@@ -65,7 +65,7 @@ int cara_deploy_link(cara_deploy *d, const char *topic_arn, cara_error *err) {
     const char *topic = topic_arn ? topic_arn : "the new topic";
     if (topic_arn && strcmp(a->destination, topic_arn) == 0) {
         cara_talk_say(&d->talk, "events of %s (%s) come here already", a->name, a->id);
-    } else if (cara_deploy_others(d, a) && !d->wish.take_over) {
+    } else if (cara_deploy_others(d, a) && !d->request.take_over) {
         return cara_deploy_refuse_others(a, err);
     } else if (d->talk.dry) {
         cara_talk_say(&d->talk, "would send events of %s (%s) to %s", a->name, a->id, topic);

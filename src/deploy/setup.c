@@ -1,4 +1,4 @@
-/* From what is there to what is wished. */
+/* From what is there to what is requested. */
 #include "aws/client/json_call.h"
 #include "deploy/deploy.h"
 #include "deploy/templates.h"
@@ -24,9 +24,9 @@ static int bootstrap(cara_deploy *d, cara_error *err) {
     json_t *none = json_array();
     if (!none)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory");
-    const cara_stack_wish wish = {
+    const cara_stack_request request = {
         .name = d->bootstrap_name, .template_body = cara_template_bootstrap, .parameters = none};
-    int rc = cara_stack_deploy(&d->cli, &d->talk, &wish, &d->bootstrap, NULL, err);
+    int rc = cara_stack_deploy(&d->cli, &d->talk, &request, &d->bootstrap, NULL, err);
     json_decref(none);
     if (!rc && !d->talk.dry &&
         (!bucket_of(d) || !cara_stack_output(&d->bootstrap, "RepositoryUri")))
@@ -70,23 +70,23 @@ static int send_template(cara_deploy *d, packed *p, cara_error *err) {
 
 static int send_all(cara_deploy *d, packed *p, cara_error *err) {
     int rc = CARA_OK;
-    if (d->wish.model)
-        rc = send(d, d->wish.model, "models", p->model_key, sizeof p->model_key, p->model_sha256,
+    if (d->request.model)
+        rc = send(d, d->request.model, "models", p->model_key, sizeof p->model_key, p->model_sha256,
                   err);
     /* A function that is warm may have the old file open, so that another model has another name.
      */
-    if (!rc && d->wish.model && !d->wish.values[CARA_SET_MODEL_FILE] &&
+    if (!rc && d->request.model && !d->request.values[CARA_SET_MODEL_FILE] &&
         strcmp(cara_deploy_value(d, CARA_SET_DELIVERY), "efs") == 0)
         snprintf(p->model_file, sizeof p->model_file, "%.16s.cara", p->model_sha256);
-    if (!rc && d->wish.zip)
-        rc = send(d, d->wish.zip, "packages", p->code_key, sizeof p->code_key, NULL, err);
-    if (!rc && d->wish.image) {
+    if (!rc && d->request.zip)
+        rc = send(d, d->request.zip, "packages", p->code_key, sizeof p->code_key, NULL, err);
+    if (!rc && d->request.image) {
         cara_upload_file file;
         const char *uri =
             d->bootstrap.exists ? cara_stack_output(&d->bootstrap, "RepositoryUri") : NULL;
-        rc = cara_upload_open(&file, d->wish.image, err);
+        rc = cara_upload_open(&file, d->request.image, err);
         if (!rc)
-            rc = cara_upload_image(&d->cli, &d->talk, d->wish.skopeo, uri, &file, p->image,
+            rc = cara_upload_image(&d->cli, &d->talk, d->request.skopeo, uri, &file, p->image,
                                    sizeof p->image, err);
     }
     if (!rc)
@@ -111,22 +111,22 @@ static json_t *parameters(const cara_deploy *d, const packed *p) {
     for (int id = 0; !bad && id < CARA_N_SETTINGS; id++)
         bad = id != CARA_SET_MODEL_FILE &&
               add(d, list, cara_settings[id].parameter,
-                  id == CARA_SET_DELIVERY ? cara_deploy_value(d, id) : d->wish.values[id]);
+                  id == CARA_SET_DELIVERY ? cara_deploy_value(d, id) : d->request.values[id]);
     int inside = strcmp(cara_deploy_value(d, CARA_SET_DELIVERY), "image") == 0;
     /* Each: what it is where a zip, an image, or neither was given; and so for the model. */
     const char *code_bucket = NULL, *code_key = NULL, *image = NULL;
     const char *model_bucket = NULL, *model_key = NULL, *model_sha256 = NULL;
-    if (d->wish.zip) {
+    if (d->request.zip) {
         code_bucket = bucket;
         code_key = p->code_key;
         image = "";
-    } else if (d->wish.image) {
+    } else if (d->request.image) {
         code_bucket = code_key = "";
         image = p->image[0] ? p->image : "(the new image)";
     }
     if (inside) {
         model_bucket = model_key = model_sha256 = "";
-    } else if (d->wish.model) {
+    } else if (d->request.model) {
         model_bucket = bucket;
         model_key = p->model_key;
         model_sha256 = p->model_sha256;
@@ -141,7 +141,7 @@ static json_t *parameters(const cara_deploy *d, const packed *p) {
         {"ModelBucket", model_bucket},
         {"ModelKey", model_key},
         {"ModelSha256", model_sha256},
-        {"ModelFile", p->model_file[0] ? p->model_file : d->wish.values[CARA_SET_MODEL_FILE]},
+        {"ModelFile", p->model_file[0] ? p->model_file : d->request.values[CARA_SET_MODEL_FILE]},
     };
     for (size_t i = 0; !bad && i < sizeof rows / sizeof rows[0]; i++)
         bad = add(d, list, rows[i].key, rows[i].value);
@@ -161,17 +161,18 @@ int cara_deploy_run(cara_deploy *d, cara_error *err) {
     json_t *list = parameters(d, &p);
     if (!list)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the parameters");
-    const cara_stack_wish wish = {
-        .name = d->wish.stack, .template_url = p.template_url, .parameters = list};
-    rc = cara_stack_deploy(&d->cli, &d->talk, &wish, &d->stack, NULL, err);
+    const cara_stack_request request = {
+        .name = d->request.stack, .template_url = p.template_url, .parameters = list};
+    rc = cara_stack_deploy(&d->cli, &d->talk, &request, &d->stack, NULL, err);
     json_decref(list);
     const char *topic = d->stack.exists ? cara_stack_output(&d->stack, "TopicArn") : NULL;
     if (!rc && !topic && !d->talk.dry)
-        rc = cara_fail(err, CARA_ERR_NETWORK, -1, "stack %s has no output TopicArn", d->wish.stack);
+        rc = cara_fail(err, CARA_ERR_NETWORK, -1, "stack %s has no output TopicArn",
+                       d->request.stack);
     if (!rc && !d->talk.dry && strcmp(cara_deploy_value(d, CARA_SET_DELIVERY), "efs") == 0 &&
         !cara_deploy_value(d, CARA_SET_ACCESS_POINT)[0])
         rc = cara_deploy_fill(d, err);
-    if (!rc && !d->wish.no_link)
+    if (!rc && !d->request.no_link)
         rc = cara_deploy_link(d, topic, err);
     return rc;
 }

@@ -127,13 +127,13 @@ static int stack_and_bucket(cara_deploy *d, const cara_stack *stack, const char 
 
 int cara_deploy_teardown(cara_deploy *d, int delete_buckets, cara_error *err) {
     if (!d->stack.id[0] && !d->bootstrap.id[0]) {
-        cara_talk_say(&d->talk, "there is no stack %s in %s: nothing to take away", d->wish.stack,
-                      d->cli.region);
+        cara_talk_say(&d->talk, "there is no stack %s in %s: nothing to take away",
+                      d->request.stack, d->cli.region);
         return CARA_OK;
     }
     int rc = unlink_accounts(d, err);
     if (!rc && d->stack.id[0])
-        rc = stack_and_bucket(d, &d->stack, d->wish.stack, delete_buckets, err);
+        rc = stack_and_bucket(d, &d->stack, d->request.stack, delete_buckets, err);
     if (!rc && d->bootstrap.id[0])
         rc = stack_and_bucket(d, &d->bootstrap, d->bootstrap_name, delete_buckets, err);
     return rc;

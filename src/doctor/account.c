@@ -6,34 +6,30 @@
 #include "aws/services/sns.h"
 #include "aws/services/social.h"
 #include "aws/services/stack.h"
+#include "doctor/calls.h"
+#include "doctor/credentials.h"
 #include "pipeline/service/lambda.h"
 
 #include <stdio.h>
 #include <string.h>
 
-void cara_doctor_name(char *dst, size_t size, const char *value) {
-    if (!dst[0] && value[0])
-        snprintf(dst, size, "%s", value);
-}
-
 /* ---- the stack ---- */
 
-static int on_output(void *ctx, const char *key, const char *value) {
-    cara_doctor *d = ctx;
-    char store[160] = "";
-    if (strcmp(key, "BucketName") == 0 && strlen(value) < 64)
-        snprintf(store, sizeof store, "s3://%.63s", value);
-    if (store[0])
-        cara_doctor_name(d->bucket_store, sizeof d->bucket_store, store);
-    else if (strcmp(key, "TopicArn") == 0)
-        cara_doctor_name(d->topic, sizeof d->topic, value);
-    else if (strcmp(key, "FunctionName") == 0)
-        cara_doctor_name(d->function, sizeof d->function, value);
-    else if (strcmp(key, "QueueUrl") == 0)
-        cara_doctor_name(d->queue, sizeof d->queue, value);
-    else if (strcmp(key, "DeadLetterQueueUrl") == 0)
-        cara_doctor_name(d->dead_letters, sizeof d->dead_letters, value);
-    return 0;
+/* What the stack has made, where no flag named it. */
+static void take_outputs(cara_doctor *d, const cara_stack *stack) {
+    const struct {
+        const char *output;
+        char *dst;
+        size_t size;
+    } names[] = {{"TopicArn", d->topic, sizeof d->topic},
+                 {"FunctionName", d->function, sizeof d->function},
+                 {"QueueUrl", d->queue, sizeof d->queue},
+                 {"DeadLetterQueueUrl", d->dead_letters, sizeof d->dead_letters}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        cara_doctor_name(names[i].dst, names[i].size, cara_stack_output(stack, names[i].output));
+    const char *bucket = cara_stack_output(stack, "BucketName");
+    if (bucket && bucket[0] && strlen(bucket) < 64 && !d->bucket_store[0])
+        snprintf(d->bucket_store, sizeof d->bucket_store, "s3://%.63s", bucket);
 }
 
 static void check_stack(account *a) {
@@ -41,9 +37,10 @@ static void check_stack(account *a) {
     if (!d->stack)
         return;
     cara_error err = {.code = CARA_OK, .position = -1};
-    char status[64];
+    cara_stack stack;
     cara_doctor_limit_calls(d);
-    int rc = cara_stack_outputs(d->aws, d->stack, status, sizeof status, on_output, d, &err);
+    int rc = cara_stack_get(d->aws, d->stack, &stack, &err);
+    const char *status = stack.status;
     size_t n = strlen(status);
     if (rc) {
         cara_doctor_look_failed(d, "stack", "the stack cannot be looked at", rc, &err,
@@ -66,6 +63,8 @@ static void check_stack(account *a) {
         cara_checkup_add(d->checkup, "stack", CARA_FINDING_OK, "the stack %s is complete (%s)",
                          d->stack, status);
     }
+    take_outputs(d, &stack);
+    cara_stack_free(&stack);
 }
 
 /* ---- the function ---- */

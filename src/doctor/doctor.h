@@ -57,25 +57,4 @@ void cara_doctor_account(cara_doctor *doctor);
 /* Has the function examine itself, and adds what it finds. */
 void cara_doctor_function(cara_doctor *doctor);
 
-/* ---- shared by the files of this room ---- */
-
-/* Seconds that a check may take that wants `want`: less where the deadline comes first, at least
- * 0.1. */
-double cara_doctor_time(const cara_doctor *doctor, double want);
-/* A new time limit for the calls of one check. */
-void cara_doctor_limit_calls(cara_doctor *doctor);
-/* Adds a check for a call that failed, whatever the reason. `needs`: the permission it takes. */
-void cara_doctor_call_failed(cara_doctor *doctor, const char *name, const char *what, int rc,
-                             const cara_error *err, const char *needs);
-/* The same for a call that only looks: that it is not allowed says nothing of what it would have
- * seen, so it is a warning. */
-void cara_doctor_look_failed(cara_doctor *doctor, const char *name, const char *what, int rc,
-                             const cara_error *err, const char *needs);
-void cara_doctor_credentials(cara_doctor *doctor);
-/* The engine, with a voice note that comes with the program. */
-void cara_doctor_note(cara_doctor *doctor);
-/* Words of `heard` that differ from `said`, in its count of words: insertions, deletions and
- * substitutions, without case and punctuation. For tests too. */
-size_t cara_doctor_wrong_words(const char *said, const char *heard, size_t *n_said);
-
 #endif

@@ -8,6 +8,8 @@
 #include "base/threads.h"
 #include "crypto/digest.h"
 #include "crypto/encoding.h"
+#include "doctor/calls.h"
+#include "doctor/note.h"
 #include "kernels/kernels.h"
 #include "model/model.h"
 
@@ -19,17 +21,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#define CALLS_S 12.0   /* for the calls of one check */
 #define DIGEST_S 120.0 /* to read a model once */
 #define DIGEST_PIECE (16 * CARA_MIB)
-
-double cara_doctor_time(const cara_doctor *doctor, double want) {
-    if (doctor->deadline > 0) {
-        double left = doctor->deadline - cara_clock_monotonic();
-        want = left < want ? left : want;
-    }
-    return want > 0.1 ? want : 0.1;
-}
 
 static void check_cpu(cara_doctor *d) {
     cara_error err = {.code = CARA_OK, .position = -1};
@@ -389,8 +382,4 @@ void cara_doctor_machine(cara_doctor *doctor) {
         checks[i](doctor);
         cara_checkup_settle(doctor->checkup);
     }
-}
-
-void cara_doctor_limit_calls(cara_doctor *doctor) {
-    cara_aws_set_deadline(doctor->aws, cara_clock_monotonic() + cara_doctor_time(doctor, CALLS_S));
 }

@@ -1,8 +1,8 @@
-/* A voice note that comes with the program, through the whole engine. */
-#include "doctor/doctor.h"
+#include "doctor/note.h"
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "doctor/calls.h"
 #include "doctor/notes.h"
 
 #include <stdlib.h>

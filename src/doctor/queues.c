@@ -3,26 +3,13 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "doctor/calls.h"
 #include "inbox/inbox.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define MEDIA_DAYS 7 /* WhatsApp forgets media of messages after so long */
-
-int cara_doctor_same_queue(const char *arn, const char *url) {
-    /* .../111122223333/name and ...:111122223333:name */
-    const char *name = strrchr(arn, ':'), *last = strrchr(url, '/');
-    if (!name || !last || strcmp(name + 1, last + 1) != 0)
-        return 0;
-    const char *owner = name, *before = last;
-    while (owner > arn && owner[-1] != ':')
-        owner--;
-    while (before > url && before[-1] != '/')
-        before--;
-    size_t n = (size_t)(name - owner);
-    return n == (size_t)(last - before) && memcmp(owner, before, n) == 0;
-}
 
 static void check_queue(account *a) {
     cara_doctor *d = a->doctor;

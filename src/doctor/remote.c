@@ -5,6 +5,7 @@
 #include "aws/services/function.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "doctor/calls.h"
 #include "json/json.h"
 
 #include <string.h>

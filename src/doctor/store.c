@@ -4,7 +4,8 @@
 #include "aws/client/client.h"
 #include "aws/s3/s3.h"
 #include "aws/services/social.h"
-#include "aws/services/stack.h"
+#include "doctor/calls.h"
+#include "doctor/credentials.h"
 #include "store/store.h"
 
 #include <stdlib.h>
@@ -17,91 +18,6 @@
 
 static const char probe_text[] =
     "caracola doctor writes this once, to see whether it may. It is never deleted.\n";
-
-void cara_doctor_call_failed(cara_doctor *d, const char *name, const char *what, int rc,
-                             const cara_error *err, const char *needs) {
-    const cara_aws_fault *fault = cara_aws_last_fault(d->aws);
-    cara_checkup_add(d->checkup, name, CARA_FINDING_FAILURE, "%s: %s", what, err->text);
-    if (rc == CARA_ERR_DENIED && fault->status == 403)
-        cara_checkup_advise(d->checkup, "allow %s to %s", needs,
-                            d->in_function ? "the function's role" : "these credentials");
-    else if (rc == CARA_ERR_NETWORK && !fault->status)
-        cara_checkup_advise(
-            d->checkup, "%s",
-            d->in_function ? "inside a VPC a function needs a NAT gateway or endpoints to reach "
-                             "AWS"
-                           : "check the network, proxies and AWS_ENDPOINT_URL");
-}
-
-void cara_doctor_look_failed(cara_doctor *d, const char *name, const char *what, int rc,
-                             const cara_error *err, const char *needs) {
-    const char *type = cara_aws_last_fault(d->aws)->type;
-    cara_doctor_call_failed(d, name, what, rc, err, needs);
-    if (rc == CARA_ERR_DENIED &&
-        (strstr(type, "AccessDenied") || strstr(type, "AuthorizationError")))
-        d->checkup->checks[d->checkup->n - 1].finding = CARA_FINDING_WARNING;
-}
-
-static void check_region(cara_doctor *d) {
-    if (!d->aws) {
-        cara_checkup_add(d->checkup, "region", CARA_FINDING_FAILURE,
-                         "the AWS settings cannot be used: %s", d->aws_error);
-        cara_checkup_advise(d->checkup,
-                            "correct AWS_* variables, ~/.aws/config or ~/.aws/credentials");
-        return;
-    }
-    const char *region = cara_aws_settings(d->aws)->region;
-    if (region) {
-        cara_checkup_add(d->checkup, "region", CARA_FINDING_OK, "the AWS Region is %s", region);
-        return;
-    }
-    cara_checkup_add(d->checkup, "region", CARA_FINDING_FAILURE, "no AWS Region is set");
-    cara_checkup_advise(d->checkup, "set AWS_REGION, or `aws configure set region us-east-1`");
-    d->unreachable = 1;
-}
-
-void cara_doctor_credentials(cara_doctor *d) {
-    check_region(d);
-    cara_checkup_settle(d->checkup);
-    if (!d->aws || d->unreachable)
-        return;
-    cara_error err = {.code = CARA_OK, .position = -1};
-    const char *source = NULL;
-    cara_doctor_limit_calls(d);
-    if (cara_aws_check_credentials(d->aws, &source, &err)) {
-        cara_checkup_add(d->checkup, "credentials", CARA_FINDING_FAILURE,
-                         "there are no AWS credentials: %s", err.text);
-        cara_checkup_advise(d->checkup, "run `aws configure`, or set AWS_PROFILE, or "
-                                        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
-        d->unreachable = 1;
-        return;
-    }
-    if (d->in_function) { /* STS may be out of reach, and nothing in the work needs it */
-        cara_checkup_add(d->checkup, "credentials", CARA_FINDING_OK,
-                         "AWS credentials come from: %s", source);
-        return;
-    }
-    char arn[512];
-    int rc = cara_aws_whoami(d->aws, arn, sizeof arn, &err);
-    if (!rc) {
-        cara_checkup_add(d->checkup, "credentials", CARA_FINDING_OK,
-                         "AWS knows these credentials (from: %s) as %s", source, arn);
-        return;
-    }
-    int answered = cara_aws_last_fault(d->aws)->status != 0;
-    cara_checkup_add(d->checkup, "credentials", CARA_FINDING_FAILURE,
-                     answered
-                         ? "AWS refuses these credentials (from: %s): %s"
-                         : "AWS does not answer, so the credentials (from: %s) cannot be tried: "
-                           "%s",
-                     source, err.text);
-    cara_checkup_advise(d->checkup, "%s",
-                        answered
-                            ? "make new ones: `aws configure`, `aws sso login`, or in the console "
-                              "under IAM"
-                            : "check the network, proxies and AWS_ENDPOINT_URL");
-    d->unreachable = 1;
-}
 
 /* ---- the bucket ---- */
 

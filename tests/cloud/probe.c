@@ -210,19 +210,19 @@ static int probe_invoke(cara_aws *aws, char **argv, int n, cara_error *err) {
     return code;
 }
 
-static int print_output(void *ctx, const char *key, const char *value) {
-    (void)ctx;
-    printf("%s\t%s\n", key, value);
-    return 0;
-}
-
 /* stack NAME */
 static int probe_stack(cara_aws *aws, char **argv, int n, cara_error *err) {
     (void)n;
-    char status[64];
-    int code = cara_stack_outputs(aws, argv[0], status, sizeof status, print_output, NULL, err);
+    cara_stack stack;
+    int code = cara_stack_get(aws, argv[0], &stack, err);
+    const json_t *outputs = json_object_get(stack.json, "Outputs");
+    for (size_t i = 0; code == CARA_OK && i < json_array_size(outputs); i++)
+        printf("%s\t%s\n",
+               json_string_value(json_object_get(json_array_get(outputs, i), "OutputKey")),
+               json_string_value(json_object_get(json_array_get(outputs, i), "OutputValue")));
     if (code == CARA_OK)
-        printf("%s\n", status);
+        printf("%s\n", stack.status);
+    cara_stack_free(&stack);
     return code;
 }
 

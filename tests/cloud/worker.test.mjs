@@ -42,7 +42,7 @@ const until = async (what, child) => {
     if (what()) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  assert.fail(`in vain: ${what}\n${child.log}`);
+  assert.fail(`did not happen: ${what}\n${child.log}`);
 };
 const record = ({ message }) => JSON.parse(cloud.s3.text(BUCKET, recordKey(message)));
 function note() {

@@ -1,4 +1,4 @@
-/* What SNS and CloudFormation answer to who looks after an account. */
+/* What SNS and CloudFormation answer to the checks of an account. */
 #include "aws/services/sns.h"
 #include "aws/services/sqs.h"
 #include "aws/services/stack.h"
@@ -14,23 +14,23 @@ static int each_subscription(void *ctx, const cara_sns_subscription *s) {
     return 0;
 }
 
-static int each_output(void *ctx, const char *key, const char *value) {
-    *(size_t *)ctx += strlen(key) + strlen(value);
-    return 0;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     const char *text = (const char *)data;
     size_t total = 0;
-    char token[2048], status[64], url[512];
+    char token[2048], url[512];
     cara_error err = {0};
     if (cara_sns_read_page(text, n, each_subscription, &total, token, &err) && !err.text[0])
         abort();
     if (strnlen(token, sizeof token) == sizeof token)
         abort();
-    (void)cara_stack_read(text, n, status, sizeof status, each_output, &total, &err);
-    if (strnlen(status, sizeof status) == sizeof status)
+    cara_stack stack;
+    if (cara_stack_read_xml(text, n, "s", &stack, &err) && !err.text[0])
         abort();
+    const char *output = cara_stack_output(&stack, "BucketName");
+    total += output ? strlen(output) : 0;
+    if (strnlen(stack.status, sizeof stack.status) == sizeof stack.status)
+        abort();
+    cara_stack_free(&stack);
     char *arn = malloc(n + 1);
     if (!arn)
         return 0;

@@ -1,50 +1,142 @@
 #include "aws/services/stack.h"
 
+#include "aws/client/json_call.h"
 #include "aws/client/query_call.h"
 
 #include <stdio.h>
 #include <string.h>
 
-typedef struct stack_reader {
-    char *status;
-    size_t size;
-    cara_stack_each each;
-    void *ctx;
-    char key[256], value[2048];
-} stack_reader;
+/* ---- what a stack is, from JSON ---- */
+
+static int ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+int cara_stack_is_busy(const char *status) {
+    return ends_with(status, "_IN_PROGRESS") && strcmp(status, "REVIEW_IN_PROGRESS") != 0;
+}
+
+void cara_stack_free(cara_stack *stack) {
+    json_decref(stack->json);
+    *stack = (cara_stack){.exists = 0};
+}
+
+int cara_stack_read_json(const json_t *answer, const char *name, cara_stack *out, cara_error *err) {
+    json_t *stack = json_array_get(json_object_get(answer, "Stacks"), 0);
+    *out = (cara_stack){.json = json_incref(stack)};
+    snprintf(out->id, sizeof out->id, "%s", cara_aws_json_text(stack, "StackId"));
+    snprintf(out->status, sizeof out->status, "%s", cara_aws_json_text(stack, "StackStatus"));
+    snprintf(out->reason, sizeof out->reason, "%s", cara_aws_json_text(stack, "StackStatusReason"));
+    if (!out->id[0] || !out->status[0])
+        return cara_fail(err, CARA_ERR_NETWORK, -1,
+                         "CloudFormation returned no status for stack %.128s", name);
+    out->exists = strcmp(out->status, "REVIEW_IN_PROGRESS") != 0 &&
+                  strcmp(out->status, "DELETE_COMPLETE") != 0;
+    return CARA_OK;
+}
+
+static const char *find(const cara_stack *stack, const char *list, const char *name,
+                        const char *value, const char *key) {
+    const json_t *rows = json_object_get(stack->json, list);
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        if (strcmp(cara_aws_json_text(json_array_get(rows, i), name), key) == 0)
+            return cara_aws_json_text(json_array_get(rows, i), value);
+    return NULL;
+}
+
+const char *cara_stack_parameter(const cara_stack *stack, const char *key) {
+    return find(stack, "Parameters", "ParameterKey", "ParameterValue", key);
+}
+
+const char *cara_stack_output(const cara_stack *stack, const char *key) {
+    return find(stack, "Outputs", "OutputKey", "OutputValue", key);
+}
+
+/* ---- the same from XML ---- */
+
+/* The query protocol's XML has the members that the JSON has: an element with elements inside is an
+ * object, one with elements named "member" is a list, all others are texts. */
+enum { MAX_DEPTH = 24 };
+
+typedef struct tree {
+    json_t *levels[MAX_DEPTH]; /* what each open element holds so far; NULL: nothing */
+    size_t depth;              /* open elements; levels[0] is the document */
+    int too_deep;
+} tree;
 
 static void on_start(void *ctx, const char *path) {
-    stack_reader *r = ctx;
-    if (cara_xml_path_ends(path, "Outputs/member"))
-        r->key[0] = r->value[0] = 0;
+    tree *t = ctx;
+    t->too_deep |= t->depth + 1 >= MAX_DEPTH;
+    if (!t->too_deep)
+        t->levels[++t->depth] = NULL;
 }
 
-static int on_output(void *ctx, const char *path, const char *text, size_t n) {
-    stack_reader *r = ctx;
-    if (cara_xml_path_ends(path, "Stacks/member/StackStatus"))
-        snprintf(r->status, r->size, "%s", text);
-    else if (cara_xml_path_ends(path, "Outputs/member/OutputKey"))
-        snprintf(r->key, sizeof r->key, "%s", text);
-    else if (cara_xml_path_ends(path, "Outputs/member/OutputValue"))
-        snprintf(r->value, sizeof r->value, "%s", text);
-    else if (cara_xml_path_ends(path, "Outputs/member"))
-        return r->each(r->ctx, r->key, r->value);
-    return 0;
+static int on_end(void *ctx, const char *path, const char *text, size_t n) {
+    tree *t = ctx;
+    if (t->too_deep)
+        return CARA_ERR_NETWORK;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    int in_list = strcmp(name, "member") == 0;
+    json_t *value = t->levels[t->depth];
+    t->levels[t->depth--] = NULL;
+    json_t **parent = &t->levels[t->depth];
+    if (!value)
+        value = json_stringn(text, n);
+    if (!*parent)
+        *parent = in_list ? json_array() : json_object();
+    if (!value || !*parent) {
+        json_decref(value);
+        return CARA_ERR_MEMORY;
+    }
+    if (in_list != json_is_array(*parent)) {
+        json_decref(value);
+        return CARA_ERR_NETWORK;
+    }
+    int failed =
+        in_list ? json_array_append_new(*parent, value) : json_object_set_new(*parent, name, value);
+    return failed ? CARA_ERR_MEMORY : CARA_OK;
 }
 
-int cara_stack_read(const char *xml, size_t n, char *status, size_t size, cara_stack_each each,
-                    void *ctx, cara_error *err) {
-    status[0] = 0;
-    stack_reader reader = {.status = status, .size = size, .each = each, .ctx = ctx};
-    const cara_xml_handler handler = {.start = on_start, .end = on_output, .ctx = &reader};
-    return cara_xml_parse(xml, n, &handler, err);
+static int read_tree(tree *t, const char *name, cara_stack *out, cara_error *err) {
+    const json_t *response = json_object_get(t->levels[0], "DescribeStacksResponse");
+    return cara_stack_read_json(json_object_get(response, "DescribeStacksResult"), name, out, err);
 }
 
-int cara_stack_outputs(cara_aws *aws, const char *name, char *status, size_t size,
-                       cara_stack_each each, void *ctx, cara_error *err) {
-    status[0] = 0;
-    stack_reader reader = {.status = status, .size = size, .each = each, .ctx = ctx};
-    const cara_xml_handler handler = {.start = on_start, .end = on_output, .ctx = &reader};
+/* What the handlers above stopped with. */
+static int refuse(int rc, cara_error *err) {
+    return cara_fail(err, rc, -1,
+                     rc == CARA_ERR_MEMORY
+                         ? "no memory for a stack"
+                         : "CloudFormation's answer is no description of a stack");
+}
+
+static void free_tree(tree *t) {
+    for (size_t i = 0; i < MAX_DEPTH; i++)
+        json_decref(t->levels[i]);
+}
+
+int cara_stack_read_xml(const char *xml, size_t n, const char *name, cara_stack *out,
+                        cara_error *err) {
+    *out = (cara_stack){.exists = 0};
+    tree t = {.depth = 0};
+    const cara_xml_handler handler = {.start = on_start, .end = on_end, .ctx = &t};
+    cara_error failure = {.code = CARA_OK, .position = -1};
+    int rc = cara_xml_parse(xml, n, &handler, &failure);
+    if (!rc)
+        rc = read_tree(&t, name, out, err);
+    else if (!failure.code)
+        rc = refuse(rc, err);
+    else if (err)
+        *err = failure;
+    free_tree(&t);
+    return rc;
+}
+
+int cara_stack_get(cara_aws *aws, const char *name, cara_stack *out, cara_error *err) {
+    *out = (cara_stack){.exists = 0};
+    tree t = {.depth = 0};
+    const cara_xml_handler handler = {.start = on_start, .end = on_end, .ctx = &t};
     const cara_query_pair pair = {"StackName", name};
     const cara_aws_query_call call = {.service = &cara_service_cloudformation,
                                       .what = "CloudFormation DescribeStacks",
@@ -53,18 +145,24 @@ int cara_stack_outputs(cara_aws *aws, const char *name, char *status, size_t siz
                                       .pairs = &pair,
                                       .n_pairs = 1,
                                       .handler = &handler};
-    cara_error trouble = {.code = CARA_OK, .position = -1};
-    int rc = cara_aws_query(aws, &call, &trouble);
+    cara_error failure = {.code = CARA_OK, .position = -1};
+    int rc = cara_aws_query(aws, &call, &failure);
     /* A stack that is not there is a 400 like any other. */
     const cara_aws_fault *fault = cara_aws_last_fault(aws);
-    if (rc == CARA_ERR_DENIED && fault->status == 400 && strstr(fault->message, "does not exist"))
-        return cara_fail(err, CARA_ERR_NOT_FOUND, -1, "there is no stack %.128s", name);
-    if (rc && err)
-        *err = trouble;
-    if (!rc && !status[0])
-        rc = cara_fail(err, CARA_ERR_NETWORK, -1, "CloudFormation answered without a stack");
+    if (!rc)
+        rc = read_tree(&t, name, out, err);
+    else if (rc == CARA_ERR_DENIED && fault->status == 400 &&
+             strstr(fault->message, "does not exist"))
+        rc = cara_fail(err, CARA_ERR_NOT_FOUND, -1, "there is no stack %.128s", name);
+    else if (!failure.code)
+        rc = refuse(rc, err);
+    else if (err)
+        *err = failure;
+    free_tree(&t);
     return rc;
 }
+
+/* ---- whose credentials these are ---- */
 
 typedef struct identity {
     char *arn;

@@ -1,20 +1,37 @@
-/* AWS CloudFormation, as far as finding what a stack has made needs it, and AWS STS's "who am I".
- */
+/* AWS CloudFormation: what a stack is and has made; and AWS STS's GetCallerIdentity. */
 #ifndef AWS_STACK_H
 #define AWS_STACK_H
 
 #include "aws/client/client.h"
 
-/* DescribeStacks: calls `each` for every output of the stack; texts are borrowed for the call, and
- * non-zero from it ends the walk and is returned. `status` receives "CREATE_COMPLETE" or the like,
- * cut to size. NOT_FOUND where there is no such stack. */
-typedef int (*cara_stack_each)(void *ctx, const char *key, const char *value);
-int cara_stack_outputs(cara_aws *aws, const char *name, char *status, size_t size,
-                       cara_stack_each each, void *ctx, cara_error *err);
+#include <jansson.h>
 
-/* The answer to it (exposed for tests and fuzzing). */
-int cara_stack_read(const char *xml, size_t n, char *status, size_t size, cara_stack_each each,
-                    void *ctx, cara_error *err);
+typedef struct cara_stack {
+    int exists;      /* 0: no such stack, or only one in review */
+    char id[300];    /* its ARN */
+    char status[64]; /* "CREATE_COMPLETE"; "" where there is none */
+    char reason[400];
+    json_t *json; /* as DescribeStacks has it in JSON: Parameters, Outputs; owned */
+} cara_stack;
+
+/* The one reading of what DescribeStacks answers, in JSON as the AWS CLI prints it ("Stacks": [..])
+ * and in XML as the service sends it. `name` is for messages. Free *out in any case.
+ * NETWORK: there is no stack in it, or one without a status; MEMORY. */
+int cara_stack_read_json(const json_t *answer, const char *name, cara_stack *out, cara_error *err);
+int cara_stack_read_xml(const char *xml, size_t n, const char *name, cara_stack *out,
+                        cara_error *err);
+void cara_stack_free(cara_stack *stack);
+
+/* DescribeStacks over HTTP. NOT_FOUND where there is no such stack; else as cara_aws_query() and
+ * above. Free *out in any case. */
+int cara_stack_get(cara_aws *aws, const char *name, cara_stack *out, cara_error *err);
+
+/* Borrowed; NULL where there is none of that name. */
+const char *cara_stack_parameter(const cara_stack *stack, const char *key);
+const char *cara_stack_output(const cara_stack *stack, const char *key);
+
+/* 1 where an operation is going on in this state. */
+int cara_stack_is_busy(const char *status);
 
 /* GetCallerIdentity: the ARN of whose credentials these are, cut to size. No permission is needed.
  */

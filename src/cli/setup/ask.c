@@ -45,7 +45,7 @@ int cara_ask_yes(const char *question) {
 
 static int ask_setting(cara_deploy *d, int id, char *dst, size_t size) {
     const cara_setting *setting = &cara_settings[id];
-    if (!setting->question || d->wish.values[id])
+    if (!setting->question || d->request.values[id])
         return 0;
     for (;;) {
         if (cara_ask(setting->question, cara_deploy_value(d, id), dst, size))
@@ -59,7 +59,7 @@ static int ask_setting(cara_deploy *d, int id, char *dst, size_t size) {
         fprintf(stderr, "That takes %s.\n", takes);
     }
     if (strcmp(dst, cara_deploy_value(d, id)) != 0)
-        d->wish.values[id] = dst;
+        d->request.values[id] = dst;
     return 0;
 }
 
@@ -76,7 +76,7 @@ static int ask_file(const char *question, const char *fallback, int needless, ch
 }
 
 static int ask_package(cara_deploy *d, cara_ask_answers *answers) {
-    if (d->wish.zip || d->wish.image) {
+    if (d->request.zip || d->request.image) {
         return 0;
     }
     int worker = strcmp(cara_deploy_value(d, CARA_SET_VARIANT), "worker") == 0;
@@ -89,14 +89,14 @@ static int ask_package(cara_deploy *d, cara_ask_answers *answers) {
         return -1;
     size_t n = strlen(answers->package);
     if (n > 4 && strcmp(answers->package + n - 4, ".zip") == 0)
-        d->wish.zip = answers->package;
+        d->request.zip = answers->package;
     else if (n)
-        d->wish.image = answers->package;
+        d->request.image = answers->package;
     return 0;
 }
 
 static int ask_account(cara_deploy *d, cara_ask_answers *answers) {
-    if (d->wish.no_link)
+    if (d->request.no_link)
         return 0;
     if (d->n_accounts == 0) {
         char question[300];
@@ -104,18 +104,18 @@ static int ask_account(cara_deploy *d, cara_ask_answers *answers) {
                  "No WhatsApp account is linked to AWS account %s in %s yet. Go on without one",
                  d->owner, d->cli.region);
         int yes = cara_ask_yes(question);
-        d->wish.no_link = yes == 1;
+        d->request.no_link = yes == 1;
         return yes < 0 ? -1 : 0;
     }
     for (;;) {
         const cara_deploy_account *account = cara_deploy_find_account(d, NULL);
-        if (account && cara_deploy_others(d, account) && !d->wish.take_over) {
+        if (account && cara_deploy_others(d, account) && !d->request.take_over) {
             char question[500];
             snprintf(question, sizeof question,
                      "Events of %s go to %.200s now. Send them here instead", account->name,
                      account->destination);
             int yes = cara_ask_yes(question);
-            d->wish.take_over = yes == 1;
+            d->request.take_over = yes == 1;
             return yes < 0 ? -1 : 0;
         }
         if (account)
@@ -125,7 +125,7 @@ static int ask_account(cara_deploy *d, cara_ask_answers *answers) {
             fprintf(stderr, "  %s  %s\n", d->accounts[i].id, d->accounts[i].name);
         if (cara_ask("Whose voice notes", d->accounts[0].id, answers->waba, sizeof answers->waba))
             return -1;
-        d->wish.waba = answers->waba;
+        d->request.waba = answers->waba;
     }
 }
 
@@ -134,8 +134,8 @@ int cara_ask_settings(cara_deploy *d, cara_ask_answers *answers) {
                     sizeof answers->values[0]) ||
         ask_package(d, answers))
         return -1;
-    const char *delivery = d->wish.values[CARA_SET_DELIVERY];
-    if (!d->wish.model && (!delivery || strcmp(delivery, "image") != 0) &&
+    const char *delivery = d->request.values[CARA_SET_DELIVERY];
+    if (!d->request.model && (!delivery || strcmp(delivery, "image") != 0) &&
         !cara_deploy_value(d, CARA_SET_ACCESS_POINT)[0]) {
         const char *key = d->stack.exists ? cara_stack_parameter(&d->stack, "ModelKey") : NULL;
         if (ask_file(key && key[0] ? "Model, a .cara (none: the one that is there)"
@@ -143,7 +143,7 @@ int cara_ask_settings(cara_deploy *d, cara_ask_answers *answers) {
                      "", 1, answers->model, sizeof answers->model))
             return -1;
         if (answers->model[0])
-            d->wish.model = answers->model;
+            d->request.model = answers->model;
     }
     for (int id = 0; id < CARA_N_SETTINGS; id++)
         if (id != CARA_SET_VARIANT &&

@@ -19,7 +19,7 @@ typedef struct cara_ask_answers {
 } cara_ask_answers;
 
 /* Asks for every setting that has a question and no flag, and for package, model and WhatsApp
- * account where they are wanted, and puts the answers into d->wish. 0, or -1 as above. */
+ * account where they are wanted, and puts the answers into d->request. 0, or -1 as above. */
 int cara_ask_settings(cara_deploy *d, cara_ask_answers *answers);
 
 #endif

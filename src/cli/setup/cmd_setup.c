@@ -53,7 +53,7 @@ static const char details[] =
 
 typedef struct setup {
     cara_awscli_options cli;
-    cara_deploy_wish wish;
+    cara_deploy_request request;
     int yes, dry, said; /* said: 1 where a flag named something to be deployed */
     char region[64];
     cara_ask_answers answers;
@@ -61,7 +61,7 @@ typedef struct setup {
 
 static int read_setting(setup *s, const cara_cli_args *args, int id) {
     const cara_setting *setting = &cara_settings[id];
-    s->wish.values[id] = args->value;
+    s->request.values[id] = args->value;
     s->said = 1;
     if (cara_setting_fits(setting, args->value))
         return 0;
@@ -80,30 +80,30 @@ static int read_flag(setup *s, const cara_cli_args *args, int at) {
         s->cli.profile = value;
         return 0;
     case STACK:
-        return cara_setup_stack(value, &s->wish.stack);
+        return cara_setup_stack(value, &s->request.stack);
     case ZIP:
-        s->wish.zip = value;
+        s->request.zip = value;
         break;
     case IMAGE:
-        s->wish.image = value;
+        s->request.image = value;
         break;
     case MODEL:
-        s->wish.model = value;
+        s->request.model = value;
         break;
     case WABA:
-        s->wish.waba = value;
+        s->request.waba = value;
         break;
     case NO_LINK:
-        s->wish.no_link = 1;
+        s->request.no_link = 1;
         return 0;
     case TAKE_OVER:
-        s->wish.take_over = 1;
+        s->request.take_over = 1;
         return 0;
     case AWS:
         s->cli.program = value;
         return 0;
     case SKOPEO:
-        s->wish.skopeo = value;
+        s->request.skopeo = value;
         return 0;
     case YES:
         s->yes = 1;
@@ -209,7 +209,7 @@ static int work(setup *s, cara_deploy *d) {
     int asking = !s->yes && !s->dry;
     if (asking && !s->cli.region && ask_region(s))
         return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; nothing was changed");
-    int rc = cara_deploy_open(d, &s->cli, &talk, &s->wish, &err);
+    int rc = cara_deploy_open(d, &s->cli, &talk, &s->request, &err);
     if (rc)
         return failed(&err);
     if (!cara_deploy_package(d))
@@ -219,8 +219,8 @@ static int work(setup *s, cara_deploy *d) {
             return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; nothing was changed");
     } else if (s->answers.package[0]) {
         cara_talk_say(&talk, "package: %s", s->answers.package);
-        *(strcmp(cara_deploy_value(d, CARA_SET_VARIANT), "worker") ? &d->wish.zip
-                                                                   : &d->wish.image) =
+        *(strcmp(cara_deploy_value(d, CARA_SET_VARIANT), "worker") ? &d->request.zip
+                                                                   : &d->request.image) =
             s->answers.package;
     }
     rc = cara_deploy_check(d, &err);
@@ -229,7 +229,7 @@ static int work(setup *s, cara_deploy *d) {
     if (asking) {
         char question[200];
         snprintf(question, sizeof question, "%s stack %.100s in account %s, %.30s",
-                 d->stack.exists ? "Change" : "Make", d->wish.stack, d->owner, d->cli.region);
+                 d->stack.exists ? "Change" : "Make", d->request.stack, d->owner, d->cli.region);
         int yes = cara_ask_yes(question);
         if (yes <= 0)
             return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "nothing was changed");
@@ -250,7 +250,7 @@ int cara_cmd_setup(int argc, char **argv) {
         cara_cli_fail(CARA_EXIT_INTERNAL, "no memory");
         goto done;
     }
-    s->wish.stack = CARA_DEPLOY_STACK;
+    s->request.stack = CARA_DEPLOY_STACK;
     s->cli.stop = cara_setup_stop;
     status = read_flags(s, argc, argv);
     if (status != CARA_CLI_END)

@@ -37,7 +37,7 @@ static const cara_cli_command command = {
 static int confirm(const cara_deploy *d, int delete_bucket) {
     char question[300];
     snprintf(question, sizeof question, "Take away stack %.100s from account %s, %.30s",
-             d->wish.stack, d->owner, d->cli.region);
+             d->request.stack, d->owner, d->cli.region);
     if (cara_ask_yes(question) != 1)
         return 0;
     const char *bucket = d->stack.exists ? cara_stack_output(&d->stack, "BucketName") : NULL;
@@ -49,11 +49,11 @@ static int confirm(const cara_deploy *d, int delete_bucket) {
            strcmp(answer, bucket) == 0;
 }
 
-static int work(cara_deploy *d, const cara_awscli_options *cli, const cara_deploy_wish *wish,
+static int work(cara_deploy *d, const cara_awscli_options *cli, const cara_deploy_request *request,
                 int yes, int dry, int delete_bucket) {
     cara_error err = {.code = CARA_OK, .position = -1};
     const cara_talk talk = cara_setup_talk(dry);
-    int rc = cara_deploy_open(d, cli, &talk, wish, &err);
+    int rc = cara_deploy_open(d, cli, &talk, request, &err);
     if (!rc && !yes && !dry && (d->stack.id[0] || d->bootstrap.id[0]) && !confirm(d, delete_bucket))
         return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "nothing was taken away");
     if (!rc)
@@ -68,14 +68,14 @@ static int work(cara_deploy *d, const cara_awscli_options *cli, const cara_deplo
 
 int cara_cmd_teardown(int argc, char **argv) {
     cara_awscli_options cli = {.stop = cara_setup_stop};
-    cara_deploy_wish wish = {.stack = CARA_DEPLOY_STACK};
+    cara_deploy_request request = {.stack = CARA_DEPLOY_STACK};
     int yes = 0, dry = 0, delete_bucket = 0;
     cara_cli_args args;
     cara_cli_args_init(&args, &command, argc, argv);
     for (int at; (at = cara_cli_args_next(&args)) != CARA_CLI_END;) {
         if (at == CARA_CLI_HELP)
             return CARA_EXIT_OK;
-        if (at == CARA_CLI_BAD || (at == STACK && cara_setup_stack(args.value, &wish.stack)))
+        if (at == CARA_CLI_BAD || (at == STACK && cara_setup_stack(args.value, &request.stack)))
             return CARA_EXIT_USAGE;
         if (at == REGION)
             cli.region = args.value;
@@ -98,7 +98,7 @@ int cara_cmd_teardown(int argc, char **argv) {
     if (!d)
         return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory");
     cara_cli_catch_signals();
-    int status = work(d, &cli, &wish, yes, dry, delete_bucket);
+    int status = work(d, &cli, &request, yes, dry, delete_bucket);
     cara_deploy_close(d);
     free(d);
     return status;

@@ -1,6 +1,6 @@
 #include "cli/transcribe/flags.h"
 
-#include "app/settings.h"
+#include "app/environment.h"
 #include "tokenizer/language.h"
 #include "transcript/transcript.h"
 
@@ -325,7 +325,7 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
                    ? 0
                    : cara_cli_bad_value(args, "seconds joined by commas, such as 0 or 2.5,10,60");
     case AUDIO_CTX:
-        return cara_setting_audio_ctx(args->value, &o->audio_ctx)
+        return cara_audio_ctx_parse(args->value, &o->audio_ctx)
                    ? cara_cli_bad_value(args, "auto, full, or a whole number from 1 to 1500")
                    : 0;
     case SEED:

@@ -7,7 +7,7 @@
 
 #include "deploy/awscli.h"
 #include "deploy/settings.h"
-#include "deploy/stack.h"
+#include "deploy/stack_change.h"
 #include "deploy/templates.h"
 
 #include <signal.h>

@@ -11,6 +11,7 @@
 #include "aws/services/stack.h"
 #include "base/limits.h"
 #include "doctor/account.h"
+#include "doctor/note.h"
 #include "doctor/notes.h"
 #include "json/json.h"
 
@@ -200,12 +201,6 @@ static int on_subscription(void *ctx, const cara_sns_subscription *s) {
     return strcmp(s->protocol, "stop") == 0 ? 7 : 0;
 }
 
-static int on_output(void *ctx, const char *key, const char *value) {
-    char *seen = ctx;
-    snprintf(seen + strlen(seen), 300 - strlen(seen), "%s=%s;", key, value);
-    return 0;
-}
-
 static void answers_in_xml(void **state) {
     (void)state;
 #define LIST(members, token)                                                                       \
@@ -234,19 +229,86 @@ static void answers_in_xml(void **state) {
             strcmp(token, lists[i].token) != 0)
             fail_msg("%zu: %d %s %s", i, rc, seen, token);
     }
-    char seen[300] = "", status[8];
-    cara_error err = {0};
-    static const char stack[] =
-        "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackStatus>CREATE_COMPLETE"
-        "</StackStatus><Outputs><member><OutputKey>A</OutputKey><OutputValue>b</OutputValue></"
-        "member>"
-        "<member><OutputKey>C</OutputKey></member></Outputs></member></Stacks>"
-        "</DescribeStacksResult></DescribeStacksResponse>";
-    assert_int_equal(
-        cara_stack_read(stack, strlen(stack), status, sizeof status, on_output, seen, &err),
-        CARA_OK);
-    assert_string_equal(seen, "A=b;C=;");
-    assert_string_equal(status, "CREATE_");
+}
+
+#define XML(stacks)                                                                                \
+    "<DescribeStacksResponse xmlns='x'><DescribeStacksResult>" stacks                              \
+    "</DescribeStacksResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata>"         \
+    "</DescribeStacksResponse>"
+
+/* The service's XML and the AWS CLI's JSON say the same. */
+static void stacks_are_read_from_both(void **state) {
+    static const char xml[] = XML(
+        "<Stacks>\n<member><StackId>arn:s</StackId><StackStatus>UPDATE_COMPLETE</StackStatus>"
+        "<StackStatusReason>a &amp; b</StackStatusReason><Parameters><member><ParameterKey>P"
+        "</ParameterKey><ParameterValue>1</ParameterValue></member></Parameters><Outputs><member>"
+        "<OutputKey>A</OutputKey><OutputValue>b</OutputValue></member><member><OutputKey>C"
+        "</OutputKey></member></Outputs><Tags/></member></Stacks>");
+    static const char json[] =
+        "{\"Stacks\": [{\"StackId\": \"arn:s\", \"StackStatus\": \"UPDATE_COMPLETE\", "
+        "\"StackStatusReason\": \"a & b\", \"Parameters\": [{\"ParameterKey\": \"P\", "
+        "\"ParameterValue\": \"1\"}], \"Outputs\": [{\"OutputKey\": \"A\", \"OutputValue\": "
+        "\"b\"}, "
+        "{\"OutputKey\": \"C\"}]}]}";
+    json_t *answer = json_loads(json, 0, NULL);
+    for (int i = 0; i < 2; i++) {
+        cara_stack stack;
+        cara_error err = {0};
+        int rc = i ? cara_stack_read_json(answer, "s", &stack, &err)
+                   : cara_stack_read_xml(xml, strlen(xml), "s", &stack, &err);
+        assert_int_equal(rc, CARA_OK);
+        assert_int_equal(stack.exists, 1);
+        assert_string_equal(stack.id, "arn:s");
+        assert_string_equal(stack.status, "UPDATE_COMPLETE");
+        assert_string_equal(stack.reason, "a & b");
+        assert_string_equal(cara_stack_parameter(&stack, "P"), "1");
+        assert_string_equal(cara_stack_output(&stack, "A"), "b");
+        assert_string_equal(cara_stack_output(&stack, "C"), "");
+        assert_null(cara_stack_output(&stack, "P"));
+        cara_stack_free(&stack);
+    }
+    json_decref(answer);
+}
+
+static void other_stacks_are_refused(void **state) {
+#define NESTED "<a><a><a><a><a><a><a><a>"
+    static const struct {
+        const char *xml, *words;
+    } cases[] = {
+        {"", "cannot be read"},
+        {"<DescribeStacksResponse>", "cannot be read"},
+        {"<x/>", "returned no status for stack s"},
+        {XML(""), "returned no status for stack s"},
+        {XML("<Stacks/>"), "returned no status for stack s"},
+        {XML("<Stacks><member/></Stacks>"), "returned no status for stack s"},
+        {XML("<Stacks><member><StackId>arn:s</StackId></member></Stacks>"),
+         "returned no status for stack s"},
+        {XML("<Stacks>s</Stacks>"), "returned no status for stack s"},
+        {XML("<Stacks><member/><other/></Stacks>"), "no description of a stack"},
+        {XML("<Stacks><other/><member/></Stacks>"), "no description of a stack"},
+        {NESTED NESTED NESTED NESTED "</a>", "no description of a stack"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        cara_stack stack;
+        cara_error err = {0};
+        int rc = cara_stack_read_xml(cases[i].xml, strlen(cases[i].xml), "s", &stack, &err);
+        cara_stack_free(&stack);
+        if (rc != CARA_ERR_NETWORK || !strstr(err.text, cases[i].words))
+            fail_msg("%zu: %d %s", i, rc, err.text);
+    }
+    static const struct {
+        const char *status;
+        int exists;
+    } states[] = {{"CREATE_COMPLETE", 1}, {"REVIEW_IN_PROGRESS", 0}, {"DELETE_COMPLETE", 0}};
+    for (size_t i = 0; i < COUNT(states); i++) {
+        json_t *answer = json_pack("{s:[{s:s, s:s}]}", "Stacks", "StackId", "arn:s", "StackStatus",
+                                   states[i].status);
+        cara_stack stack;
+        assert_int_equal(cara_stack_read_json(answer, "s", &stack, NULL), CARA_OK);
+        assert_int_equal(stack.exists, states[i].exists);
+        cara_stack_free(&stack);
+        json_decref(answer);
+    }
 }
 
 int main(void) {
@@ -254,6 +316,7 @@ int main(void) {
         cmocka_unit_test(findings_are_told_and_judged), cmocka_unit_test(other_answers_are_refused),
         cmocka_unit_test(words_are_compared),           cmocka_unit_test(notes_are_built_in),
         cmocka_unit_test(queues_by_arn_and_url),        cmocka_unit_test(answers_in_xml),
+        cmocka_unit_test(stacks_are_read_from_both),    cmocka_unit_test(other_stacks_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

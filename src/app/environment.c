@@ -1,4 +1,4 @@
-#include "app/settings.h"
+#include "app/environment.h"
 
 #include "base/limits.h"
 #include "pipeline/service/lambda.h"
@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *cara_setting(const char *name) {
+const char *cara_env(const char *name) {
     const char *value = getenv(name);
     return value && *value ? value : NULL;
 }
 
-int cara_setting_threads(int *threads, cara_error *err) {
-    const char *text = cara_setting("CARACOLA_THREADS");
-    *threads = cara_lambda_threads(cara_setting("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"));
+int cara_env_threads(int *threads, cara_error *err) {
+    const char *text = cara_env("CARACOLA_THREADS");
+    *threads = cara_lambda_threads(cara_env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"));
     if (!text)
         return CARA_OK;
     char *end;
@@ -27,7 +27,7 @@ int cara_setting_threads(int *threads, cara_error *err) {
     return CARA_OK;
 }
 
-int cara_setting_audio_ctx(const char *text, int *out) {
+int cara_audio_ctx_parse(const char *text, int *out) {
     char *end = NULL;
     long n = strtol(text, &end, 10);
     if (strcmp(text, "full") == 0)

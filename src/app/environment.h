@@ -1,17 +1,17 @@
-/* Settings that come as text: environment variables, and the values that flags share with them. */
-#ifndef APP_SETTINGS_H
-#define APP_SETTINGS_H
+/* Settings from environment variables, and the values that flags share with them. */
+#ifndef APP_ENVIRONMENT_H
+#define APP_ENVIRONMENT_H
 
 #include "base/error.h"
 
 /* The environment variable's value; NULL where it is unset or empty. */
-const char *cara_setting(const char *name);
+const char *cara_env(const char *name);
 
 /* Threads to use: CARACOLA_THREADS, else what Lambda's memory pays for, else 0, all there are.
  * USAGE. */
-int cara_setting_threads(int *threads, cara_error *err);
+int cara_env_threads(int *threads, cara_error *err);
 
 /* "auto", "full" or a number of positions, as cara_options.audio_ctx; -1 where it is none. */
-int cara_setting_audio_ctx(const char *text, int *out);
+int cara_audio_ctx_parse(const char *text, int *out);
 
 #endif

@@ -1,4 +1,4 @@
-#include "deploy/stack.h"
+#include "deploy/stack_change.h"
 
 #include "aws/client/json_call.h"
 #include "base/clock.h"
@@ -21,15 +21,6 @@ static int is(const char *status, const char *const *list) {
     return 0;
 }
 
-int cara_stack_is_busy(const char *status) {
-    return ends_with(status, "_IN_PROGRESS") && strcmp(status, "REVIEW_IN_PROGRESS") != 0;
-}
-
-void cara_stack_free(cara_stack *stack) {
-    json_decref(stack->json);
-    *stack = (cara_stack){.exists = 0};
-}
-
 int cara_stack_describe(const cara_awscli *cli, const char *name, cara_stack *out,
                         cara_error *err) {
     *out = (cara_stack){.exists = 0};
@@ -41,35 +32,9 @@ int cara_stack_describe(const cara_awscli *cli, const char *name, cara_stack *ou
         return CARA_OK;
     if (rc)
         return rc;
-    json_t *stack = json_array_get(json_object_get(answer, "Stacks"), 0);
-    out->json = json_incref(stack);
+    rc = cara_stack_read_json(answer, name, out, err);
     json_decref(answer);
-    snprintf(out->id, sizeof out->id, "%s", cara_aws_json_text(stack, "StackId"));
-    snprintf(out->status, sizeof out->status, "%s", cara_aws_json_text(stack, "StackStatus"));
-    snprintf(out->reason, sizeof out->reason, "%s", cara_aws_json_text(stack, "StackStatusReason"));
-    if (!out->id[0] || !out->status[0])
-        return cara_fail(err, CARA_ERR_NETWORK, -1, "CloudFormation described stack %s in vain",
-                         name);
-    out->exists =
-        !is(out->status, (const char *const[]){"REVIEW_IN_PROGRESS", "DELETE_COMPLETE", NULL});
-    return CARA_OK;
-}
-
-static const char *find(const cara_stack *stack, const char *list, const char *name,
-                        const char *value, const char *key) {
-    const json_t *rows = json_object_get(stack->json, list);
-    for (size_t i = 0; i < json_array_size(rows); i++)
-        if (strcmp(cara_aws_json_text(json_array_get(rows, i), name), key) == 0)
-            return cara_aws_json_text(json_array_get(rows, i), value);
-    return NULL;
-}
-
-const char *cara_stack_parameter(const cara_stack *stack, const char *key) {
-    return find(stack, "Parameters", "ParameterKey", "ParameterValue", key);
-}
-
-const char *cara_stack_output(const cara_stack *stack, const char *key) {
-    return find(stack, "Outputs", "OutputKey", "OutputValue", key);
+    return rc;
 }
 
 /* Waits until no operation goes on; describes the stack again. */
@@ -117,27 +82,27 @@ static int clear_away(const cara_awscli *cli, const cara_talk *talk, const char 
 }
 
 typedef struct change_set {
-    const cara_stack_wish *wish;
+    const cara_stack_request *request;
     int create;
     char id[400];
     char stack_id[300];
 } change_set;
 
 static int create_set(const cara_awscli *cli, change_set *set, cara_error *err) {
-    const cara_stack_wish *wish = set->wish;
+    const cara_stack_request *request = set->request;
     char body[160], parameters[160], body_url[180], parameters_url[180], name[40];
     snprintf(name, sizeof name, "caracola-%lld", (long long)cara_clock_wall_ms());
     cara_buf text;
     cara_buf_init(&text, 1 << 20);
     int rc = CARA_OK;
-    if (cara_aws_json_write(wish->parameters, &text))
+    if (cara_aws_json_write(request->parameters, &text))
         rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the parameters");
     if (!rc)
         rc = cara_awscli_file(cli, "parameters.json", text.data, text.len, parameters,
                               sizeof parameters, err);
-    if (!rc && wish->template_body)
-        rc = cara_awscli_file(cli, "template.yaml", wish->template_body,
-                              strlen(wish->template_body), body, sizeof body, err);
+    if (!rc && request->template_body)
+        rc = cara_awscli_file(cli, "template.yaml", request->template_body,
+                              strlen(request->template_body), body, sizeof body, err);
     cara_buf_free(&text);
     if (rc)
         return rc;
@@ -146,7 +111,7 @@ static int create_set(const cara_awscli *cli, change_set *set, cara_error *err) 
     const char *const args[] = {"cloudformation",
                                 "create-change-set",
                                 "--stack-name",
-                                wish->name,
+                                request->name,
                                 "--change-set-name",
                                 name,
                                 "--change-set-type",
@@ -155,14 +120,14 @@ static int create_set(const cara_awscli *cli, change_set *set, cara_error *err) 
                                 "CAPABILITY_IAM",
                                 "--parameters",
                                 parameters_url,
-                                wish->template_url ? "--template-url" : "--template-body",
-                                wish->template_url ? wish->template_url : body_url,
+                                request->template_url ? "--template-url" : "--template-body",
+                                request->template_url ? request->template_url : body_url,
                                 NULL};
     json_t *answer;
     cara_awscli_fault fault;
     rc = cara_awscli_json(cli, SERVICE, args, &answer, &fault, err);
     if (rc && fault.code[0])
-        cara_error_prefix(err, "stack %s", wish->name);
+        cara_error_prefix(err, "stack %s", request->name);
     snprintf(set->id, sizeof set->id, "%s", cara_aws_json_text(answer, "Id"));
     snprintf(set->stack_id, sizeof set->stack_id, "%s", cara_aws_json_text(answer, "StackId"));
     json_decref(answer);
@@ -190,7 +155,7 @@ static void show_changes(const cara_talk *talk, const json_t *answer) {
     }
 }
 
-/* *empty = 1 where the stack is as wished already. */
+/* *empty = 1 where the stack is as requested already. */
 static int await_set(const cara_awscli *cli, const cara_talk *talk, const change_set *set,
                      int *empty, cara_error *err) {
     const char *const args[] = {"cloudformation", "describe-change-set", "--change-set-name",
@@ -210,12 +175,12 @@ static int await_set(const cara_awscli *cli, const cara_talk *talk, const change
             *empty = 1;
         else if (!busy)
             rc = cara_fail(err, CARA_ERR_DENIED, -1,
-                           "CloudFormation refuses the change of stack %s: %.380s", set->wish->name,
-                           why[0] ? why : status);
+                           "CloudFormation refuses the change of stack %s: %.380s",
+                           set->request->name, why[0] ? why : status);
         json_decref(answer);
         if (rc || !busy)
             return rc;
-        cara_talk_now(talk, "%s: finding out what is to be changed", set->wish->name);
+        cara_talk_now(talk, "%s: finding out what is to be changed", set->request->name);
         rc = cara_talk_wait(cli, cara_talk_patience(i), err);
         if (rc)
             return rc;
@@ -225,7 +190,7 @@ static int await_set(const cara_awscli *cli, const cara_talk *talk, const change
 static int execute(const cara_awscli *cli, const cara_talk *talk, const change_set *set,
                    cara_error *err) {
     cara_stack_watch watch;
-    int rc = cara_stack_watch_begin(&watch, cli, talk, set->wish->name, set->stack_id, err);
+    int rc = cara_stack_watch_begin(&watch, cli, talk, set->request->name, set->stack_id, err);
     const char *const args[] = {"cloudformation", "execute-change-set", "--change-set-name",
                                 set->id, NULL};
     if (!rc)
@@ -235,11 +200,11 @@ static int execute(const cara_awscli *cli, const cara_talk *talk, const change_s
     if (rc == CARA_ERR_CANCELLED)
         cara_talk_say(talk,
                       "stack %s: AWS goes on with it by itself; run setup again to see it through",
-                      set->wish->name);
+                      set->request->name);
     return rc;
 }
 
-static int verdict(const cara_stack *stack, const cara_stack_wish *wish, int create,
+static int verdict(const cara_stack *stack, const cara_stack_request *request, int create,
                    cara_error *err) {
     static const char *const good[] = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE",
                                        NULL};
@@ -248,16 +213,16 @@ static int verdict(const cara_stack *stack, const cara_stack_wish *wish, int cre
     return cara_fail(err, CARA_ERR_DENIED, -1,
                      "stack %s failed, and %s (%s)%s%.300s: mend what the lines above name, and "
                      "run setup again",
-                     wish->name,
+                     request->name,
                      strstr(stack->status, "FAILED") ? "the way back failed too"
                      : create                        ? "what had been made was taken away again"
                                                      : "all is as it was before",
                      stack->status, stack->reason[0] ? ": " : "", stack->reason);
 }
 
-static int apply(const cara_awscli *cli, const cara_talk *talk, const cara_stack_wish *wish,
+static int apply(const cara_awscli *cli, const cara_talk *talk, const cara_stack_request *request,
                  cara_stack *out, int *changed, cara_error *err) {
-    change_set set = {.wish = wish, .create = !out->exists};
+    change_set set = {.request = request, .create = !out->exists};
     int empty = 0;
     int rc = create_set(cli, &set, err);
     if (rc)
@@ -270,31 +235,32 @@ static int apply(const cara_awscli *cli, const cara_talk *talk, const cara_stack
         if (empty)
             rc = left;
         else if (set.create) /* a stack in review holds nothing */
-            (void)cara_stack_delete(cli, talk, wish->name, &unsaid);
+            (void)cara_stack_delete(cli, talk, request->name, &unsaid);
     }
     if (rc)
         return rc;
     if (empty) {
-        cara_talk_say(talk, "stack %s: nothing to change", wish->name);
+        cara_talk_say(talk, "stack %s: nothing to change", request->name);
         return CARA_OK;
     }
     *changed = 1;
-    cara_talk_say(talk, "stack %s: %s", wish->name, set.create ? "creating" : "updating");
+    cara_talk_say(talk, "stack %s: %s", request->name, set.create ? "creating" : "updating");
     rc = execute(cli, talk, &set, err);
     cara_stack_free(out);
     if (!rc)
-        rc = cara_stack_describe(cli, wish->name, out, err);
+        rc = cara_stack_describe(cli, request->name, out, err);
     if (!rc)
-        rc = verdict(out, wish, set.create, err);
+        rc = verdict(out, request, set.create, err);
     if (!rc)
-        cara_talk_say(talk, "stack %s: %s", wish->name, set.create ? "created" : "updated");
+        cara_talk_say(talk, "stack %s: %s", request->name, set.create ? "created" : "updated");
     return rc;
 }
 
-static void say_dry(const cara_talk *talk, const cara_stack_wish *wish, const cara_stack *stack) {
+static void say_dry(const cara_talk *talk, const cara_stack_request *request,
+                    const cara_stack *stack) {
     int n = 0;
-    for (size_t i = 0; i < json_array_size(wish->parameters); i++) {
-        const json_t *one = json_array_get(wish->parameters, i);
+    for (size_t i = 0; i < json_array_size(request->parameters); i++) {
+        const json_t *one = json_array_get(request->parameters, i);
         const char *key = cara_aws_json_text(one, "ParameterKey");
         const char *want = cara_aws_json_text(one, "ParameterValue");
         const char *is_now = stack->exists ? cara_stack_parameter(stack, key) : NULL;
@@ -302,30 +268,32 @@ static void say_dry(const cara_talk *talk, const cara_stack_wish *wish, const ca
             continue;
         if (n++ == 0)
             cara_talk_say(talk, "would %s stack %s:", stack->exists ? "update" : "create",
-                          wish->name);
+                          request->name);
         if (is_now)
             cara_talk_say(talk, "  %s: %s (is %s)", key, want, is_now[0] ? is_now : "empty");
         else
             cara_talk_say(talk, "  %s: %s", key, want);
     }
     if (n == 0 && stack->exists)
-        cara_talk_say(talk, "would update stack %s if this version's template differs", wish->name);
+        cara_talk_say(talk, "would update stack %s if this version's template differs",
+                      request->name);
     else if (n == 0)
-        cara_talk_say(talk, "would create stack %s", wish->name);
+        cara_talk_say(talk, "would create stack %s", request->name);
 }
 
-int cara_stack_deploy(const cara_awscli *cli, const cara_talk *talk, const cara_stack_wish *wish,
-                      cara_stack *out, int *changed, cara_error *err) {
+int cara_stack_deploy(const cara_awscli *cli, const cara_talk *talk,
+                      const cara_stack_request *request, cara_stack *out, int *changed,
+                      cara_error *err) {
     int unasked = 0;
     changed = changed ? changed : &unasked;
     *changed = 0;
-    int rc = talk->dry ? CARA_OK : settle(cli, talk, wish->name, out, err);
+    int rc = talk->dry ? CARA_OK : settle(cli, talk, request->name, out, err);
     if (!rc)
-        rc = clear_away(cli, talk, wish->name, out, err);
+        rc = clear_away(cli, talk, request->name, out, err);
     if (!rc && talk->dry)
-        say_dry(talk, wish, out);
+        say_dry(talk, request, out);
     else if (!rc)
-        rc = apply(cli, talk, wish, out, changed, err);
+        rc = apply(cli, talk, request, out, changed, err);
     return rc;
 }
 

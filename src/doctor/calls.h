@@ -1,0 +1,21 @@
+/* What checks that call AWS or take long share: time limits, and calls that failed. Private to this
+ * room. */
+#ifndef DOCTOR_CALLS_H
+#define DOCTOR_CALLS_H
+
+#include "doctor/doctor.h"
+
+/* Seconds that a check may take that wants `want`: less where the deadline comes first, at least
+ * 0.1. */
+double cara_doctor_time(const cara_doctor *doctor, double want);
+/* A new time limit for the calls of one check. */
+void cara_doctor_limit_calls(cara_doctor *doctor);
+/* Adds a check for a call that failed, whatever the reason. `needs`: the permission it takes. */
+void cara_doctor_call_failed(cara_doctor *doctor, const char *name, const char *what, int rc,
+                             const cara_error *err, const char *needs);
+/* The same for a call that only looks: that it is not allowed says nothing of what it would have
+ * seen, so it is a warning. */
+void cara_doctor_look_failed(cara_doctor *doctor, const char *name, const char *what, int rc,
+                             const cara_error *err, const char *needs);
+
+#endif
