@@ -1,7 +1,6 @@
 #include "tokenizer/non_speech.h"
 
-#include "tokenizer/bpe.h"
-#include "tokenizer/split.h"
+#include "tokenizer/encode.h"
 
 #include <string.h>
 
@@ -18,20 +17,6 @@ static const char *const symbols[] = {
  * U+2640..267F only. */
 static const char *const music[] = {"♩", "♪", "♫", "♬", "♭", "♮", "♯"};
 
-int cara_encode_valid(const cara_vocab *vocab, const uint8_t *text, size_t n, int32_t *ids,
-                      size_t *n_ids) {
-    size_t count = 0;
-    for (size_t at = 0; at < n;) {
-        size_t len = cara_split_piece(text + at, n - at), got;
-        if (cara_bpe_piece(vocab, text + at, len, ids + count, &got))
-            return -1;
-        count += got;
-        at += len;
-    }
-    *n_ids = count;
-    return 0;
-}
-
 static void insert(int32_t *ids, size_t *n, int32_t id) {
     size_t at = *n;
     while (at && ids[at - 1] > id)
@@ -44,14 +29,15 @@ static void insert(int32_t *ids, size_t *n, int32_t id) {
 }
 
 /* Adds the first token of `symbol` and of " symbol" where each is one token, or in any case. */
-static int add(const cara_vocab *vocab, const char *symbol, int any, int32_t *ids, size_t *n) {
+static int add(const cara_splitter *splitter, const cara_vocab *vocab, const char *symbol, int any,
+               int32_t *ids, size_t *n) {
     uint8_t text[16] = " ";
     size_t len = strlen(symbol);
     memcpy(text + 1, symbol, len);
     for (int blank = 0; blank <= 1; blank++) {
         int32_t got[16];
         size_t n_got;
-        if (cara_encode_valid(vocab, text + 1 - blank, len + (size_t)blank, got, &n_got))
+        if (cara_encode_text(splitter, vocab, text + 1 - blank, len + (size_t)blank, got, &n_got))
             return -1;
         if (any || n_got == 1)
             insert(ids, n, got[0]);
@@ -59,22 +45,23 @@ static int add(const cara_vocab *vocab, const char *symbol, int any, int32_t *id
     return 0;
 }
 
-int cara_non_speech_tokens(const cara_vocab *vocab, int32_t *ids, size_t *n) {
+int cara_non_speech_tokens(const cara_splitter *splitter, const cara_vocab *vocab, int32_t *ids,
+                           size_t *n) {
     *n = 0;
     /* Hyphen and quote may stand between words, but not begin one. */
     static const char *const openers[] = {" -", " '"};
     for (size_t i = 0; i < 2; i++) {
         int32_t got[2];
         size_t n_got;
-        if (cara_encode_valid(vocab, (const uint8_t *)openers[i], 2, got, &n_got))
+        if (cara_encode_text(splitter, vocab, (const uint8_t *)openers[i], 2, got, &n_got))
             return -1;
         insert(ids, n, got[0]);
     }
     for (size_t i = 0; i < sizeof symbols / sizeof symbols[0]; i++)
-        if (add(vocab, symbols[i], 0, ids, n))
+        if (add(splitter, vocab, symbols[i], 0, ids, n))
             return -1;
     for (size_t i = 0; i < sizeof music / sizeof music[0]; i++)
-        if (add(vocab, music[i], 1, ids, n))
+        if (add(splitter, vocab, music[i], 1, ids, n))
             return -1;
     return 0;
 }

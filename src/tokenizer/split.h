@@ -2,21 +2,25 @@
 #ifndef TOKENIZER_SPLIT_H
 #define TOKENIZER_SPLIT_H
 
+#include "base/error.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum cara_char_class {
-    CARA_CHAR_OTHER = 0,
-    CARA_CHAR_LETTER = 1, /* \p{L} */
-    CARA_CHAR_NUMBER = 2, /* \p{N} */
-    CARA_CHAR_SPACE = 3,  /* \s: the White_Space property */
-} cara_char_class;
+/* GPT-2's expression (openai/whisper: tokenizer.py, pat_str), compiled; read-only after it is made,
+ * shared by threads. */
+typedef struct cara_splitter cara_splitter;
 
-cara_char_class cara_char_class_of(uint32_t code_point);
+/* On failure *out is NULL. MEMORY, INTERNAL. */
+int cara_splitter_new(cara_splitter **out, cara_error *err);
+void cara_splitter_free(cara_splitter *splitter);
 
-/* Length in bytes of the piece that begins at text[0..n), n > 0, valid UTF-8. The pieces are the
- * matches of GPT-2's expression (openai/whisper: tokenizer.py, pat_str):
- * 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */
-size_t cara_split_piece(const uint8_t *text, size_t n);
+/* One piece of a text; non-zero stops. */
+typedef int (*cara_piece_fn)(void *ctx, const uint8_t *piece, size_t n);
+
+/* Gives the pieces of text [n], valid UTF-8, in order. Together they are the text. Returns 0, or -1
+ * without memory or where `piece` stopped. */
+int cara_split(const cara_splitter *splitter, const uint8_t *text, size_t n, cara_piece_fn piece,
+               void *ctx);
 
 #endif

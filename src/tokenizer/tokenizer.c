@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "tokenizer/encode.h"
 #include "tokenizer/language.h"
 #include "tokenizer/non_speech.h"
 #include "tokenizer/vocab.h"
@@ -15,6 +16,7 @@
 
 struct cara_tokenizer {
     cara_vocab vocab;
+    cara_splitter *splitter;
     cara_special_tokens special;
     int32_t n_language_tokens; /* also English-only vocabularies have them, unused */
     int multilingual;
@@ -68,10 +70,14 @@ int cara_tokenizer_new(const void *tiktoken, size_t n, int32_t n_vocab, cara_tok
     rc = cara_vocab_parse(&t->vocab, tiktoken, n, n_ranks, n_vocab, err);
     if (rc)
         goto fail;
+    rc = cara_splitter_new(&t->splitter, err);
+    if (rc)
+        goto fail;
     lay_out_specials(t);
     t->source = malloc(n ? n : 1);
-    if (!t->source || cara_non_speech_tokens(&t->vocab, t->non_speech, &t->n_non_speech) ||
-        cara_encode_valid(&t->vocab, (const uint8_t *)" ", 1, t->blank, &t->n_blank)) {
+    if (!t->source ||
+        cara_non_speech_tokens(t->splitter, &t->vocab, t->non_speech, &t->n_non_speech) ||
+        cara_encode_text(t->splitter, &t->vocab, (const uint8_t *)" ", 1, t->blank, &t->n_blank)) {
         rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a tokenizer");
         goto fail;
     }
@@ -88,6 +94,7 @@ void cara_tokenizer_free(cara_tokenizer *tokenizer) {
     if (!tokenizer)
         return;
     cara_vocab_free(&tokenizer->vocab);
+    cara_splitter_free(tokenizer->splitter);
     free(tokenizer->source);
     free(tokenizer);
 }
@@ -127,7 +134,8 @@ int cara_tokenizer_encode(const cara_tokenizer *tokenizer, const char *text, siz
     int32_t *scratch = malloc((valid_n + 1) * sizeof *scratch);
     size_t count = 0;
     if (!scratch ||
-        cara_encode_valid(&tokenizer->vocab, (const uint8_t *)valid, valid_n, scratch, &count) ||
+        cara_encode_text(tokenizer->splitter, &tokenizer->vocab, (const uint8_t *)valid, valid_n,
+                         scratch, &count) ||
         !(*ids = cara_arena_alloc(arena, count, sizeof **ids))) {
         rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a text of %zu bytes", n);
     } else {

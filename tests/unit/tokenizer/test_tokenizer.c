@@ -263,6 +263,15 @@ static void a_long_word_takes_no_time(void **state) {
     cara_tokenizer_free(t);
 }
 
+/* Appends a piece to a string, behind '|'. */
+static int join_piece(void *ctx, const uint8_t *piece, size_t n) {
+    char *joined = ctx;
+    assert_true(n > 0);
+    snprintf(joined + strlen(joined), 256 - strlen(joined), "%s%.*s", *joined ? "|" : "", (int)n,
+             (const char *)piece);
+    return 0;
+}
+
 static void split_follows_the_expression(void **state) {
     (void)state;
     static const struct {
@@ -286,23 +295,23 @@ static void split_follows_the_expression(void **state) {
         {"a\u00a0b", "a|\u00a0|b"},
         {"  'tis", " | '|tis"},
         {"\u200ba", "\u200b|a"},
+        {"\u180ea", "\u180e|a"}, /* no white space, though PCRE2's \s has it */
+        {"a\xc2\x85z", "a|\xc2\x85|z"},
+        {"a\x1c"
+         "b",
+         "a|\x1c|b"},
+        {"\U00020000\U0010FFFF", "\U00020000|\U0010FFFF"},
     };
+    cara_splitter *splitter;
+    assert_int_equal(cara_splitter_new(&splitter, NULL), CARA_OK);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char joined[256] = "";
-        const uint8_t *p = (const uint8_t *)cases[i].text;
-        for (size_t n = strlen(cases[i].text); n;) {
-            size_t len = cara_split_piece(p, n);
-            assert_in_range(len, 1, n);
-            snprintf(joined + strlen(joined), sizeof joined - strlen(joined), "%s%.*s",
-                     *joined ? "|" : "", (int)len, (const char *)p);
-            p += len;
-            n -= len;
-        }
+        assert_int_equal(cara_split(splitter, (const uint8_t *)cases[i].text, strlen(cases[i].text),
+                                    join_piece, joined),
+                         0);
         assert_string_equal(joined, cases[i].pieces);
     }
-    assert_int_equal(cara_char_class_of(0x10FFFF), CARA_CHAR_OTHER);
-    assert_int_equal(cara_char_class_of(0x20000), CARA_CHAR_LETTER);
-    assert_int_equal(cara_char_class_of(0), CARA_CHAR_OTHER);
+    cara_splitter_free(splitter);
 }
 
 static void languages_are_found_by_any_name(void **state) {
