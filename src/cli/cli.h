@@ -7,6 +7,7 @@
 #define CLI_CLI_H
 
 #include "base/error.h"
+#include "json/json.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -126,6 +127,11 @@ void cara_cli_progress_start(cara_cli_progress *progress, const char *label, int
 void cara_cli_progress_update(cara_cli_progress *progress, int64_t done, int64_t total);
 /* Wipes the line; call it before printing anything else. */
 void cara_cli_progress_clear(cara_cli_progress *progress);
+
+/* Prints `value` and a newline on standard output. The reference is taken over; NULL is what could
+ * not be built for lack of memory. Returns 0, or -1 where there was no memory; what standard output
+ * refuses is left to cara_cli_flush_stdout(). */
+int cara_cli_print_json(json_t *value, cara_json_style style);
 
 /* Flushes standard output. CARA_EXIT_OK, or CARA_EXIT_FILES after saying what failed (a full disk,
  * a closed pipe). */

@@ -128,15 +128,9 @@ static void print_verdict(const cara_checkup *checkup) {
 }
 
 static int print_json(const cara_checkup *checkup) {
-    json_t *root = cara_checkup_json(checkup);
-    cara_buf text;
-    cara_buf_init(&text, CARA_MIB);
-    int bad = !root || cara_json_write(root, CARA_JSON_INDENTED, &text);
-    if (!bad)
-        puts(text.data);
-    cara_buf_free(&text);
-    json_decref(root);
-    return bad ? (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for the JSON") : CARA_EXIT_OK;
+    if (cara_cli_print_json(cara_checkup_json(checkup), CARA_JSON_INDENTED))
+        return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for the JSON");
+    return CARA_EXIT_OK;
 }
 
 static int stop(void *cookie) {

@@ -107,19 +107,14 @@ static int print_json(const cara_report *r) {
     if (r->no_speech)
         bad |= json_object_set_new(line, "no_speech", json_true());
     if (r->error) {
-        json_t *message = json_string(r->error->text); /* NULL where it was cut inside a letter */
+        const char *text = r->error->text;
         bad |= json_object_set_new(line, "error", json_string(cara_code_name(r->error->code)));
-        bad |= json_object_set_new(line, "message", message ? message : json_string(""));
+        bad |= json_object_set_new(line, "message", cara_json_string(text, strlen(text)));
     }
-    cara_buf text;
-    cara_buf_init(&text, CARA_MIB);
-    if (!bad && cara_json_write(line, CARA_JSON_COMPACT, &text) == 0)
-        bad = puts(text.data) < 0;
-    else
-        bad = 1;
-    cara_buf_free(&text);
+    if (!bad)
+        return cara_cli_print_json(line, CARA_JSON_COMPACT);
     json_decref(line);
-    return bad;
+    return -1;
 }
 
 static void on_report(void *cookie, const cara_report *r) {
@@ -134,7 +129,7 @@ static void on_report(void *cookie, const cara_report *r) {
         h->n_interrupted += r->error && r->error->code == CARA_ERR_CANCELLED;
     }
     if (h->flags->json)
-        h->broken |= print_json(r);
+        h->broken |= print_json(r) || ferror(stdout);
     else if (r->key[0])
         h->broken |= puts(r->key) < 0;
     int trouble = r->outcome != CARA_OUTCOME_DONE && r->outcome != CARA_OUTCOME_ALREADY;

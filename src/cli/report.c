@@ -1,4 +1,5 @@
 /* Messages, exit codes, signals and the end of standard output. */
+#include "base/limits.h"
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -98,6 +99,19 @@ void cara_cli_catch_signals(void) {
 
 int cara_cli_interrupted(void) {
     return interrupted != 0;
+}
+
+int cara_cli_print_json(json_t *value, cara_json_style style) {
+    cara_buf text;
+    cara_buf_init(&text, CARA_LIMIT_RESULT_BYTES);
+    int rc = cara_json_write(value, style, &text);
+    if (!rc)
+        rc = cara_buf_char(&text, '\n');
+    if (!rc)
+        fwrite(text.data, 1, text.len, stdout);
+    cara_buf_free(&text);
+    json_decref(value);
+    return rc;
 }
 
 cara_exit cara_cli_flush_stdout(void) {

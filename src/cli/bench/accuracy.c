@@ -1,7 +1,7 @@
 /* `caracola bench --accuracy`: how far int8 takes the encoder from float, layer by layer. */
 #include "cli/bench/accuracy.h"
+#include "cli/cli.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,12 +34,8 @@ static int print_json(const cara_bench_run *run, const cara_bench_layers *r, car
     }
     json_object_set_new(o, "layers", layers);
     json_object_set_new(o, "encoder", object_of(&r->layers[r->n_layer]));
-    char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(6));
-    json_decref(o);
-    if (!text)
+    if (cara_cli_print_json(o, CARA_JSON_COMPACT))
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the JSON");
-    puts(text);
-    free(text);
     return CARA_OK;
 }
 

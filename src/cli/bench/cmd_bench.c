@@ -3,7 +3,6 @@
 #include "cli/cli.h"
 #include "cli/model/make.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,12 +21,8 @@ static double percent(double floor, double took) {
     return took > 0 ? 100 * floor / took : 0;
 }
 
-static double round3(double x) {
-    return isfinite(x) ? round(x * 1000) / 1000 : 0;
-}
-
 static void put(json_t *object, const char *key, double value) {
-    json_object_set_new(object, key, isfinite(value) ? json_real(round3(value)) : json_null());
+    json_object_set_new(object, key, cara_json_real(round(value * 1000) / 1000));
 }
 
 /* A cold start beside the larger of a warm one and reading the file; 1 is the best there is. */
@@ -78,12 +73,8 @@ static int print_json(const bench *b) {
         if (r->ceilings.peaks[i].gops > 0)
             put(peaks, r->ceilings.peaks[i].name, r->ceilings.peaks[i].gops);
     json_object_set_new(o, "peak_gops", peaks);
-    char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(12));
-    json_decref(o);
-    if (!text)
+    if (cara_cli_print_json(o, CARA_JSON_COMPACT))
         return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for the JSON");
-    puts(text);
-    free(text);
     return CARA_EXIT_OK;
 }
 

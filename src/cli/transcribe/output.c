@@ -137,21 +137,6 @@ void cara_output_segment(const cara_segment *segment) {
     cara_buf_free(&line);
 }
 
-/* Prints `object`, which is taken over, on one line. -1 where there is no memory. */
-static int print_line(json_t *object) {
-    cara_buf line;
-    cara_buf_init(&line, CARA_LIMIT_RESULT_BYTES);
-    int rc =
-        !object || cara_json_write(object, CARA_JSON_PYTHON, &line) || cara_buf_char(&line, '\n')
-            ? -1
-            : 0;
-    if (!rc)
-        fwrite(line.data, 1, line.len, stdout); /* a failure stays in ferror() */
-    cara_buf_free(&line);
-    json_decref(object);
-    return rc;
-}
-
 static json_t *string(const char *text) {
     return cara_json_string(text, strlen(text));
 }
@@ -172,14 +157,15 @@ static int write_json_line(const cara_transcribe_flags *flags, const char *name,
         json_decref(line);
         line = NULL;
     }
-    if (print_line(line))
+    if (cara_cli_print_json(line, CARA_JSON_PYTHON))
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the JSON of %s", name);
     return CARA_OK;
 }
 
 void cara_output_json_error(const char *name, const cara_error *err) {
-    (void)print_line(json_pack("{s:o, s:s, s:o}", "file", string(name), "error",
-                               cara_code_name(err->code), "message", string(err->text)));
+    json_t *line = json_pack("{s:o, s:s, s:o}", "file", string(name), "error",
+                             cara_code_name(err->code), "message", string(err->text));
+    (void)cara_cli_print_json(line, CARA_JSON_PYTHON); /* a failure stays in ferror() */
 }
 
 static int write_files(const cara_transcribe_flags *flags, const char *name,
