@@ -82,14 +82,14 @@ static int hear(const char *name, const char *note, int cold, int threads,
     } else if (!rc) {
         rc = cara_model_open(name, NULL, &model, err);
     }
-    const cara_session_options options = {.threads = threads};
+    const cara_session_options options = {.struct_size = sizeof options, .threads = threads};
     if (!rc)
         rc = cara_session_new(model, &options, &session, err);
     double opened = cara_clock_monotonic() - started;
     if (!rc)
         rc = cara_audio_open_file(note, NULL, &audio, err);
     cara_options o;
-    cara_options_default(&o);
+    cara_options_default(&o, sizeof o);
     o.language = "es";
     o.n_temperatures = 1;
     o.sample_len = 1;

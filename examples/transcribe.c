@@ -14,7 +14,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: %s MODEL AUDIO\n", argv[0]);
         return 2;
     }
-    cara_options_default(&options);
+    cara_options_default(&options, sizeof options);
 
     int failed = cara_model_open(argv[1], NULL, &model, &err) ||
                  cara_session_new(model, NULL, &session, &err) ||

@@ -22,26 +22,47 @@ typedef struct cara_pcm_source {
     void *ctx;
 } cara_pcm_source;
 
-/* Ceilings on what one audio may cost. Zero means the default. */
+/* Ceilings on what one audio may cost. Zero means the default. cara_audio_limits_default() must
+ * fill it first. */
 typedef struct cara_audio_limits {
+    size_t struct_size; /* set by cara_audio_limits_default() */
     size_t max_bytes;   /* of the encoded input; default 2 GiB */
     double max_seconds; /* of decoded audio; default 24 h */
 } cara_audio_limits;
 
+/* Fills the caller's struct of `size` bytes (sizeof *limits). It cannot fail. */
+CARA_API void cara_audio_limits_default(cara_audio_limits *limits, size_t size);
+
 typedef struct cara_audio cara_audio;
 
-/* Opens audio held in memory. The format is told from the bytes, never from a name.
- * `bytes` stay the caller's and must outlive the handle. On failure *out is NULL.
- * Errors: AUDIO_FORMAT, AUDIO_CORRUPT, AUDIO_LIMIT, AUDIO_MODULE, MEMORY. */
+/* Opens audio held in memory. The format is recognised by the bytes, never by a name. `limits` may
+ * be NULL: the defaults. `bytes` stay the caller's and must outlive the handle. On success *out is
+ * the caller's, to be freed with cara_audio_close(). On failure *out is NULL. Returns CARA_OK or
+ *   CARA_ERR_AUDIO_FORMAT   the bytes are no audio that is known
+ *   CARA_ERR_AUDIO_CORRUPT  audio of a known format that cannot be decoded
+ *   CARA_ERR_AUDIO_LIMIT    more bytes than max_bytes
+ *   CARA_ERR_AUDIO_MODULE   the format needs the libav module, which is not installed
+ *   CARA_ERR_USAGE          struct_size was not set
+ *   CARA_ERR_MEMORY         no memory
+ *   CARA_ERR_INTERNAL       a defect of ours */
 CARA_API CARA_MUST_USE int cara_audio_open_memory(const void *bytes, size_t n,
                                                   const cara_audio_limits *limits, cara_audio **out,
                                                   cara_error *err);
 
-/* Opens a file (mapped, not copied). Also IO and NOT_FOUND. */
+/* Opens a file, mapped and not copied; it must stay as it is while the handle is open. As
+ * cara_audio_open_memory(), and also
+ *   CARA_ERR_NOT_FOUND      no such file
+ *   CARA_ERR_IO             the system refused to read it */
 CARA_API CARA_MUST_USE int cara_audio_open_file(const char *path, const cara_audio_limits *limits,
                                                 cara_audio **out, cara_error *err);
 
-/* The samples as a source; borrowed from the handle. A stream cut short gives what it holds. */
+/* The samples as a source; borrowed from the handle. A stream cut short gives what it holds. Its
+ * `read` and `rewind` fail with
+ *   CARA_ERR_AUDIO_CORRUPT  the stream cannot be decoded further
+ *   CARA_ERR_AUDIO_FORMAT   a codec that this libav does not have
+ *   CARA_ERR_AUDIO_LIMIT    longer than max_seconds; the samples up to there were given
+ *   CARA_ERR_MEMORY         no memory
+ *   CARA_ERR_INTERNAL       a defect of ours */
 CARA_API cara_pcm_source cara_audio_source(cara_audio *audio);
 
 /* "ogg/opus", "wav", "mp3", ...; static. */

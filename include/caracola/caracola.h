@@ -2,7 +2,7 @@
  *
  *     cara_model *model; cara_session *session; cara_audio *audio; cara_result *result;
  *     cara_error err; cara_options options;
- *     cara_options_default(&options);
+ *     cara_options_default(&options, sizeof options);
  *     if (cara_model_open("medium.cara", NULL, &model, &err) ||
  *         cara_session_new(model, NULL, &session, &err) ||
  *         cara_audio_open_file("note.ogg", NULL, &audio, &err) ||

@@ -1,4 +1,5 @@
-/* What transcribe() gives: plain structs in one block, freed together. */
+/* What cara_transcribe() returns: plain structs in one block, freed together. Only the library
+ * makes them, so that later versions may add members. */
 #ifndef CARACOLA_RESULT_H
 #define CARACOLA_RESULT_H
 
@@ -13,7 +14,7 @@ extern "C" {
 /* The ten fields of openai/whisper's segments (whisper/transcribe.py: new_segment). */
 typedef struct cara_segment {
     int32_t id;
-    int32_t seek;          /* first mel frame (10 ms each) of the window it was heard in */
+    int32_t seek;          /* first mel frame (10 ms each) of the window that it comes from */
     double start;          /* seconds */
     double end;            /* seconds */
     const char *text;      /* valid UTF-8, usually with a leading space */
@@ -23,7 +24,8 @@ typedef struct cara_segment {
     double avg_logprob;       /* may be NaN, as in openai/whisper; written as null in JSON */
     double compression_ratio; /* may be NaN */
     double no_speech_prob;    /* may be NaN */
-    int cleared; /* 1 where transcribe() emptied it: openai's JSON then has "words": [] */
+    int cleared;          /* 1 where transcribe() emptied it: openai's JSON then has "words": [] */
+    uint64_t reserved[8]; /* 0: room for members to come, since segments lie in an array */
 } cara_segment;
 
 typedef struct cara_timings {
@@ -31,8 +33,9 @@ typedef struct cara_timings {
     double mel_s;
     double encode_s;
     double decode_s;
-    double draft_s; /* a draft model's encoding and guesses; in none of the others but the total */
+    double draft_s; /* a draft model's encoding and decoding; in no other member but the total */
     double total_s;
+    double reserved[4]; /* 0: room for members to come */
 } cara_timings;
 
 typedef struct cara_result {
@@ -44,8 +47,8 @@ typedef struct cara_result {
     double duration_s;    /* of the audio that was read */
     int no_speech;        /* 1 where no segment has text */
     int cut_short;        /* 1 where the progress callback stopped it; segments so far are kept */
-    size_t drafted;       /* tokens that the draft model guessed */
-    size_t drafted_right; /* of these, those that the model said as well */
+    size_t drafted;       /* tokens that the draft model proposed */
+    size_t drafted_right; /* of these, those that were accepted */
     cara_timings timings;
 } cara_result;
 

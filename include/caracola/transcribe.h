@@ -30,13 +30,15 @@ typedef int (*cara_progress_fn)(void *cookie, int64_t done, int64_t total);
 /* Called as each segment is final, in order. The segment is borrowed for the call. */
 typedef void (*cara_segment_fn)(void *cookie, const cara_segment *segment);
 
-/* Named as transcribe()'s and DecodingOptions' parameters (whisper/transcribe.py, decoding.py);
- * cara_options_default() gives transcribe()'s defaults. Pointers are borrowed for the call. */
+/* Named as transcribe()'s and DecodingOptions' parameters (whisper/transcribe.py, decoding.py).
+ * cara_options_default() must fill it first: it gives transcribe()'s defaults and struct_size.
+ * Pointers are borrowed for the call. */
 typedef struct cara_options {
-    const char *language; /* code or English name; NULL detects it. English-only models
-                           * hear English whatever it says */
+    size_t struct_size; /* set by cara_options_default() */
+    const char
+        *language; /* code or English name; NULL detects it; ignored by English-only models */
     cara_task task;
-    double temperature[CARA_MAX_TEMPERATURES]; /* the ladder; 0.0, 0.2 ... 1.0 */
+    double temperature[CARA_MAX_TEMPERATURES]; /* tried in this order; 0.0, 0.2 ... 1.0 */
     size_t n_temperatures;
     int best_of;           /* candidates when temperature > 0; 0 is None, as DecodingOptions */
     int beam_size;         /* 0 is None: greedy. Beams are not implemented: other values fail */
@@ -60,7 +62,7 @@ typedef struct cara_options {
     const char *clip_timestamps; /* "start,end,start,..." in seconds; default "0" */
     /* Positions of the encoder (20 ms each) that are computed of a window. FULL, as openai/whisper:
      * all 1500, with silence behind a note that is shorter than 30 s. AUTO: as many as the window
-     * holds of the audio and four seconds more, which a short note gains time by; words may differ
+     * holds of the audio and four seconds more, which saves time on short notes; words may differ
      * (docs/whisper.md). N: N, but never fewer than the window holds of the audio. */
     int audio_ctx;
     uint64_t seed; /* of the sampler; equal seeds give equal results */
@@ -69,9 +71,12 @@ typedef struct cara_options {
     void *cookie; /* for both callbacks */
 } cara_options;
 
-CARA_API void cara_options_default(cara_options *options);
+/* Fills the caller's struct of `size` bytes (sizeof *options) with the defaults. It cannot fail. */
+CARA_API void cara_options_default(cara_options *options, size_t size);
 
+/* cara_session_options_default() must fill it first. */
 typedef struct cara_session_options {
+    size_t struct_size;    /* set by cara_session_options_default() */
     int threads;           /* 0: as many as this process may run on */
     const char *cpu_level; /* "scalar", "avx2", ...; NULL: $CARACOLA_CPU, else the best there is */
     /* What products are computed with. "default" or NULL: int8 where the model's weights are, else
@@ -79,26 +84,37 @@ typedef struct cara_session_options {
      * model with int8 weights is refused. */
     const char *compute_type;
     /* A smaller model of the same vocabulary, borrowed for the session's life; NULL: none. It
-     * guesses tokens that the model then verifies several at a time, at temperature 0. The result
-     * is the same with and without it, save for its timings. */
+     * proposes tokens that the model then verifies several at a time, at temperature 0. The result
+     * is the same with and without it, except for its timings. */
     const cara_model *draft_model;
-    int draft_tokens; /* guesses a pass, 1 to 7; 0: as many as seem to pay */
+    int draft_tokens; /* proposed in a pass, 1 to 7; 0: chosen by how many are accepted */
 } cara_session_options;
 
-/* `options` may be NULL. The model must outlive the session. On failure *out is NULL.
- * Errors: MEMORY, CPU (a level that this machine lacks), USAGE, VOCAB, MODEL_SHAPE. */
+/* As cara_options_default(). */
+CARA_API void cara_session_options_default(cara_session_options *options, size_t size);
+
+/* `options` may be NULL: the defaults. The model is borrowed and must outlive the session. On
+ * success *out is the caller's, to be freed with cara_session_free(). On failure *out is NULL.
+ * Returns CARA_OK or
+ *   CARA_ERR_USAGE        an option out of its range, or struct_size was not set
+ *   CARA_ERR_MEMORY       no memory for the session, or no thread could be started
+ *   CARA_ERR_CPU          cpu_level or $CARACOLA_CPU names a level that this machine lacks
+ *   CARA_ERR_VOCAB        the model has no vocabulary, or the draft model has another one
+ *   CARA_ERR_MODEL_SHAPE  weights of a type or shape that the kernels do not read, or a draft model
+ *                         with other mel bands */
 CARA_API CARA_MUST_USE int cara_session_new(const cara_model *model,
                                             const cara_session_options *options, cara_session **out,
                                             cara_error *err);
 
 #define CARA_MAX_SESSIONS 16
 
-/* n sessions (1 to CARA_MAX_SESSIONS) to hear several audios at once, each in a thread of its own:
- * out [n]. They share the options' threads, which serve one at a time, and while several decode,
- * each weight is read once for all of them. Every result is what the session would give
- * alone; its timings are those of the clock, the others' turns included. Each takes
- * memory for its own window. They are freed one by one, and may be used again in any company.
- * On failure all of out is NULL. */
+/* n sessions (1 to CARA_MAX_SESSIONS) to transcribe several audios at once, each in a thread of its
+ * own: out [n]. They share the options' threads, which serve one at a time, and while several
+ * decode, each weight is read once for all of them. Every result is what the session would give
+ * alone; its timings are those of the clock, the others' turns included. Each takes memory for its
+ * own window. They are freed one by one, and each may be used with or without the others. On
+ * failure all of out is NULL. Returns what cara_session_new() returns; CARA_ERR_USAGE also where n
+ * is out of its range, or above 1 with a draft model. */
 CARA_API CARA_MUST_USE int cara_sessions_new(const cara_model *model,
                                              const cara_session_options *options, int n,
                                              cara_session **out, cara_error *err);
@@ -106,9 +122,15 @@ CARA_API CARA_MUST_USE int cara_sessions_new(const cara_model *model,
 /* The level in use: "scalar", "avx2", ...; static. */
 CARA_API const char *cara_session_cpu_level(const cara_session *session);
 
-/* transcribe() of whisper/transcribe.py. On success *out is the caller's, to be freed with
- * cara_result_free(). On failure *out is NULL and the session may be used again.
- * Stopping by the callback is a success with `cut_short` set. */
+/* transcribe() of whisper/transcribe.py. `options` may be NULL: the defaults. The session, the
+ * source and the options are borrowed for the call. On success *out is the caller's, to be freed
+ * with cara_result_free(). On failure *out is NULL and the session may be used again. Stopping by
+ * the callback is a success with `cut_short` set. Returns CARA_OK or
+ *   CARA_ERR_USAGE          an option out of its range or not for this model, or struct_size was
+ *                           not set
+ *   CARA_ERR_MEMORY         no memory, or a transcript above the limit of 512 MiB
+ *   CARA_ERR_INTERNAL       a defect of ours
+ *   what source.read and source.rewind return: cara_audio_source() lists its codes */
 CARA_API CARA_MUST_USE int cara_transcribe(cara_session *session, cara_pcm_source source,
                                            const cara_options *options, cara_result **out,
                                            cara_error *err);

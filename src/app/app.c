@@ -69,7 +69,7 @@ static int open_engine(cara_app *s, int concurrent, cara_stop_fn stop, void *sto
         rc = check_file(options.vocab_path, err);
     if (rc)
         return rc;
-    cara_options_default(&options.transcribe);
+    cara_options_default(&options.transcribe, sizeof options.transcribe);
     options.transcribe.best_of = 5; /* as openai's command, and as handle */
     options.transcribe.language = language;
     const char *audio_ctx = cara_env("CARACOLA_AUDIO_CTX");

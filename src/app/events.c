@@ -11,7 +11,7 @@ static int open_engine(cara_events *e, const cara_events_options *o, cara_error 
     e->source = cara_model_file_source(&e->model);
     cara_engine_options options = {
         .model_path = e->model.choice.path, .source = &e->source, .threads = o->threads};
-    cara_options_default(&options.transcribe);
+    cara_options_default(&options.transcribe, sizeof options.transcribe);
     options.transcribe.best_of = 5; /* as openai's command */
     options.transcribe.language = o->language;
     options.transcribe.progress = o->progress;

@@ -118,7 +118,7 @@ int cara_examine(cara_doctor *d, const char *model, int named, cara_error *err) 
         source = cara_model_stream_source(&stream);
         options.source = &source;
     }
-    cara_options_default(&options.transcribe);
+    cara_options_default(&options.transcribe, sizeof options.transcribe);
     options.transcribe.best_of = 5; /* as openai's command */
     options.transcribe.language = d->language;
     cara_engine *engine = cara_engine_new(&options);

@@ -3,6 +3,7 @@
 #include "audio/sniff.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/sized.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -42,12 +43,21 @@ static int open_decoder(cara_slice bytes, cara_audio_decoder **out, cara_error *
                      what.looks, KNOWN);
 }
 
+void cara_audio_limits_default(cara_audio_limits *limits, size_t size) {
+    const cara_audio_limits defaults = {.struct_size = sizeof defaults};
+    cara_sized_default(limits, size, &defaults, sizeof defaults);
+}
+
 int cara_audio_open_memory(const void *bytes, size_t n, const cara_audio_limits *limits,
                            cara_audio **out, cara_error *err) {
     *out = NULL;
-    size_t max_bytes = limits && limits->max_bytes ? limits->max_bytes : CARA_LIMIT_AUDIO_BYTES;
-    double max_seconds =
-        limits && limits->max_seconds > 0 ? limits->max_seconds : CARA_LIMIT_AUDIO_SECONDS;
+    cara_audio_limits own;
+    cara_audio_limits_default(&own, sizeof own);
+    int rc = cara_sized_read(&own, sizeof own, limits, "cara_audio_limits", err);
+    if (rc)
+        return rc;
+    size_t max_bytes = own.max_bytes ? own.max_bytes : CARA_LIMIT_AUDIO_BYTES;
+    double max_seconds = own.max_seconds > 0 ? own.max_seconds : CARA_LIMIT_AUDIO_SECONDS;
     if (n > max_bytes)
         return cara_fail(err, CARA_ERR_AUDIO_LIMIT, -1,
                          "the audio has %zu bytes, more than the limit of %zu; raise max_bytes", n,
@@ -55,7 +65,7 @@ int cara_audio_open_memory(const void *bytes, size_t n, const cara_audio_limits 
     cara_audio *audio = calloc(1, sizeof *audio);
     if (!audio)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to open the audio");
-    int rc = open_decoder(cara_slice_of(bytes, bytes ? n : 0), &audio->decoder, err);
+    rc = open_decoder(cara_slice_of(bytes, bytes ? n : 0), &audio->decoder, err);
     if (rc)
         goto fail;
     if (audio->decoder->rate != CARA_SAMPLE_RATE) {

@@ -26,9 +26,10 @@ extern char **environ;
 /* ---- the child ---- */
 
 int cara_bench_first_token(const char *path, int threads, cara_error *err) {
-    cara_session_options session_options = {.threads = threads};
+    cara_session_options session_options = {.struct_size = sizeof session_options,
+                                            .threads = threads};
     cara_options options;
-    cara_options_default(&options);
+    cara_options_default(&options, sizeof options);
     options.language = "en"; /* or there would be two windows to encode */
     options.n_temperatures = 1;
     options.sample_len = 1;

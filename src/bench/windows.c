@@ -110,6 +110,8 @@ static int measure_windows(const cara_bench_run *run, const cara_model *model, c
         rc = cara_encoder_new(&compute, &encoder, err);
     if (!rc)
         rc = cara_decoder_new(&compute, 1, BEAMS, &decoder, err);
+    if (!rc)
+        rc = cara_decoder_reserve(decoder, 0, BEAMS, err);
     /* The first window warms caches and clocks, and is not counted. */
     for (int i = -1; i < run->runs && !rc; i++) {
         cara_bench_times t = {0};

@@ -9,7 +9,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static inline void fuzz_audio(const uint8_t *data, size_t size) {
-    static const cara_audio_limits limits = {.max_bytes = 1 << 20, .max_seconds = 5};
+    static const cara_audio_limits limits = {
+        .struct_size = sizeof limits, .max_bytes = 1 << 20, .max_seconds = 5};
     cara_audio *audio;
     cara_error err;
     if (cara_audio_open_memory(data, size, &limits, &audio, &err))

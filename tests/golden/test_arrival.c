@@ -77,7 +77,7 @@ static void end(stream *s, cara_model *model) {
 static int hear(cara_session *session, cara_result **result, cara_error *err) {
     cara_pcm_memory memory = {pcm.data, pcm.count, 0};
     cara_options options;
-    cara_options_default(&options);
+    cara_options_default(&options, sizeof options);
     return cara_transcribe(session, cara_pcm_memory_source(&memory), &options, result, err);
 }
 
@@ -96,7 +96,7 @@ static char *text_of_whole(const char *type) {
     cara_model *model = NULL;
     cara_session *session = NULL;
     cara_error err;
-    cara_session_options options = {.compute_type = type};
+    cara_session_options options = {.struct_size = sizeof options, .compute_type = type};
     if (cara_model_open(fixture("../../models/demo.cara"), NULL, &model, &err) ||
         cara_session_new(model, &options, &session, &err))
         fail_msg("%s", err.text);
@@ -114,7 +114,7 @@ static void weights_are_waited_for(void **state) {
         cara_model *model;
         cara_session *session;
         cara_error err;
-        cara_session_options options = {.compute_type = types[i]};
+        cara_session_options options = {.struct_size = sizeof options, .compute_type = types[i]};
         begin(&s, -1, &model);
         int rc = cara_session_new(model, &options, &session, &err);
         assert_int_equal(rc, CARA_OK);

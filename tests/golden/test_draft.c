@@ -91,7 +91,7 @@ static void same(const cara_result *a, const cara_result *b) {
 enum { PLAIN, NO_TIMES, PROMPT, SHORT, FALLBACK, KINDS };
 
 static void options_of(int kind, cara_options *o) {
-    cara_options_default(o);
+    cara_options_default(o, sizeof *o);
     o->language = kind == PLAIN ? NULL : "es";
     o->n_temperatures = kind == FALLBACK ? 3 : 1;
     o->without_timestamps = kind == NO_TIMES;
@@ -126,7 +126,7 @@ static void a_draft_changes_nothing(void **state) {
         snprintf(name, sizeof name, "golden/stages/%s.pcm.npy", notes[n]);
         npy pcm = npy_read(name);
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-            cara_session_options so = {.compute_type = cases[i].type};
+            cara_session_options so = {.struct_size = sizeof so, .compute_type = cases[i].type};
             cara_session *with, *without;
             cara_error err;
             size_t drafted = 0, right = 0;
@@ -172,11 +172,12 @@ static void what_does_not_fit_is_refused(void **state) {
     (void)state;
     cara_error err;
     cara_session *session;
-    cara_session_options so = {.draft_model = other};
+    cara_session_options so = {.struct_size = sizeof so, .draft_model = other};
     assert_int_equal(cara_session_new(nano, &so, &session, &err), CARA_ERR_VOCAB);
     assert_null(session);
     assert_non_null(strstr(err.text, "51864"));
-    so = (cara_session_options){.draft_model = demo, .draft_tokens = 8};
+    so = (cara_session_options){
+        .struct_size = sizeof(cara_session_options), .draft_model = demo, .draft_tokens = 8};
     assert_int_equal(cara_session_new(nano, &so, &session, &err), CARA_ERR_USAGE);
     so.draft_tokens = -1;
     assert_int_equal(cara_session_new(nano, &so, &session, &err), CARA_ERR_USAGE);

@@ -111,7 +111,7 @@ static int errors_of(cara_session *session, const char *note, int *n_words) {
     cara_audio *audio = NULL;
     cara_result *result = NULL;
     cara_options options;
-    cara_options_default(&options);
+    cara_options_default(&options, sizeof options);
     options.n_temperatures = 1;
     if (cara_audio_open_file(fixture(name), NULL, &audio, &err) ||
         cara_transcribe(session, cara_audio_source(audio), &options, &result, &err))
@@ -128,7 +128,10 @@ static double error_rate(const cara_model *model, const char *level, const char 
     int n = notes(names), wrong = 0, n_words = 0;
     cara_error err;
     cara_session *session;
-    if (cara_session_new(model, &(cara_session_options){.cpu_level = level, .compute_type = type},
+    if (cara_session_new(model,
+                         &(cara_session_options){.struct_size = sizeof(cara_session_options),
+                                                 .cpu_level = level,
+                                                 .compute_type = type},
                          &session, &err))
         fail_msg("%s", err.text);
     for (int i = 0; i < n && i < most; i++)
@@ -167,7 +170,10 @@ static void int8_transcribes_as_well_as_float(void **state) {
     assert_true(error_rate(model, "scalar", "int8", 2) <= few + 0.3);
     cara_session *session;
     assert_int_equal(
-        cara_session_new(model, &(cara_session_options){.compute_type = "int7"}, &session, &err),
+        cara_session_new(model,
+                         &(cara_session_options){.struct_size = sizeof(cara_session_options),
+                                                 .compute_type = "int7"},
+                         &session, &err),
         CARA_ERR_USAGE);
     assert_null(session);
     cara_model_close(model);

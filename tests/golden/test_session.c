@@ -47,7 +47,7 @@ static cara_result *hear(cara_session *with, const cara_options *options) {
 }
 
 static void plain(cara_options *options) {
-    cara_options_default(options);
+    cara_options_default(options, sizeof *options);
     options->language = "es";
     options->n_temperatures = 1;
 }
@@ -129,7 +129,7 @@ static void the_session_is_as_new_after_each_audio(void **state) {
     assert_true(after->timings.total_s >= after->timings.encode_s + after->timings.decode_s);
 
     /* Threads change the speed alone. */
-    cara_session_options one = {.threads = 1};
+    cara_session_options one = {.struct_size = sizeof one, .threads = 1};
     cara_session *single;
     assert_int_equal(cara_session_new(model, &one, &single, NULL), CARA_OK);
     cara_result *alone = hear(single, &options);
@@ -249,7 +249,7 @@ static void failures_are_told(void **state) {
     assert_int_equal(err.position, 77);
 
     cara_options options;
-    cara_options_default(&options);
+    cara_options_default(&options, sizeof options);
     options.beam_size = 5;
     cara_pcm_memory memory = {pcm.data, pcm.count, 0};
     assert_int_equal(
@@ -259,11 +259,11 @@ static void failures_are_told(void **state) {
     assert_int_equal(memory.at, 0); /* the audio was not touched */
 
     cara_session *none;
-    cara_session_options bad = {.cpu_level = "mmx"};
+    cara_session_options bad = {.struct_size = sizeof bad, .cpu_level = "mmx"};
     assert_int_equal(cara_session_new(model, &bad, &none, &err), CARA_ERR_CPU);
     assert_null(none);
     assert_non_null(strstr(err.text, "mmx"));
-    bad = (cara_session_options){.threads = -1};
+    bad = (cara_session_options){.struct_size = sizeof(cara_session_options), .threads = -1};
     assert_int_equal(cara_session_new(model, &bad, &none, &err), CARA_ERR_USAGE);
     assert_non_null(strstr(err.text, "-1"));
 

@@ -112,6 +112,7 @@ static void one_stage(const stage *s, cara_cpu_level level, int threads, float *
     assert_int_equal(cara_encoder_run(encoder, mel.data, states, &err), CARA_OK);
     double mean, apart = most_apart(states, encoder_want.data, encoder_want.count, &mean);
     assert_int_equal(cara_decoder_new(&compute, 1, 2, &decoder, &err), CARA_OK);
+    assert_int_equal(cara_decoder_reserve(decoder, 0, 2, &err), CARA_OK);
     assert_int_equal(cara_decoder_set_audio(decoder, 0, encoder_want.data, &err), CARA_OK);
     assert_int_equal(cara_decoder_forward(decoder, &(cara_run){0, f.tokens, f.n}, 1, f.rows,
                                           f.n_rows, logits, &err),

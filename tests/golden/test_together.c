@@ -63,7 +63,7 @@ static int progress(void *cookie, int64_t done, int64_t total) {
 
 static void hear(cara_session *session, job *j) {
     cara_options options;
-    cara_options_default(&options);
+    cara_options_default(&options, sizeof options);
     options.language = j->language;
     options.temperature[0] = j->temperature;
     options.n_temperatures = 1;
@@ -154,7 +154,8 @@ static void free_results(job *jobs) {
 
 static void check(const char *type) {
     static job alone[JOBS], together[JOBS];
-    cara_session_options options = {.compute_type = type, .threads = 2};
+    cara_session_options options = {
+        .struct_size = sizeof options, .compute_type = type, .threads = 2};
     cara_session *session;
     assert_int_equal(cara_session_new(model, &options, &session, NULL), CARA_OK);
     fill(alone);
@@ -211,7 +212,7 @@ static void bad_numbers_are_refused(void **state) {
         assert_int_equal(cara_sessions_new(model, NULL, bad[i], sessions, &err), CARA_ERR_USAGE);
         assert_non_null(strstr(err.text, "1 to 16 sessions"));
     }
-    cara_session_options level = {.cpu_level = "mmx"};
+    cara_session_options level = {.struct_size = sizeof level, .cpu_level = "mmx"};
     assert_int_equal(cara_sessions_new(model, &level, 3, sessions, &err), CARA_ERR_CPU);
     assert_null(sessions[0]);
     assert_null(sessions[2]);

@@ -20,7 +20,7 @@ void golden_open(golden *g, const char *cpu_level) {
     snprintf(vocab, sizeof vocab, "%s", fixture("nano/nano.tiktoken"));
     if (cara_model_open(fixture("nano/nano.pt"), vocab, &g->model, &err))
         fail_msg("%s", err.text);
-    cara_session_options options = {.cpu_level = cpu_level};
+    cara_session_options options = {.struct_size = sizeof options, .cpu_level = cpu_level};
     if (cara_session_new(g->model, &options, &g->session, &err))
         fail_msg("%s", err.text);
     assert_string_equal(cara_session_cpu_level(g->session), cpu_level);
@@ -42,7 +42,7 @@ json_t *golden_json(const char *path) {
 }
 
 void golden_options(const json_t *given, cara_options *options) {
-    cara_options_default(options);
+    cara_options_default(options, sizeof *options);
     options->n_temperatures = 1; /* temperature=0.0, as all goldens were made */
     const char *name;
     json_t *value;

@@ -28,7 +28,7 @@ static void speech_becomes_text(void **state) {
     cara_error err = {.text = ""};
     cara_options options;
     char path[4096];
-    cara_options_default(&options);
+    cara_options_default(&options, sizeof options);
     if (cara_model_open(in_source("models/demo.cara", path), NULL, &model, &err) ||
         cara_session_new(model, NULL, &session, &err) ||
         cara_audio_open_file(in_source("samples/blue-panga.ogg", path), NULL, &audio, &err) ||
@@ -58,8 +58,8 @@ static void samples_in_memory(void **state) {
     cara_error err = {.text = ""};
     cara_options options;
     char path[4096];
-    cara_options_default(&options);
-    cara_session_options one_thread = {.threads = 1};
+    cara_options_default(&options, sizeof options);
+    cara_session_options one_thread = {.struct_size = sizeof one_thread, .threads = 1};
     if (cara_model_open(in_source("models/demo.cara", path), NULL, &model, &err) ||
         cara_session_new(model, &one_thread, &session, &err) ||
         cara_transcribe(session, cara_pcm_memory_source(&cursor), &options, &result, &err))
@@ -83,6 +83,10 @@ static void failures_say_why_and_leave_nothing(void **state) {
                      CARA_ERR_AUDIO_FORMAT);
     assert_null(audio);
     assert_string_equal(cara_code_name(err.code), "audio_format");
+    const cara_audio_limits unset = {.max_bytes = 1}; /* struct_size was forgotten */
+    assert_int_equal(cara_audio_open_memory("not audio", 9, &unset, &audio, &err), CARA_ERR_USAGE);
+    assert_null(audio);
+    assert_non_null(strstr(err.text, "cara_audio_limits_default()"));
     cara_model_close(NULL);
     cara_audio_close(NULL);
     cara_session_free(NULL);

@@ -81,7 +81,8 @@ int cara_cmd_transcribe(int argc, char **argv) {
         options.language = "en";
     }
     cara_error err = {.code = CARA_OK, .position = -1};
-    cara_session_options session_options = {.threads = flags.threads,
+    cara_session_options session_options = {.struct_size = sizeof session_options,
+                                            .threads = flags.threads,
                                             .compute_type = flags.compute_type,
                                             .draft_model = draft,
                                             .draft_tokens = flags.draft_tokens};

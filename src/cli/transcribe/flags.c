@@ -371,7 +371,7 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
 
 int cara_transcribe_flags_parse(int argc, char **argv, cara_transcribe_flags *flags, int *status) {
     memset(flags, 0, sizeof *flags);
-    cara_options_default(&flags->options);
+    cara_options_default(&flags->options, sizeof flags->options);
     flags->options.best_of = 5; /* the command's default; the library's is None */
     flags->output_format = CARA_OUTPUT_ALL;
     flags->output_dir = ".";

@@ -74,7 +74,7 @@ static void on_segment(void *cookie, const cara_segment *segment) {
 
 static int open_audio(const run *r, const char *name, char **bytes, cara_audio **audio,
                       cara_error *err) {
-    cara_audio_limits limits = {.max_seconds = r->flags->max_seconds};
+    cara_audio_limits limits = {.struct_size = sizeof limits, .max_seconds = r->flags->max_seconds};
     *bytes = NULL;
     if (strcmp(name, "-") != 0)
         return cara_audio_open_file(name, &limits, audio, err);

@@ -96,7 +96,7 @@ void cara_engine_reset(cara_engine *engine) {
 
 static int open_model(cara_engine *engine, cara_error *err) {
     const cara_engine_options *o = &engine->options;
-    const cara_session_options options = {.threads = o->threads};
+    const cara_session_options options = {.struct_size = sizeof options, .threads = o->threads};
     cara_session *sessions[CARA_MAX_SESSIONS];
     int rc = o->source
                  ? o->source->open(o->source->ctx, should_stop_waiting, engine, &engine->model, err)
@@ -244,7 +244,7 @@ static int engine_transcribe(void *ctx, const void *bytes, size_t n, cara_stop_f
     cara_error failure = {.code = CARA_OK, .position = -1};
     char clip[32];
     *out = NULL;
-    int rc = cara_audio_open_memory(bytes, n, &s->engine->options.limits, &audio, &failure);
+    int rc = cara_audio_open_memory(bytes, n, NULL, &audio, &failure);
     if (!rc)
         rc = begin(s, stop, cookie, &failure);
     if (rc)

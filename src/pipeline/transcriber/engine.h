@@ -36,8 +36,7 @@ typedef struct cara_engine_options { /* everything is borrowed as long as the en
      * NULL. */
     cara_stop_fn stop;
     void *stop_cookie;
-    cara_options transcribe;  /* progress may be set; it is called before `stop` */
-    cara_audio_limits limits; /* zeros: the defaults */
+    cara_options transcribe; /* progress may be set; it is called before `stop` */
 } cara_engine_options;
 
 /* NULL on no memory. Free it with cara_engine_free(). */

@@ -1,30 +1,24 @@
-/* Several threads that share one pool, encoder and decoder. One of them computes at a time; what
- * they would feed to the decoder at the same time goes through it in one pass, so that its weights
- * are read once for all. */
+/* Several sessions over one backend. One of them computes at a time; what they would feed to the
+ * decoder at the same time goes through it in one pass, so that its weights are read once for all.
+ *
+ * A pass begins when all sessions between start() and finish() have come with a forward(), and is
+ * run by the one that came last. None waits for a session that reads audio or encodes a window;
+ * those go first, so that they soon share passes. A pass that fails is run again for each session
+ * alone, so that none fails for another. */
 #ifndef WHISPER_PASSES_H
 #define WHISPER_PASSES_H
 
-#include "whisper/network/decoder.h"
+#include "whisper/backend/backend.h"
 
 typedef struct cara_passes cara_passes;
 
-/* NULL on no memory. */
-cara_passes *cara_passes_new(void);
+/* For n sessions over `backend`, which has n audios and n * n_slots slots, and is freed with this;
+ * on failure it stays the caller's. NULL on no memory. */
+cara_passes *cara_passes_new(cara_backend *backend, int n, int n_slots, size_t n_vocab);
 void cara_passes_free(cara_passes *passes);
 
-/* Waits until nobody computes; nobody else does until leave(). */
-void cara_passes_enter(cara_passes *passes);
-void cara_passes_leave(cara_passes *passes);
-
-/* From join() to part() the calling thread comes again and again with a forward(), and a pass waits
- * for it. In between it may enter(), and must not do what takes long. */
-void cara_passes_join(cara_passes *passes);
-void cara_passes_part(cara_passes *passes);
-
-/* As cara_decoder_forward(), for a thread that has joined and not entered. All use one decoder, and
- * slots of their own. */
-int cara_passes_forward(cara_passes *passes, cara_decoder *decoder, const cara_run *runs,
-                        size_t n_runs, const size_t *wanted, size_t n_wanted, float *logits,
-                        size_t n_vocab, cara_error *err);
+/* The backend of session `index`, 0 to n - 1: audio 0 and slots 0 to n_slots - 1 of its own. It may
+ * be used by one thread while the others are used by others. Borrowed; ops->free does nothing. */
+cara_backend *cara_passes_session(cara_passes *passes, int index);
 
 #endif

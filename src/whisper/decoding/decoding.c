@@ -80,24 +80,45 @@ static size_t best_candidate(const cara_candidate *candidates, size_t n, double 
 }
 
 size_t cara_decode_logit_rows(const cara_attempt *attempt) {
-    size_t n = attempt->guesser ? CARA_MAX_GUESSES + 1 : 2; /* the prompt wants two */
+    size_t n = attempt->draft ? CARA_MAX_DRAFT_TOKENS + 1 : 2; /* the prompt wants two */
     return (size_t)attempt->candidates > n ? (size_t)attempt->candidates : n;
 }
 
-int cara_window_open(cara_window *w, const cara_decode_task *task, const cara_attempt *attempt,
-                     const cara_inference *inference, cara_random *random, cara_arena *arena,
-                     cara_error *err) {
+/* One window at one temperature (DecodingTask.run()); it has nothing to free but its arena. */
+typedef struct window {
+    int done;
+    cara_run runs[CARA_MAX_CANDIDATES]; /* to be fed next */
+    size_t n_runs;
+    size_t wanted[CARA_MAX_CANDIDATES];
+    size_t n_wanted;
+
+    const cara_decode_task *task;
+    cara_backend *backend;
+    cara_attempt attempt;
+    cara_strategy strategy;
+    cara_sequences rows;
+    size_t sot_index;
+    int32_t sampled; /* tokens of each row */
+    double no_speech_prob;
+    int32_t draft[CARA_MAX_DRAFT_TOKENS]; /* proposed tokens that are in the run */
+    size_t n_draft, drafted, drafted_right;
+} window;
+
+/* Starts the attempt's first slot unless it fails. MEMORY, INTERNAL. */
+static int open_window(window *w, const cara_decode_task *task, const cara_attempt *attempt,
+                       cara_backend *backend, cara_random *random, cara_arena *arena,
+                       cara_error *err) {
     if (attempt->candidates < 1 || attempt->candidates > CARA_MAX_CANDIDATES)
         return cara_fail(err, CARA_ERR_INTERNAL, -1, "A window cannot have %d candidates",
                          attempt->candidates);
-    *w = (cara_window){.task = task,
-                       .inference = inference,
-                       .attempt = *attempt,
-                       .rows = {.n = attempt->candidates},
-                       .no_speech_prob = NAN};
+    *w = (window){.task = task,
+                  .backend = backend,
+                  .attempt = *attempt,
+                  .rows = {.n = attempt->candidates},
+                  .no_speech_prob = NAN};
     cara_sequences *rows = &w->rows;
     if (attempt->temperature > 0 || rows->n > 1)
-        w->attempt.guesser = NULL;
+        w->attempt.draft = NULL;
     int cap = initial_tokens(task, attempt, arena, &rows->tokens, &rows->begin, &w->sot_index);
     size_t n = (size_t)rows->n;
     rows->sum_logprobs = cara_arena_alloc(arena, n, sizeof *rows->sum_logprobs);
@@ -113,8 +134,8 @@ int cara_window_open(cara_window *w, const cara_decode_task *task, const cara_at
     rows->len = rows->begin;
     w->strategy = cara_strategy_greedy(task->rules.kernels, task->rules.n_vocab, task->rules.eot,
                                        attempt->temperature, random, weights);
-    inference->start(inference->ctx, attempt->slot);
-    w->runs[w->n_runs++] = (cara_run){attempt->slot, rows->tokens, rows->begin};
+    backend->ops->start(backend, 0, 0);
+    w->runs[w->n_runs++] = (cara_run){0, rows->tokens, rows->begin};
     w->wanted[w->n_wanted++] = w->sot_index;
     if (w->sot_index != rows->begin - 1)
         w->wanted[w->n_wanted++] = rows->begin - 1;
@@ -125,14 +146,14 @@ static const int32_t *row_tokens(const cara_sequences *rows, int i) {
     return rows->tokens + (size_t)i * rows->cap;
 }
 
-static void filter(const cara_window *w, int row, float *logits) {
+static void filter(const window *w, int row, float *logits) {
     const cara_sequences *rows = &w->rows;
     cara_rules_apply(&w->task->rules, row_tokens(rows, row) + rows->begin, rows->len - rows->begin,
                      logits);
 }
 
 /* All candidates begin alike, so that their first logits are one and the same. */
-static void take_prompt(cara_window *w, float *logits) {
+static void take_prompt(window *w, float *logits) {
     const cara_decode_task *task = w->task;
     cara_sequences *rows = &w->rows;
     size_t n_vocab = (size_t)task->rules.n_vocab;
@@ -142,9 +163,8 @@ static void take_prompt(cara_window *w, float *logits) {
             expf(logits[no_speech] - cara_log_sum_exp(task->rules.kernels, logits, n_vocab));
     float *last = logits + (w->n_wanted - 1) * n_vocab;
     filter(w, 0, last);
-    int slot = w->attempt.slot;
     if (rows->n > 1)
-        w->inference->fork(w->inference->ctx, slot, slot, rows->n);
+        w->backend->ops->fork(w->backend, 0, 0, rows->n);
     for (int i = 0; i < rows->n; i++) {
         if (i)
             memcpy(rows->tokens + (size_t)i * rows->cap, rows->tokens,
@@ -154,53 +174,60 @@ static void take_prompt(cara_window *w, float *logits) {
 }
 
 /* A row of logits for each run. */
-static void take_step(cara_window *w, float *logits) {
+static void take_step(window *w, float *logits) {
     cara_sequences *rows = &w->rows;
     for (int i = 0; i < rows->n; i++)
         rows->logits[i] = NULL;
     for (size_t i = 0; i < w->n_runs; i++) {
-        int row = w->runs[i].slot - w->attempt.slot;
+        int row = w->runs[i].slot;
         rows->logits[row] = logits + i * (size_t)w->task->rules.n_vocab;
         filter(w, row, rows->logits[row]);
     }
 }
 
-/* The runs of the next step: of those that have not ended. */
-static int feed(cara_window *w, cara_error *err) {
+/* Proposed tokens behind the only run, which one pass then verifies. */
+static int add_draft(window *w, cara_error *err) {
     const cara_decode_task *task = w->task;
     cara_sequences *rows = &w->rows;
-    w->n_runs = w->n_wanted = w->n_guess = 0;
-    for (int i = 0; i < rows->n; i++) {
-        const int32_t *last = row_tokens(rows, i) + rows->len - 1;
-        if (*last == task->rules.eot)
-            continue;
-        w->runs[w->n_runs] = (cara_run){w->attempt.slot + i, last, 1};
-        w->wanted[w->n_wanted++] = w->n_runs++;
-    }
-    const cara_guesser *guesser = w->attempt.guesser;
     int64_t room = (int64_t)task->n_text_ctx - (int64_t)rows->len;
     int64_t left = (int64_t)task->sample_len - w->sampled - 1;
     int64_t most = room < left ? room : left;
-    if (!guesser || most < 1)
+    if (most < 1)
         return CARA_OK;
-    most = most < CARA_MAX_GUESSES ? most : CARA_MAX_GUESSES;
-    int rc = guesser->guess(guesser->ctx, rows->tokens, rows->len, rows->begin, (size_t)most,
-                            w->guess, &w->n_guess, err);
+    most = most < CARA_MAX_DRAFT_TOKENS ? most : CARA_MAX_DRAFT_TOKENS;
+    int rc = cara_draft_propose(w->attempt.draft, rows->tokens, rows->len, rows->begin,
+                                (size_t)most, w->draft, &w->n_draft, err);
     if (rc)
         return rc;
     /* They lie behind the row's tokens until those take their place. */
-    memcpy(rows->tokens + rows->len, w->guess, w->n_guess * sizeof *w->guess);
-    w->runs[0].n += w->n_guess;
-    for (size_t i = 0; i < w->n_guess; i++)
+    memcpy(rows->tokens + rows->len, w->draft, w->n_draft * sizeof *w->draft);
+    w->runs[0].n += w->n_draft;
+    for (size_t i = 0; i < w->n_draft; i++)
         w->wanted[w->n_wanted++] = 1 + i;
-    w->n_guessed += w->n_guess;
+    w->drafted += w->n_draft;
     return CARA_OK;
 }
 
-/* DecodingTask._main_loop(), one turn; several where guesses were right. */
-int cara_window_take(cara_window *w, float *logits, cara_error *err) {
+/* The runs of the next step: of those that have not ended. */
+static int feed(window *w, cara_error *err) {
+    const cara_sequences *rows = &w->rows;
+    w->n_runs = w->n_wanted = w->n_draft = 0;
+    for (int i = 0; i < rows->n; i++) {
+        const int32_t *last = row_tokens(rows, i) + rows->len - 1;
+        if (*last == w->task->rules.eot)
+            continue;
+        w->runs[w->n_runs] = (cara_run){i, last, 1};
+        w->wanted[w->n_wanted++] = w->n_runs++;
+    }
+    return w->attempt.draft ? add_draft(w, err) : CARA_OK;
+}
+
+/* DecodingTask._main_loop(), one turn, or several where draft tokens are accepted: chooses tokens
+ * by logits [n_wanted, n_vocab], which it changes, and says what to feed next, or that it is done.
+ * Errors: those of the draft. */
+static int take_logits(window *w, float *logits, cara_error *err) {
     cara_sequences *rows = &w->rows;
-    const cara_inference *inference = w->inference;
+    cara_backend *backend = w->backend;
     size_t right = 0;
     if (w->sampled == 0)
         take_prompt(w, logits);
@@ -211,7 +238,7 @@ int cara_window_take(cara_window *w, float *logits, cara_error *err) {
         w->sampled++;
         w->done = completed || rows->len > (size_t)w->task->n_text_ctx ||
                   w->sampled >= w->task->sample_len;
-        if (right >= w->n_guess || rows->tokens[rows->len - 1] != w->guess[right])
+        if (right >= w->n_draft || rows->tokens[rows->len - 1] != w->draft[right])
             break;
         right++;
         if (w->done)
@@ -219,26 +246,27 @@ int cara_window_take(cara_window *w, float *logits, cara_error *err) {
         rows->logits[0] = logits + right * (size_t)w->task->rules.n_vocab;
         filter(w, 0, rows->logits[0]);
     }
-    w->n_guessed_right += right;
+    w->drafted_right += right;
     if (w->done)
         return CARA_OK;
-    if (w->n_guess)
-        inference->truncate(inference->ctx, w->attempt.slot, rows->len - 1);
+    if (w->n_draft)
+        backend->ops->truncate(backend, 0, rows->len - 1);
     int moved = 0;
     for (int i = 0; i < rows->n; i++)
         moved |= rows->source[i] != i;
     if (moved)
-        inference->reorder(inference->ctx, w->attempt.slot, rows->source, rows->n);
+        backend->ops->reorder(backend, 0, rows->source, rows->n);
     return feed(w, err);
 }
 
-int cara_window_close(cara_window *w, cara_arena *arena, cara_decoding *out, cara_error *err) {
+/* The result of a window that is done, in the arena. MEMORY. */
+static int close_window(window *w, cara_arena *arena, cara_decoding *out, cara_error *err) {
     const cara_decode_task *task = w->task;
     size_t n = (size_t)w->rows.n;
     *out = (cara_decoding){.temperature = w->attempt.temperature,
                            .no_speech_prob = w->no_speech_prob,
-                           .n_guessed = w->n_guessed,
-                           .n_guessed_right = w->n_guessed_right};
+                           .drafted = w->drafted,
+                           .drafted_right = w->drafted_right};
     cara_candidate *candidates = cara_arena_alloc(arena, n, sizeof *candidates);
     if (!candidates)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory to decode a window");
@@ -255,28 +283,31 @@ int cara_window_close(cara_window *w, cara_arena *arena, cara_decoding *out, car
     return CARA_OK;
 }
 
-int cara_decode(const cara_decode_task *task, const cara_attempt *attempt,
-                const cara_inference *inference, cara_random *random, float *logits,
-                cara_arena *arena, cara_decoding *out, cara_error *err) {
-    cara_window w;
-    int rc = cara_window_open(&w, task, attempt, inference, random, arena, err);
+int cara_decode(const cara_decode_task *task, const cara_attempt *attempt, cara_backend *backend,
+                cara_random *random, float *logits, cara_arena *arena, cara_decoding *out,
+                cara_error *err) {
+    window w;
+    int rc = open_window(&w, task, attempt, backend, random, arena, err);
+    if (rc)
+        return rc;
     while (!rc && !w.done) {
-        rc =
-            inference->forward(inference->ctx, w.runs, w.n_runs, w.wanted, w.n_wanted, logits, err);
+        rc = backend->ops->forward(backend, w.runs, w.n_runs, w.wanted, w.n_wanted, logits, err);
         if (!rc)
-            rc = cara_window_take(&w, logits, err);
+            rc = take_logits(&w, logits, err);
     }
-    return rc ? rc : cara_window_close(&w, arena, out, err);
+    backend->ops->finish(backend, 0);
+    return rc ? rc : close_window(&w, arena, out, err);
 }
 
 int cara_detect_language(const cara_tokenizer *tokenizer, const cara_kernels *kernels,
-                         const cara_inference *inference, float *logits, int *language,
-                         double *probability, cara_error *err) {
+                         cara_backend *backend, float *logits, int *language, double *probability,
+                         cara_error *err) {
     const cara_special_tokens *special = cara_tokenizer_special(tokenizer);
-    size_t at = 0, n = (size_t)cara_tokenizer_n_languages(tokenizer);
-    inference->start(inference->ctx, 0);
-    int rc = inference->forward(inference->ctx, &(cara_run){0, &special->sot, 1}, 1, &at, 1, logits,
-                                err);
+    const cara_run sot = {0, &special->sot, 1};
+    const size_t at = 0, n = (size_t)cara_tokenizer_n_languages(tokenizer);
+    backend->ops->start(backend, 0, 0);
+    int rc = backend->ops->forward(backend, &sot, 1, &at, 1, logits, err);
+    backend->ops->finish(backend, 0);
     if (rc)
         return rc;
     /* All but the language tokens are masked, so the softmax is over these alone. */

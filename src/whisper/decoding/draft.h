@@ -1,38 +1,46 @@
-/* Speculative decoding: a small model guesses the next tokens, which the large one verifies in one
- * pass. The guesses obey the same rules of decoding; they decide how fast the large model decodes,
- * never what it says. */
+/* Speculative decoding: a draft model proposes the next tokens, which the large model verifies in
+ * one pass. What is proposed obeys the same rules of decoding; it decides how fast the large model
+ * decodes, never its result. */
 #ifndef WHISPER_DRAFT_H
 #define WHISPER_DRAFT_H
 
-#include "whisper/decoding/decoding.h"
-#include "whisper/network/compute.h"
+#include "whisper/backend/backend.h"
+#include "whisper/decoding/rules.h"
+
+#include <caracola/model.h>
+
+#define CARA_MAX_DRAFT_TOKENS (CARA_FEW_ROWS - 1) /* proposed in one call, at most */
 
 typedef struct cara_draft cara_draft;
 
-/* `compute` is the large model's: threads, kernels and poll are shared, and its decoder's weights
- * are what the small one's are compared with. With `quantise`, float weights become int8. `length`
- * is how many tokens to guess, 0: as many as seem to pay. Both models must outlive the draft.
- * Errors: VOCAB (another vocabulary), MODEL_SHAPE, MEMORY. */
-int cara_draft_new(const cara_model *model, const cara_compute *compute, int quantise, int length,
+/* Errors where `draft` cannot be a draft of `model`: VOCAB (another vocabulary), MODEL_SHAPE. */
+int cara_draft_check(const cara_model *draft, const cara_model *model, cara_error *err);
+
+/* `backend` is that of the draft model, with one audio and one slot; it is freed with the draft, on
+ * failure it stays the caller's. `step` is what a step of it costs, in steps of the large model.
+ * `length` is how many tokens to propose, 0: as many as the measured share of accepted ones is
+ * worth. MEMORY. */
+int cara_draft_new(cara_backend *backend, const cara_dims *dims, double step, int length,
                    cara_draft **out, cara_error *err);
 
 /* A new window, its mel [n_mels, CARA_N_FRAMES] and the rules to decode it by, both borrowed until
- * the next one. Its first `audio_ctx` positions are encoded when the first guess is asked for. */
-void cara_draft_hear(cara_draft *draft, const float *mel, size_t audio_ctx,
-                     const cara_rules *rules);
+ * the next one. Its first `audio_ctx` positions are encoded when tokens are first asked for. */
+void cara_draft_set_window(cara_draft *draft, const float *mel, size_t audio_ctx,
+                           const cara_rules *rules);
 
-/* Guesses for that window; borrows the draft. How many it makes follows from how often it was right
- * of late, and from what its own steps cost beside the large model's. */
-cara_guesser cara_draft_guesser(cara_draft *draft);
+/* Writes at most `most` tokens to follow tokens [n], of which those from `begin` on were sampled;
+ * *n_out may be 0. Errors: those of the backend. */
+int cara_draft_propose(cara_draft *draft, const int32_t *tokens, size_t n, size_t begin,
+                       size_t most, int32_t *out, size_t *n_out, cara_error *err);
 
-/* Seconds spent in it since the last call of this. */
+/* Seconds spent in it since the last call of this; 0 for NULL. */
 double cara_draft_seconds(cara_draft *draft);
 
+/* NULL is allowed. */
 void cara_draft_free(cara_draft *draft);
 
-/* How many tokens to guess, at most `most`: the number that gives most tokens for what they cost.
- * `chance` is that of a guess being right, `step` what a step of the small model costs in steps of
- * the large one. */
+/* How many tokens to propose, at most `most`: the number that gives most tokens for what they cost.
+ * `chance` is that of a token being accepted, `step` as above. */
 size_t cara_draft_length(double chance, double step, size_t most);
 
 #endif

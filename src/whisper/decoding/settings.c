@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/limits.h"
+#include "base/sized.h"
 #include "base/utf8.h"
 #include "tokenizer/language.h"
 #include "whisper/mel/mel.h"
@@ -15,8 +16,9 @@
  * (docs/SPEED.md). */
 #define AUTO_MARGIN 200
 
-void cara_options_default(cara_options *options) {
-    *options = (cara_options){
+void cara_options_default(cara_options *options, size_t size) {
+    const cara_options defaults = {
+        .struct_size = sizeof defaults,
         .temperature = {0.0, 0.2, 0.4, 0.6, 0.8, 1.0},
         .n_temperatures = 6,
         .patience = NAN,
@@ -30,6 +32,7 @@ void cara_options_default(cara_options *options) {
         .condition_on_previous_text = 1,
         .clip_timestamps = "0",
     };
+    cara_sized_default(options, size, &defaults, sizeof defaults);
 }
 
 static int no_memory(cara_error *err) {
@@ -259,14 +262,14 @@ int cara_settings_check(const cara_options *options, const cara_dims *dims,
                         const cara_tokenizer *tokenizer, const cara_kernels *kernels,
                         cara_arena *arena, cara_settings *out, cara_error *err) {
     *out = (cara_settings){.dims = *dims, .tokenizer = tokenizer};
-    if (options)
-        out->options = *options;
-    else
-        cara_options_default(&out->options);
+    cara_options_default(&out->options, sizeof out->options);
+    int rc = cara_sized_read(&out->options, sizeof out->options, options, "cara_options", err);
+    if (rc)
+        return rc;
     const cara_options *o = &out->options;
     const cara_special_tokens *special = cara_tokenizer_special(tokenizer);
 
-    int rc = check_numbers(out, err);
+    rc = check_numbers(out, err);
     if (!rc)
         rc = check_language(out, err);
     if (rc)

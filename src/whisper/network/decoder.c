@@ -165,6 +165,16 @@ void cara_decoder_use_audio_ctx(cara_decoder *d, int audio, size_t n) {
 
 /* ---- slots ---- */
 
+int cara_decoder_reserve(cara_decoder *d, int first, int n, cara_error *err) {
+    if (first < 0 || n < 1 || first + n > d->n_slots)
+        return cara_fail(err, CARA_ERR_USAGE, -1, "there are %d slots, and none from %d to %d",
+                         d->n_slots, first, first + n - 1);
+    for (int i = first; i < first + n; i++)
+        if (cara_self_cache_reserve(d->self, i) != 0)
+            return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for %d candidates", n);
+    return CARA_OK;
+}
+
 void cara_decoder_start(cara_decoder *d, int slot, int audio) {
     cara_self_cache_start(d->self, slot, audio);
 }
@@ -264,6 +274,8 @@ static int check_run(const cara_decoder *d, const cara_run *run, cara_error *err
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "candidate %d does not exist; expected one of 0 to %d", run->slot,
                          d->n_slots - 1);
+    if (!cara_self_cache_is_reserved(d->self, run->slot))
+        return cara_fail(err, CARA_ERR_USAGE, -1, "candidate %d has no memory reserved", run->slot);
     if (!cara_cross_cache_is_set(d->cross, cara_self_cache_audio(d->self, run->slot)))
         return cara_fail(err, CARA_ERR_USAGE, -1, "the decoder was given no audio yet");
     size_t length = cara_self_cache_length(d->self, run->slot);

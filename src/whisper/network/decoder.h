@@ -29,8 +29,8 @@
 
 typedef struct cara_decoder cara_decoder;
 
-/* n_audios and n_slots at least 1. A cache costs memory as it is filled. Errors: USAGE, MEMORY,
- * MODEL_SHAPE. */
+/* n_audios and n_slots at least 1. A slot's cache has memory once it is reserved, and costs it as
+ * it is filled. Errors: USAGE, MEMORY, MODEL_SHAPE. */
 int cara_decoder_new(const cara_compute *compute, int n_audios, int n_slots, cara_decoder **out,
                      cara_error *err);
 
@@ -41,6 +41,9 @@ int cara_decoder_set_audio(cara_decoder *decoder, int audio, const float *states
 /* From the audio's next cara_decoder_set_audio() on, its states are [n, n_audio_state], n 1 to
  * n_audio_ctx, which they are at first. Until then the audio counts as never set. */
 void cara_decoder_use_audio_ctx(cara_decoder *decoder, int audio, size_t n);
+
+/* Memory for slots [first, first + n), once, before each is used. USAGE (no such slots), MEMORY. */
+int cara_decoder_reserve(cara_decoder *decoder, int first, int n, cara_error *err);
 
 /* Empties a slot, which then attends to `audio`. Every slot starts with audio 0. */
 void cara_decoder_start(cara_decoder *decoder, int slot, int audio);

@@ -15,8 +15,9 @@ struct cara_self_cache {
     const cara_pass *pass;
     cara_arena arena;
     size_t n_ctx, n_slots;
-    float *f32;        /* [n_slots, n_layer, 2, n_head, n_ctx, d] keys, values; or NULL */
-    uint16_t *f16;     /* the same, as cara_attend_f16; or NULL */
+    int is_f16;
+    void **buffers;    /* [n_slots] f32, or f16 as cara_attend_f16 [n_layer, 2, n_head, n_ctx, d],
+                        * keys and values; NULL until reserved */
     held_slot *slots;  /* [n_slots] */
     held_slot *next;   /* [n_slots] scratch of reorder */
     int *taken;        /* [n_slots] by buffer; the same */
@@ -29,31 +30,29 @@ struct cara_self_cache {
 /* Elements of a layer's keys of one buffer, and of its values. */
 static size_t keys_size(const cara_self_cache *c) {
     const cara_text_shape *shape = &c->pass->shape;
-    return c->f16 ? shape->n_head * cara_f16_keys_count(c->n_ctx, shape->d)
-                  : c->n_ctx * c->pass->n_state;
+    return c->is_f16 ? shape->n_head * cara_f16_keys_count(c->n_ctx, shape->d)
+                     : c->n_ctx * c->pass->n_state;
 }
 
 static size_t values_size(const cara_self_cache *c) {
     return c->n_ctx * c->pass->n_state;
 }
 
-/* Where the keys begin, or the values, which are behind them. */
-static size_t place(const cara_self_cache *c, int buffer, size_t layer, int values) {
-    return ((size_t)buffer * c->pass->shape.n_layer + layer) * (keys_size(c) + values_size(c)) +
-           (values ? keys_size(c) : 0);
+/* Where a layer's keys begin in a buffer, or the values, which are behind them. */
+static size_t place(const cara_self_cache *c, size_t layer, int values) {
+    return layer * (keys_size(c) + values_size(c)) + (values ? keys_size(c) : 0);
 }
 
 static float *floats(const cara_self_cache *c, int buffer, size_t layer, int values) {
-    return c->f32 + place(c, buffer, layer, values);
+    return (float *)c->buffers[buffer] + place(c, layer, values);
 }
 
 static uint16_t *halves(const cara_self_cache *c, int buffer, size_t layer, int values) {
-    return c->f16 + place(c, buffer, layer, values);
+    return (uint16_t *)c->buffers[buffer] + place(c, layer, values);
 }
 
 cara_self_cache *cara_self_cache_new(const cara_pass *pass, size_t n_ctx, size_t n_slots,
                                      int is_f16) {
-    const cara_text_shape *shape = &pass->shape;
     cara_self_cache *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
@@ -61,39 +60,45 @@ cara_self_cache *cara_self_cache_new(const cara_pass *pass, size_t n_ctx, size_t
     c->pass = pass;
     c->n_ctx = n_ctx;
     c->n_slots = n_slots;
+    c->is_f16 = is_f16;
+    c->buffers = cara_arena_alloc(&c->arena, n_slots, sizeof *c->buffers);
     c->slots = cara_arena_alloc(&c->arena, n_slots, sizeof *c->slots);
     c->next = cara_arena_alloc(&c->arena, n_slots, sizeof *c->next);
     c->taken = cara_arena_alloc(&c->arena, n_slots, sizeof *c->taken);
     c->common = cara_arena_alloc(&c->arena, n_slots * n_slots, sizeof *c->common);
-    size_t values = n_ctx * pass->n_state;
-    size_t keys = is_f16 ? shape->n_head * cara_f16_keys_count(n_ctx, shape->d) : values;
-    if (keys + values > SIZE_MAX / 8 / (n_slots * shape->n_layer + 1))
-        goto no_memory;
-    size_t layers = n_slots * shape->n_layer;
     if (is_f16) {
-        c->f16 = cara_untouched(layers * (keys + values), sizeof *c->f16);
         c->row = cara_arena_alloc(&c->arena, pass->n_state, sizeof *c->row);
         c->heads_f16 = cara_arena_alloc(&c->arena, pass->rows_max, sizeof *c->heads_f16);
     } else {
-        c->f32 = cara_untouched(layers * (keys + values), sizeof *c->f32);
         c->heads = cara_arena_alloc(&c->arena, pass->rows_max, sizeof *c->heads);
     }
-    if (!c->slots || !c->next || !c->taken || !c->common ||
-        !(is_f16 ? c->f16 && c->row && c->heads_f16 : c->f32 && c->heads))
-        goto no_memory;
+    if (!c->buffers || !c->slots || !c->next || !c->taken || !c->common ||
+        !(is_f16 ? c->row && c->heads_f16 : c->heads != NULL)) {
+        cara_self_cache_free(c);
+        return NULL;
+    }
     for (size_t i = 0; i < n_slots; i++)
         c->slots[i].buffer = (int)i;
     return c;
-no_memory:
-    cara_self_cache_free(c);
-    return NULL;
+}
+
+int cara_self_cache_reserve(cara_self_cache *c, int slot) {
+    void **buffer = &c->buffers[c->slots[slot].buffer];
+    size_t n_layer = c->pass->shape.n_layer, layer = keys_size(c) + values_size(c);
+    if (!*buffer && layer <= SIZE_MAX / 8 / (n_layer + 1))
+        *buffer = cara_untouched(n_layer * layer, c->is_f16 ? sizeof(uint16_t) : sizeof(float));
+    return *buffer ? 0 : -1;
+}
+
+int cara_self_cache_is_reserved(const cara_self_cache *c, int slot) {
+    return c->buffers[c->slots[slot].buffer] != NULL;
 }
 
 void cara_self_cache_free(cara_self_cache *c) {
     if (!c)
         return;
-    free(c->f32);
-    free(c->f16);
+    for (size_t i = 0; c->buffers && i < c->n_slots; i++)
+        free(c->buffers[i]);
     cara_arena_free(&c->arena);
     free(c);
 }
@@ -137,7 +142,7 @@ static void copy_positions(const cara_self_cache *c, int from, int to, size_t st
     for (size_t i = 0; i < c->pass->shape.n_layer; i++)
         for (size_t h = 0; h < c->pass->shape.n_head; h++) {
             size_t at = (h * c->n_ctx + start) * w;
-            if (!c->f16) {
+            if (!c->is_f16) {
                 for (int values = 0; values < 2; values++)
                     memcpy(floats(c, to, i, values) + at, floats(c, from, i, values) + at,
                            n * sizeof(float));
@@ -274,12 +279,12 @@ void cara_self_cache_attend(cara_self_cache *c, size_t layer) {
         const cara_pass_run *run = &pass->runs[i];
         int buffer = c->slots[run->slot].buffer;
         for (size_t r = 0; r < run->n; r++) {
-            if (c->f16)
+            if (c->is_f16)
                 keep_halves(c, buffer, layer, run->first + r, run->at + r);
             else
                 keep_floats(c, buffer, layer, run->first + r, run->at + r);
         }
-        if (!c->f16 && !cara_pass_run_is_few(run)) {
+        if (!c->is_f16 && !cara_pass_run_is_few(run)) {
             cara_heads heads = heads_of(c, buffer, layer, run->first, run->n, run->at + run->n);
             cara_heads_run(pass->compute, &pass->scratch, &heads, 1);
             continue;
@@ -287,13 +292,13 @@ void cara_self_cache_attend(cara_self_cache *c, size_t layer) {
         /* Each row on its own: however a sequence is cut into runs, its rows compute the same. */
         for (size_t r = 0; r < run->n; r++, groups++) {
             size_t row = run->first + r, past = run->at + r + 1;
-            if (c->f16)
+            if (c->is_f16)
                 c->heads_f16[groups] = heads_f16_of(c, buffer, layer, row, past);
             else
                 c->heads[groups] = heads_of(c, buffer, layer, row, 1, past);
         }
     }
-    if (groups && c->f16)
+    if (groups && c->is_f16)
         cara_heads_f16_run(pass->compute, c->heads_f16, groups);
     else if (groups)
         cara_heads_run(pass->compute, &pass->scratch, c->heads, groups);

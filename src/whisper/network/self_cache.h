@@ -8,11 +8,15 @@
 
 typedef struct cara_self_cache cara_self_cache;
 
-/* n_slots sequences of up to n_ctx tokens, fed by `pass`, which is borrowed. The memory of
- * positions is taken as they are filled. NULL where there is none. */
+/* n_slots sequences of up to n_ctx tokens, fed by `pass`, which is borrowed. NULL on no memory. */
 cara_self_cache *cara_self_cache_new(const cara_pass *pass, size_t n_ctx, size_t n_slots,
                                      int is_f16);
 void cara_self_cache_free(cara_self_cache *cache); /* NULL is allowed */
+
+/* Memory for a slot's tokens, once, before it is used: it is taken as positions are filled. -1
+ * where there is none. */
+int cara_self_cache_reserve(cara_self_cache *cache, int slot);
+int cara_self_cache_is_reserved(const cara_self_cache *cache, int slot);
 
 /* Empties a slot, whose tokens attend to `audio` from now on. Slots begin empty, with audio 0. */
 void cara_self_cache_start(cara_self_cache *cache, int slot, int audio);

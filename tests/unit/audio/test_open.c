@@ -110,7 +110,8 @@ static void a_broken_module_is_refused(void **state) {
 static void limits_are_kept_and_named(void **state) {
     (void)state;
     blob b = fixture("audio/speech.ogg");
-    cara_audio_limits bytes = {.max_bytes = 1000}, seconds = {.max_seconds = 0.5};
+    cara_audio_limits bytes = {.struct_size = sizeof bytes, .max_bytes = 1000},
+                      seconds = {.struct_size = sizeof seconds, .max_seconds = 0.5};
     decoded d = decode(b.data, b.n, &bytes, 64);
     assert_int_equal(d.code, CARA_ERR_AUDIO_LIMIT);
     assert_int_equal(d.opened, 0);
@@ -123,7 +124,8 @@ static void limits_are_kept_and_named(void **state) {
     assert_non_null(strstr(d.err.text, "0.5 seconds"));
     assert_non_null(strstr(d.err.text, "max_seconds"));
     free(d.got.pcm);
-    cara_audio_limits enough = {.max_bytes = b.n, .max_seconds = 29227.0 / 16000};
+    cara_audio_limits enough = {
+        .struct_size = sizeof enough, .max_bytes = b.n, .max_seconds = 29227.0 / 16000};
     d = decode(b.data, b.n, &enough, 100);
     assert_int_equal(d.code, CARA_OK);
     assert_int_equal(d.got.n, 29227);

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/sized.h"
 #include "base/threads.h"
 #include "base/utf8.h"
 
@@ -247,6 +248,51 @@ static void stale_temporaries_stop_no_writer(void **state) {
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* A struct that has grown by `b`, and the same as an older and a newer caller know it. */
+static void public_structs_can_grow(void **state) {
+    (void)state;
+    typedef struct ours {
+        size_t struct_size;
+        int a, b;
+    } ours;
+    typedef struct older {
+        size_t struct_size;
+        int a;
+    } older;
+    typedef struct newer {
+        size_t struct_size;
+        int a, b, c, d;
+    } newer;
+    const ours defaults = {sizeof defaults, 7, 8};
+    older old;
+    newer new;
+    ours read = defaults, same;
+    cara_error err;
+    memset(&new, 0xFF, sizeof new);
+    cara_sized_default(&old, offsetof(older, a) + sizeof old.a, &defaults, sizeof defaults);
+    cara_sized_default(&new, sizeof new, &defaults, sizeof defaults);
+    cara_sized_default(&same, sizeof same, &defaults, sizeof defaults);
+    cara_sized_default(NULL, sizeof same, &defaults, sizeof defaults);
+    assert_int_equal(old.a, 7);
+    assert_int_equal(new.b, 8);
+    assert_int_equal(new.c, 0);
+    assert_int_equal(new.struct_size, sizeof new);
+    assert_memory_equal(&same, &defaults, sizeof defaults);
+
+    old.a = 1;
+    assert_int_equal(cara_sized_read(&read, sizeof read, &old, "cara_x", &err), CARA_OK);
+    assert_int_equal(read.a, 1);
+    assert_int_equal(read.b, 8); /* what the older caller does not know stays at its default */
+    assert_int_equal(read.struct_size, sizeof read);
+    assert_int_equal(cara_sized_read(&read, sizeof read, NULL, "cara_x", &err), CARA_OK);
+    assert_int_equal(read.a, 1);
+    assert_int_equal(cara_sized_read(&read, sizeof read, &new, "cara_x", &err), CARA_ERR_USAGE);
+    assert_non_null(strstr(err.text, "newer"));
+    same.struct_size = 0;
+    assert_int_equal(cara_sized_read(&read, sizeof read, &same, "cara_x", &err), CARA_ERR_USAGE);
+    assert_non_null(strstr(err.text, "cara_x_default()"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arena_respects_its_limit_and_alignment),
@@ -259,6 +305,7 @@ int main(void) {
         cmocka_unit_test(files_are_written_piece_by_piece),
         cmocka_unit_test(stale_temporaries_stop_no_writer),
         cmocka_unit_test(pool_runs_every_task_once),
+        cmocka_unit_test(public_structs_can_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

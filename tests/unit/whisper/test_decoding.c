@@ -41,6 +41,7 @@ typedef struct arc {
 } arc;
 
 typedef struct fake {
+    cara_backend backend;
     const arc *arcs;
     size_t n_arcs;
     int32_t prompt[512];
@@ -52,6 +53,7 @@ typedef struct fake {
     int cancel_after; /* steps; 0: never */
     int steps;
     int passes; /* behind the prompt */
+    int windows_open;
 } fake;
 
 static void logits_after(const fake *f, int32_t last, float *out) {
@@ -62,9 +64,11 @@ static void logits_after(const fake *f, int32_t last, float *out) {
             out[f->arcs[i].token] = (float)log(f->arcs[i].weight);
 }
 
-static void fake_start(void *ctx, int slot) {
-    fake *f = ctx;
+static void fake_start(cara_backend *b, int slot, int audio) {
+    fake *f = (fake *)b;
     assert_int_equal(slot, 0);
+    assert_int_equal(audio, 0);
+    f->windows_open++;
     f->n_prompt = f->positions = 0;
     f->n_rows = 1;
 }
@@ -87,27 +91,33 @@ static void fake_prompt(fake *f, const cara_run *run, const size_t *wanted, size
     }
 }
 
-static void fake_truncate(void *ctx, int slot, size_t length) {
-    fake *f = ctx;
+static void fake_finish(cara_backend *b, int slot) {
+    assert_int_equal(slot, 0);
+    ((fake *)b)->windows_open--;
+}
+
+static void fake_truncate(cara_backend *b, int slot, size_t length) {
+    fake *f = (fake *)b;
     assert_int_equal(slot, 0);
     assert_true(length <= f->positions && length >= f->n_prompt);
     f->positions = length;
 }
 
-static void fake_fork(void *ctx, int from, int first, int n) {
+static void fake_fork(cara_backend *b, int from, int first, int n) {
     assert_int_equal(from, 0);
     assert_int_equal(first, 0);
-    ((fake *)ctx)->n_rows = n;
+    ((fake *)b)->n_rows = n;
 }
 
-static void fake_reorder(void *ctx, int first, const int *source, int n) {
-    (void)ctx, (void)first, (void)source, (void)n;
+static void fake_reorder(cara_backend *b, int first, const int *source, int n) {
+    (void)b, (void)first, (void)source, (void)n;
     fail_msg("greedy decoding moves no rows");
 }
 
-static int fake_forward(void *ctx, const cara_run *runs, size_t n_runs, const size_t *wanted,
+static int fake_forward(cara_backend *b, const cara_run *runs, size_t n_runs, const size_t *wanted,
                         size_t n_wanted, float *out, cara_error *err) {
-    fake *f = ctx;
+    fake *f = (fake *)b;
+    assert_int_equal(f->windows_open, 1);
     if (!f->n_prompt) {
         assert_int_equal(n_runs, 1);
         fake_prompt(f, runs, wanted, n_wanted, out);
@@ -132,14 +142,17 @@ static int fake_forward(void *ctx, const cara_run *runs, size_t n_runs, const si
     return CARA_OK;
 }
 
-static cara_inference inference_of(fake *f) {
-    return (cara_inference){fake_start, fake_truncate, fake_fork, fake_reorder, fake_forward, f};
-}
+static const cara_backend_ops fake_ops = {.start = fake_start,
+                                          .finish = fake_finish,
+                                          .truncate = fake_truncate,
+                                          .fork = fake_fork,
+                                          .reorder = fake_reorder,
+                                          .forward = fake_forward};
 
 /* A task in Spanish without any filter, so that the fake's word is law. */
 static void plain_task(cara_arena *arena, cara_settings *s) {
     cara_options options;
-    cara_options_default(&options);
+    cara_options_default(&options, sizeof options);
     options.language = "es";
     options.suppress_tokens = "";
     options.suppress_blank = 0;
@@ -152,10 +165,12 @@ static void plain_task(cara_arena *arena, cara_settings *s) {
 
 static int decode(fake *f, const cara_decode_task *task, const cara_attempt *attempt, uint64_t seed,
                   cara_arena *arena, cara_decoding *out) {
-    cara_inference inference = inference_of(f);
     cara_random random;
     cara_random_seed(&random, seed);
-    return cara_decode(task, attempt, &inference, &random, logits, arena, out, NULL);
+    f->backend.ops = &fake_ops;
+    int rc = cara_decode(task, attempt, &f->backend, &random, logits, arena, out, NULL);
+    assert_int_equal(f->windows_open, 0);
+    return rc;
 }
 
 #define TRANSCRIBE 50359
@@ -375,55 +390,87 @@ static void english_only_wants_one_row(void **state) {
     cara_arena_free(&arena);
 }
 
-/* Guesses what a table says: tokens [n_sampled ..] of `text`. */
-typedef struct oracle {
-    const int32_t *text; /* [n] */
-    size_t n;
-    size_t wrong_every; /* 0: never wrong */
-    size_t asked;
-} oracle;
+/* A draft model whose next token depends on the last one, too. */
+typedef struct draft_fake {
+    cara_backend backend;
+    fake table; /* arcs alone */
+    size_t positions;
+    int encoded, passes;
+} draft_fake;
 
-static int guess_it(void *ctx, const int32_t *tokens, size_t n, size_t begin, size_t most,
-                    int32_t *out, size_t *n_out, cara_error *err) {
-    oracle *o = ctx;
-    size_t at = n - begin;
-    (void)err;
-    assert_memory_equal(tokens + begin, o->text, at * sizeof *tokens); /* what was said so far */
-    o->asked++;
-    *n_out = 0;
-    while (*n_out < most && at < o->n) {
-        out[*n_out] = o->wrong_every && at % o->wrong_every == 0 ? 9 : o->text[at];
-        ++*n_out, at++;
-    }
+static int draft_encode_window(cara_backend *b, int audio, const float *mel, size_t audio_ctx,
+                               cara_error *err) {
+    (void)mel, (void)err;
+    assert_int_equal(audio, 0);
+    assert_int_equal(audio_ctx, 1500);
+    ((draft_fake *)b)->encoded++;
     return CARA_OK;
 }
 
-static void guesses_change_nothing_but_the_passes(void **state) {
+static int draft_reserve_slots(cara_backend *b, int first, int n, cara_error *err) {
+    (void)b, (void)err;
+    assert_int_equal(first, 0);
+    assert_int_equal(n, 1);
+    return CARA_OK;
+}
+
+static void draft_start(cara_backend *b, int slot, int audio) {
+    (void)slot, (void)audio;
+    ((draft_fake *)b)->positions = 0;
+}
+
+static void draft_truncate(cara_backend *b, int slot, size_t length) {
+    draft_fake *d = (draft_fake *)b;
+    assert_int_equal(slot, 0);
+    assert_true(length <= d->positions);
+    d->positions = length;
+}
+
+static int draft_forward(cara_backend *b, const cara_run *runs, size_t n_runs, const size_t *wanted,
+                         size_t n_wanted, float *out, cara_error *err) {
+    draft_fake *d = (draft_fake *)b;
+    (void)err;
+    assert_int_equal(n_runs, 1);
+    assert_int_equal(n_wanted, 1);
+    assert_int_equal(wanted[0], runs[0].n - 1);
+    d->positions += runs[0].n;
+    d->passes++;
+    logits_after(&d->table, runs[0].tokens[runs[0].n - 1], out);
+    return CARA_OK;
+}
+
+static void draft_free(cara_backend *b) {
+    (void)b; /* on the test's stack */
+}
+
+static const cara_backend_ops draft_ops = {.encode_window = draft_encode_window,
+                                           .reserve_slots = draft_reserve_slots,
+                                           .start = draft_start,
+                                           .truncate = draft_truncate,
+                                           .forward = draft_forward,
+                                           .free = draft_free};
+
+static void a_draft_changes_nothing_but_the_passes(void **state) {
     (void)state;
     enum { N = 20 };
-    arc arcs[2 * N];
-    int32_t text[N + 1];
+    arc arcs[2 * N + 1];
     for (int i = 0; i < N; i++) {
         int32_t last = i ? 200 + i - 1 : TRANSCRIBE;
-        text[i] = 200 + i;
         arcs[2 * i] = (arc){last, 200 + i, 0.7};
         arcs[2 * i + 1] = (arc){last, 9, 0.3};
     }
-    arc all[2 * N + 1];
-    memcpy(all, arcs, sizeof arcs);
-    all[2 * N] = (arc){200 + N - 1, EOT, 1};
-    text[N] = EOT;
+    arcs[2 * N] = (arc){200 + N - 1, EOT, 1};
     static const struct {
-        size_t knows, wrong_every;
+        int knows; /* 0: it has no arcs, and proposes what is never accepted */
+        int wrong_every;
         int32_t sample_len, n_text_ctx;
         int passes; /* of at most 8 tokens each */
     } cases[] = {
-        {N + 1, 0, 224, 448, 3},  /* the prompt gives one token, then 8, 8, 4 */
-        {N + 1, 1, 224, 448, 20}, /* always wrong */
-        {N + 1, 4, 224, 448, 5},  {0, 0, 224, 448, 20}, /* nothing to say */
-        {N + 1, 0, 10, 448, 2},                         /* cut */
-        {N + 1, 0, 224, 14, 2},                         /* the context is full */
-        {N + 1, 3, 224, 14, 4},
+        {1, 0, 224, 448, 3},  /* the prompt gives one token, then 8, 8, 4 */
+        {1, 1, 224, 448, 20}, /* always wrong */
+        {1, 4, 224, 448, 5},  {0, 0, 224, 448, 20}, {1, 0, 10, 448, 2}, /* cut */
+        {1, 0, 224, 14, 2},                                             /* the context is full */
+        {1, 3, 224, 14, 4},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cara_arena arena;
@@ -433,28 +480,43 @@ static void guesses_change_nothing_but_the_passes(void **state) {
         s.task.sample_len = cases[i].sample_len;
         s.task.n_text_ctx = cases[i].n_text_ctx;
         cara_decoding want, got;
-        fake f = {.arcs = all, .n_arcs = 2 * N + 1, .n_text_ctx = (size_t)cases[i].n_text_ctx};
+        fake f = {.arcs = arcs, .n_arcs = 2 * N + 1, .n_text_ctx = (size_t)cases[i].n_text_ctx};
         cara_attempt attempt = {.candidates = 1};
         assert_int_equal(decode(&f, &s.task, &attempt, 0, &arena, &want), CARA_OK);
-        oracle o = {text, cases[i].knows, cases[i].wrong_every, 0};
-        cara_guesser guesser = {guess_it, &o};
-        attempt.guesser = &guesser;
+        int passes_alone = f.passes;
+
+        arc proposals[N + 1];
+        for (int k = 0; k <= N; k++) {
+            int wrong = cases[i].wrong_every && k % cases[i].wrong_every == 0;
+            proposals[k] = (arc){arcs[2 * k].after, wrong ? 9 : k < N ? 200 + k : EOT, 1};
+        }
+        draft_fake d = {.backend = {&draft_ops},
+                        .table = {.arcs = proposals, .n_arcs = cases[i].knows ? N + 1 : 0}};
+        cara_dims dims = dims_of_test(N_VOCAB);
+        assert_int_equal(
+            cara_draft_new(&d.backend, &dims, 0.1, CARA_MAX_DRAFT_TOKENS, &attempt.draft, NULL),
+            CARA_OK);
+        cara_draft_set_window(attempt.draft, NULL, 1500, &s.task.rules);
+        assert_int_equal(d.encoded, 0);
         f.passes = 0;
         assert_int_equal(decode(&f, &s.task, &attempt, 0, &arena, &got), CARA_OK);
+        assert_int_equal(d.encoded, 1);
         assert_int_equal(got.n_tokens, want.n_tokens);
         assert_memory_equal(got.tokens, want.tokens, got.n_tokens * sizeof *got.tokens);
         assert_true(got.avg_logprob == want.avg_logprob);
         assert_true(got.no_speech_prob == want.no_speech_prob);
         assert_int_equal(f.passes, cases[i].passes);
-        assert_true(got.n_guessed_right <= got.n_guessed);
-        assert_true(cases[i].wrong_every != 1 || got.n_guessed_right == 0);
-        assert_true(cases[i].knows || got.n_guessed == 0);
+        assert_true(f.passes <= passes_alone);
+        assert_true(got.drafted_right <= got.drafted);
+        assert_true(cases[i].wrong_every != 1 || got.drafted_right == 0);
+        assert_true(cases[i].knows || got.drafted_right == 0);
 
-        /* Above temperature 0 nobody is asked. */
+        /* Above temperature 0 it is not asked. */
         attempt.temperature = 0.5;
-        o.asked = 0;
+        d.passes = 0;
         assert_int_equal(decode(&f, &s.task, &attempt, 0, &arena, &got), CARA_OK);
-        assert_int_equal(o.asked, 0);
+        assert_int_equal(d.passes, 0);
+        cara_draft_free(attempt.draft);
         cara_arena_free(&arena);
     }
 }
@@ -465,10 +527,10 @@ static void the_language_is_the_likeliest_of_its_tokens(void **state) {
     int32_t es = begin + cara_language_find("es"), fr = begin + cara_language_find("fr");
     const arc arcs[] = {{-1, 100, 50}, {-1, es, 0.3}, {-1, fr, 0.1}};
     fake f = {.arcs = arcs, .n_arcs = 3};
-    cara_inference inference = inference_of(&f);
+    f.backend.ops = &fake_ops;
     int language = -1;
     double probability = 0;
-    assert_int_equal(cara_detect_language(tokenizer, cara_kernels_for(CARA_CPU_SCALAR), &inference,
+    assert_int_equal(cara_detect_language(tokenizer, cara_kernels_for(CARA_CPU_SCALAR), &f.backend,
                                           logits, &language, &probability, NULL),
                      CARA_OK);
     assert_string_equal(cara_language_code(language), "es");
@@ -505,7 +567,7 @@ int main(void) {
         cmocka_unit_test(repetition_raises_the_compression_ratio),
         cmocka_unit_test(stopping_is_passed_on),
         cmocka_unit_test(english_only_wants_one_row),
-        cmocka_unit_test(guesses_change_nothing_but_the_passes),
+        cmocka_unit_test(a_draft_changes_nothing_but_the_passes),
         cmocka_unit_test(the_language_is_the_likeliest_of_its_tokens),
         cmocka_unit_test(text_is_always_valid),
     };

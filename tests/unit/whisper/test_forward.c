@@ -73,6 +73,7 @@ static cara_decoder *decoder_with_audio(fixture *f, int slots) {
     cara_decoder *d;
     cara_error err;
     assert_int_equal(cara_decoder_new(&f->compute, 1, slots, &d, &err), CARA_OK);
+    assert_int_equal(cara_decoder_reserve(d, 0, slots, &err), CARA_OK);
     assert_int_equal(cara_decoder_set_audio(d, 0, f->states, &err), CARA_OK);
     return d;
 }
@@ -173,6 +174,7 @@ static void check_other_runs(fixture *f, int every) {
     cara_error err;
     cara_decoder *d;
     assert_int_equal(cara_decoder_new(&f->compute, AUDIOS, SLOTS, &d, &err), CARA_OK);
+    assert_int_equal(cara_decoder_reserve(d, 0, SLOTS, &err), CARA_OK);
     for (int a = 0; a < AUDIOS; a++)
         assert_int_equal(cara_decoder_set_audio(d, a, states[a], &err), CARA_OK);
     uint32_t seed = 5;
@@ -251,6 +253,7 @@ static void limits_are_errors(void **state) {
     assert_null(d);
     assert_int_equal(cara_decoder_new(&f->compute, 0, 1, &d, &err), CARA_ERR_USAGE);
     assert_int_equal(cara_decoder_new(&f->compute, 1, 2, &d, &err), CARA_OK);
+    assert_int_equal(cara_decoder_reserve(d, 0, 2, &err), CARA_OK);
     assert_int_equal(feed(d, 0, tokens, 1, logits, &err), CARA_ERR_USAGE);
     assert_int_equal(cara_decoder_set_audio(d, 0, f->states, &err), CARA_OK);
     assert_int_equal(feed(d, 0, tokens, 0, logits, &err), CARA_ERR_USAGE);
@@ -364,6 +367,7 @@ static void cut_to(fixture *f, size_t ctx, const cara_weights *weights, const fl
     assert_non_null(all);
     assert_int_equal(cara_encoder_new(&full, &e, &err), CARA_OK);
     assert_int_equal(cara_decoder_new(&full, 2, 2, &d, &err), CARA_OK);
+    assert_int_equal(cara_decoder_reserve(d, 0, 2, &err), CARA_OK);
     assert_int_equal(cara_encoder_run(e, mel, all, &err), CARA_OK);
     assert_int_equal(cara_decoder_set_audio(d, 0, all, &err), CARA_OK);
     assert_int_equal(cara_decoder_set_audio(d, 1, all, &err), CARA_OK);
@@ -380,6 +384,7 @@ static void cut_to(fixture *f, size_t ctx, const cara_weights *weights, const fl
     free(all);
     assert_int_equal(cara_encoder_new(&cut, &e, &err), CARA_OK);
     assert_int_equal(cara_decoder_new(&cut, 1, 1, &d, &err), CARA_OK);
+    assert_int_equal(cara_decoder_reserve(d, 0, 1, &err), CARA_OK);
     assert_int_equal(cara_encoder_run(e, part, want, &err), CARA_OK);
     assert_int_equal(cara_decoder_set_audio(d, 0, want, &err), CARA_OK);
     assert_int_equal(feed(d, 0, tokens, 2, logits + f->n_vocab, &err), CARA_OK);

@@ -90,7 +90,7 @@ static void a_window_is_cut_as_asked(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cara_options options;
-        cara_options_default(&options);
+        cara_options_default(&options, sizeof options);
         options.audio_ctx = cases[i].audio_ctx;
         cara_arena arena;
         cara_arena_init(&arena, 1 << 20);
@@ -167,7 +167,7 @@ static void bad_options_are_named(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cara_options options;
-        cara_options_default(&options);
+        cara_options_default(&options, sizeof options);
         cases[i].spoil(&options);
         cara_arena arena;
         cara_arena_init(&arena, 1 << 20);
@@ -194,7 +194,7 @@ static void languages_are_found_by_any_name(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cara_options options;
-        cara_options_default(&options);
+        cara_options_default(&options, sizeof options);
         options.language = cases[i].given;
         cara_arena arena;
         cara_arena_init(&arena, 1 << 20);
@@ -211,7 +211,7 @@ static void languages_are_found_by_any_name(void **state) {
         cara_arena_free(&arena);
     }
     cara_options options;
-    cara_options_default(&options);
+    cara_options_default(&options, sizeof options);
     options.language = "klingon";
     cara_arena arena;
     cara_arena_init(&arena, 1 << 20);
@@ -237,7 +237,7 @@ static void sot_sequences(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cara_options options;
-        cara_options_default(&options);
+        cara_options_default(&options, sizeof options);
         options.language = "es";
         options.task = cases[i].task;
         options.without_timestamps = cases[i].without_timestamps;
@@ -275,7 +275,7 @@ static void suppressed_tokens_are_expanded(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cara_options options;
-        cara_options_default(&options);
+        cara_options_default(&options, sizeof options);
         options.suppress_tokens = cases[i].given;
         cara_arena arena;
         cara_arena_init(&arena, 1 << 20);
@@ -296,7 +296,7 @@ static void suppressed_tokens_are_expanded(void **state) {
     static const char *const bad[] = {"-2", "51865", ",", "1,", "1 2", "a", "99999999999999999999"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         cara_options options;
-        cara_options_default(&options);
+        cara_options_default(&options, sizeof options);
         options.suppress_tokens = bad[i];
         cara_arena arena;
         cara_arena_init(&arena, 1 << 20);
@@ -332,7 +332,7 @@ static void clips_are_frames(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cara_options options;
-        cara_options_default(&options);
+        cara_options_default(&options, sizeof options);
         options.clip_timestamps = cases[i].given;
         cara_arena arena;
         cara_arena_init(&arena, 1 << 20);
@@ -357,7 +357,7 @@ static void limits_and_prompts(void **state) {
     cara_settings s;
     cara_options options;
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        cara_options_default(&options);
+        cara_options_default(&options, sizeof options);
         options.max_initial_timestamp = limits[i].max_initial;
         cara_arena_init(&arena, 1 << 20);
         assert_int_equal(check(&options, multilingual, &arena, &s, NULL), CARA_OK);
@@ -374,7 +374,7 @@ static void limits_and_prompts(void **state) {
         {"<|endoftext|>", " <|endoftext|>"},
     };
     for (size_t i = 0; i < sizeof prompts / sizeof *prompts; i++) {
-        cara_options_default(&options);
+        cara_options_default(&options, sizeof options);
         options.initial_prompt = prompts[i].given;
         cara_arena_init(&arena, 1 << 20);
         assert_int_equal(check(&options, multilingual, &arena, &s, NULL), CARA_OK);
@@ -397,7 +397,7 @@ static void limits_and_prompts(void **state) {
     free(huge);
 
     /* No memory is an error, not a crash. */
-    cara_options_default(&options);
+    cara_options_default(&options, sizeof options);
     cara_arena_init(&arena, 16);
     assert_int_equal(check(&options, multilingual, &arena, &s, NULL), CARA_ERR_MEMORY);
     cara_arena_free(&arena);

@@ -1,0 +1,43 @@
+/* How a window's tokens are cut into segments, and where the next window begins: the part of
+ * transcribe() of whisper/transcribe.py that knows neither audio nor text. */
+#ifndef WHISPER_SEGMENTS_H
+#define WHISPER_SEGMENTS_H
+
+#include "base/arena.h"
+#include "whisper/decoding/decoding.h"
+
+#include <caracola/transcribe.h>
+
+/* One segment of a window that is cut, not yet committed to the result. */
+typedef struct cara_cut_segment {
+    double start, end;     /* seconds of the audio */
+    const int32_t *tokens; /* [n_tokens], borrowed from the decoding */
+    size_t n_tokens;
+} cara_cut_segment;
+
+typedef struct cara_cut {
+    const cara_cut_segment *segments; /* [n_segments], in the arena */
+    size_t n_segments;
+    int64_t advance; /* mel frames from this window's start to the next one's */
+} cara_cut;
+
+/* The window that was decoded. */
+typedef struct cara_cut_window {
+    int64_t seek;            /* its first mel frame */
+    int64_t segment_size;    /* its mel frames that hold audio */
+    int64_t input_stride;    /* mel frames for each step of a timestamp: 2 */
+    int32_t timestamp_begin; /* the token <|0.00|> */
+} cara_cut_window;
+
+/* Cuts at pairs of timestamps. MEMORY. */
+int cara_cut_segments(const cara_cut_window *window, const cara_decoding *decoding,
+                      cara_arena *arena, cara_cut *out, cara_error *err);
+
+/* needs_fallback of decode_with_fallback(): 1 where the next temperature is to be tried. In each
+ * comparison a threshold of NaN (None) and a value of NaN are false. */
+int cara_needs_fallback(const cara_options *options, const cara_decoding *decoding);
+
+/* should_skip: 1 where the window is likely silent and was not decoded with confidence. */
+int cara_should_skip(const cara_options *options, const cara_decoding *decoding);
+
+#endif
