@@ -2,7 +2,7 @@
 
 #include "aws/client/json_call.h"
 #include "aws/services/social.h"
-#include "model/cara_format.h"
+#include "model/cara/format.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* `.pt` checkpoints; what begins as a pickle is read as one, without an archive around it. */
 #include "model/model.h"
-#include "model/pickle.h"
+#include "model/pt/pickle.h"
 
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "model/bytes.h"
-#include "model/cara_format.h"
+#include "model/cara/format.h"
 #include "model/model.h"
 #include "pt_make.h"
 #include "scratch.h"

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "model/pickle.h"
+#include "model/pt/pickle.h"
 #include "pt_make.h"
 #include "scratch.h"
 

@@ -9,7 +9,7 @@
 #include "base/half.h"
 #include "base/i8_layout.h"
 #include "model/bytes.h"
-#include "model/cara_format.h"
+#include "model/cara/format.h"
 #include "model/i8_pack.h"
 #include "model/model.h"
 #include "scratch.h"

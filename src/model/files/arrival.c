@@ -1,6 +1,6 @@
 /* Weights that come while the model is in use already. */
 #include "model/bytes.h"
-#include "model/cara_format.h"
+#include "model/cara/format.h"
 #include "model/model.h"
 
 #include <limits.h>

@@ -1,7 +1,7 @@
 /* Writing a `.cara` file. Nothing of the time, the machine or the path goes into it. */
 #include "model/bytes.h"
-#include "model/cara_format.h"
-#include "model/encode.h"
+#include "model/cara/encode.h"
+#include "model/cara/format.h"
 #include "model/model.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* A Python pickle read as data. No code is run: what the pickle may name is a short list. */
-#ifndef MODEL_PICKLE_H
-#define MODEL_PICKLE_H
+#ifndef MODEL_PT_PICKLE_H
+#define MODEL_PT_PICKLE_H
 
 #include "base/arena.h"
 #include "base/error.h"

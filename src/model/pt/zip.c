@@ -1,5 +1,5 @@
 /* APPNOTE.TXT of PKWARE: 4.3.7 local header, 4.3.12 central header, 4.3.14-16 the ends. */
-#include "model/zip.h"
+#include "model/pt/zip.h"
 
 #include "model/bytes.h"
 

@@ -2,8 +2,8 @@
  * one pickle, NAME/data.pkl, and one member for each storage, NAME/data/KEY. */
 #include "base/limits.h"
 #include "model/model.h"
-#include "model/pickle.h"
-#include "model/zip.h"
+#include "model/pt/pickle.h"
+#include "model/pt/zip.h"
 
 #include <stdio.h>
 #include <string.h>

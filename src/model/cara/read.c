@@ -2,7 +2,7 @@
 #include "base/i8_layout.h"
 #include "base/limits.h"
 #include "model/bytes.h"
-#include "model/cara_format.h"
+#include "model/cara/format.h"
 #include "model/model.h"
 
 #include <limits.h>

@@ -1,6 +1,6 @@
 /* The members of a zip archive in memory: stored ones only, as PyTorch writes them. zip64 too. */
-#ifndef MODEL_ZIP_H
-#define MODEL_ZIP_H
+#ifndef MODEL_PT_ZIP_H
+#define MODEL_PT_ZIP_H
 
 #include "base/arena.h"
 #include "base/error.h"

@@ -1,6 +1,6 @@
 /* Weights on their way into a `.cara` file: from any type to the one asked for, by many threads. */
-#ifndef MODEL_ENCODE_H
-#define MODEL_ENCODE_H
+#ifndef MODEL_CARA_ENCODE_H
+#define MODEL_CARA_ENCODE_H
 
 #include "model/model.h"
 

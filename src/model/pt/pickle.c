@@ -1,6 +1,6 @@
 /* The opcodes are those of Python's pickletools; the list holds what torch.save() writes for
  * dictionaries of tensors in protocols 2 to 5. */
-#include "model/pickle.h"
+#include "model/pt/pickle.h"
 
 #include "model/bytes.h"
 
