@@ -34,12 +34,12 @@ static int open_worker(worker *workers, int i, const cara_workers_options *o) {
     if (!w->rc)
         w->rc = cara_aws_open(&aws, &w->options.queue, &w->err);
     if (!w->rc)
-        w->rc = cara_aws_open(&aws, &w->options.heart, &w->err);
+        w->rc = cara_aws_open(&aws, &w->options.renewal, &w->err);
     return w->rc;
 }
 
 static void close_worker(worker *w) {
-    cara_aws_close(w->options.heart);
+    cara_aws_close(w->options.renewal);
     cara_aws_close(w->options.queue);
     cara_app_close(&w->app);
 }
@@ -90,12 +90,12 @@ int cara_workers_run(const cara_workers_options *o, cara_worker_summary *summary
                 *err = workers[i].err;
         }
         summary->n_done += workers[i].summary.n_done;
-        summary->n_again += workers[i].summary.n_again;
+        summary->n_left += workers[i].summary.n_left;
     }
     if (!rc)
         cara_log_line(&workers[0].app.log.log, CARA_LOG_INFO,
                       "stopped; %zu events done, %zu left in the queue", summary->n_done,
-                      summary->n_again);
+                      summary->n_left);
     while (opened > 0)
         close_worker(&workers[--opened]);
     free(workers);

@@ -155,7 +155,7 @@ static void handle_file(handle *h, const cara_pipeline *pipeline, const char *pa
         cara_cli_note("%s", err.text);
         h->n_unread++;
     } else {
-        h->n_not_understood += summary.hopeless != 0;
+        h->n_not_understood += summary.unreadable != 0;
         h->n_statuses += summary.n_statuses;
         h->n_errors += summary.n_errors;
         if (!h->flags->quiet && summary.n_confirmations)

@@ -84,7 +84,7 @@ static int write_record(job *j, const cara_result *result, const char *error_nam
 }
 
 /* Reports *j->err, and writes it into the record, so that a reader sees why there is no transcript.
- * A failure that a retry can cure does not replace a transcript in part, and that the time was over
+ * A failure that a retry can cure does not replace a transcript in part, and that the time is over
  * says nothing about the audio. */
 static void record_failure(job *j, cara_stage stage) {
     cara_failure failure = cara_failure_of(stage, j->err->code);
@@ -98,8 +98,8 @@ static void record_failure(job *j, cara_stage stage) {
         report_failure(j, stage);
 }
 
-/* Reads the record that we claimed; 1 where there is nothing left to do. */
-static int is_settled(job *j) {
+/* Reads the record that we claimed; 1 where nothing is left to do and the outcome is reported. */
+static int is_complete(job *j) {
     int rc = cara_store_get(j->p->store, j->key, CARA_LIMIT_RECORD_BYTES, &j->record,
                             &j->record_len, j->err);
     if (!rc)
@@ -116,8 +116,8 @@ static int is_settled(job *j) {
     return 0;
 }
 
-/* The audio as an earlier try kept it, for when its source has forgotten it meanwhile.
- * NOT_FOUND where there is none; other codes leave that open. */
+/* The audio as an earlier try kept it, for when its source no longer has it. NOT_FOUND where there
+ * is none; with other codes it is not known. */
 static int fetch_kept(job *j, cara_error *err) {
     char ext[CARA_MEDIA_EXT], key[CARA_KEY_SIZE];
     cara_media_ext_of_mime(j->mime_type, ext);
@@ -132,7 +132,7 @@ static int fetch_kept(job *j, cara_error *err) {
     return CARA_OK;
 }
 
-/* Gets the audio's bytes. 0, or -1 where the message is settled. */
+/* Gets the audio's bytes. 0, or -1 where the outcome is reported. */
 static int fetch(job *j) {
     const json_t *audio = json_object_get(j->m->message, "audio");
     j->media_id = cara_json_text(audio, "id");
@@ -154,7 +154,7 @@ static int fetch(job *j) {
     if (rc == CARA_ERR_NOT_FOUND) {
         cara_error err = {.code = CARA_OK, .position = -1};
         int kept = fetch_kept(j, &err);
-        /* STORE says too little: S3 denies a missing key to a role that may not list. */
+        /* STORE may mean NOT_FOUND: S3 denies a missing key to a role that may not list. */
         if (kept == CARA_ERR_MEMORY || kept == CARA_ERR_CANCELLED)
             *j->err = err;
         if (!kept || kept == CARA_ERR_MEMORY || kept == CARA_ERR_CANCELLED)
@@ -166,8 +166,8 @@ static int fetch(job *j) {
     return -1;
 }
 
-/* The bytes are those that the sender's phone hashed: 1; they are not: 0; nobody can say (the
- * message has no SHA-256 that we can read): -1; there is no memory to hash them: -2. */
+/* 1 where the bytes are those that the sender's phone hashed, 0 where they are not; -1 where the
+ * message has no SHA-256 that we can read, -2 where there is no memory to hash. */
 static int verify(const job *j) {
     uint8_t expected[32], found[32];
     const char *text = cara_json_text(json_object_get(j->m->message, "audio"), "sha256");
@@ -178,7 +178,7 @@ static int verify(const job *j) {
     return memcmp(expected, found, sizeof found) == 0;
 }
 
-/* Puts the audio beside the record. 0, or -1 where the message is settled. */
+/* Puts the audio beside the record. 0, or -1 where the outcome is reported. */
 static int keep_audio(job *j, int verified) {
     char key[CARA_KEY_SIZE];
     if (j->file.stored[0]) {
@@ -194,7 +194,7 @@ static int keep_audio(job *j, int verified) {
     }
     int rc = cara_store_put(j->p->store, key, j->file.bytes, j->file.n, 1, j->err);
     if (rc == CARA_ERR_CONFLICT) {
-        /* An earlier try kept it, or tried to. Other bytes give way only to verified ones. */
+        /* An earlier try kept it, or tried to. Only verified bytes replace other ones. */
         char *kept = NULL;
         size_t n = 0;
         rc = cara_store_get(j->p->store, key, CARA_LIMIT_MEDIA_BYTES, &kept, &n, j->err);
@@ -205,7 +205,7 @@ static int keep_audio(job *j, int verified) {
         else if (!rc && !same) {
             memcpy(j->audio_file, key, sizeof key);
             (void)cara_fail(j->err, CARA_ERR_CONFLICT, -1,
-                            "the store holds other audio under %s, and nothing tells which is "
+                            "the store holds other audio under %s, and nothing shows which is "
                             "right",
                             key);
             record_failure(j, CARA_STAGE_CHECK);
@@ -233,8 +233,7 @@ static int renew_claim_or_stop(void *cookie) {
 }
 
 static void report_lost_claim(job *j) {
-    (void)cara_fail(j->err, CARA_ERR_CONFLICT, -1,
-                    "another process has taken over the audio meanwhile");
+    (void)cara_fail(j->err, CARA_ERR_CONFLICT, -1, "another process has taken over the audio");
     report_failure(j, CARA_STAGE_STORE);
 }
 
@@ -322,7 +321,7 @@ void cara_audio_message(const cara_pipeline *pipeline, const cara_inbox_message 
         report_failure(&j, CARA_STAGE_STORE);
         return;
     }
-    if (!is_settled(&j) && fetch(&j) == 0) {
+    if (!is_complete(&j) && fetch(&j) == 0) {
         int verified = verify(&j);
         if (verified == -2) {
             (void)cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to hash the audio");

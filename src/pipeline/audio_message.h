@@ -1,4 +1,4 @@
-/* The long part of an audio message: claim its record, fetch, keep, check, listen, complete. */
+/* The long part of an audio message: claim its record, fetch, keep, check, transcribe, complete. */
 #ifndef PIPELINE_AUDIO_MESSAGE_H
 #define PIPELINE_AUDIO_MESSAGE_H
 

@@ -74,11 +74,11 @@ static void quarantine_message(run *r, const cara_inbox_message *m, const char *
 }
 
 /* What is left to do for a message after it was kept. */
-typedef enum step { STEP_SETTLED, STEP_LISTEN } step;
+typedef enum step { STEP_NONE, STEP_TRANSCRIBE } step;
 
-/* A record was there before us. Is it this message's, and whole? */
-static int look_at_existing(run *r, const cara_inbox_message *m, const char *key, const char *json,
-                            size_t n, cara_outcome *outcome, int *foreign, cara_error *err) {
+/* A record is there already. Is it of the same message, and undamaged? */
+static int check_existing(run *r, const cara_inbox_message *m, const char *key, const char *json,
+                          size_t n, cara_outcome *outcome, int *foreign, cara_error *err) {
     char *bytes = NULL, *id = NULL;
     size_t len = 0;
     cara_record_state state = CARA_RECORD_DAMAGED;
@@ -88,7 +88,7 @@ static int look_at_existing(run *r, const cara_inbox_message *m, const char *key
     if (!rc)
         rc = cara_record_read(bytes, len, &state, &id, err);
     if (!rc && state == CARA_RECORD_DAMAGED) {
-        /* Not by our writing: somebody else's hand, or a broken disk. We have the message again. */
+        /* Another program wrote it, or the disk is damaged. The message is here: write it again. */
         rc = cara_store_put(r->p->store, key, json, n, 0, err);
         *outcome = CARA_OUTCOME_DONE;
     } else if (!rc) {
@@ -99,12 +99,12 @@ static int look_at_existing(run *r, const cara_inbox_message *m, const char *key
     return rc;
 }
 
-/* First of all the message is kept: whole, or as pending where its audio is still to be heard. */
+/* First of all the message is kept: as complete, or as pending where it has audio. */
 static step keep(run *r, const cara_inbox_message *m, char key[CARA_KEY_SIZE]) {
     key[0] = 0;
     if (cara_key_message(m->id, m->from, m->timestamp, r->p->local_time, key)) {
         quarantine_message(r, m, "a message whose time has no date in the zone in use");
-        return STEP_SETTLED;
+        return STEP_NONE;
     }
     int is_audio = strcmp(m->type, "audio") == 0;
     cara_error err = {0};
@@ -122,23 +122,23 @@ static step keep(run *r, const cara_inbox_message *m, char key[CARA_KEY_SIZE]) {
     if (!rc) {
         rc = cara_store_put(r->p->store, key, json.data, json.len, 1, &err);
         if (rc == CARA_ERR_CONFLICT)
-            rc = look_at_existing(r, m, key, json.data, json.len, &outcome, &foreign, &err);
+            rc = check_existing(r, m, key, json.data, json.len, &outcome, &foreign, &err);
     }
     cara_record_free(&record);
     cara_buf_free(&json);
     if (!rc && foreign) {
         quarantine_message(r, m, "a message whose key is taken by a message with another id");
-        return STEP_SETTLED;
+        return STEP_NONE;
     }
     if (!rc && is_audio)
-        return STEP_LISTEN;
+        return STEP_TRANSCRIBE;
     cara_report report = report_of(m, key);
     report.outcome = outcome;
     if (rc)
         report_failure(r, CARA_STAGE_STORE, &err, report);
     else
         send_report(r, &report);
-    return STEP_SETTLED;
+    return STEP_NONE;
 }
 
 int cara_pipeline_handle(const cara_pipeline *pipeline, const char *event, size_t n,
@@ -149,7 +149,7 @@ int cara_pipeline_handle(const cara_pipeline *pipeline, const char *event, size_
     run r = {pipeline, report, cookie, summary ? summary : &ignored};
     *r.summary = (cara_summary){0};
     cara_inbox inbox;
-    key_text *keys = NULL; /* of the messages that wait to be listened to; "" for the settled */
+    key_text *keys = NULL; /* of the messages to transcribe; "" for the others */
     int rc = cara_inbox_parse(event, n, &inbox, err);
     if (rc)
         goto done;
@@ -158,7 +158,7 @@ int cara_pipeline_handle(const cara_pipeline *pipeline, const char *event, size_
     r.summary->n_errors = inbox.n_errors;
     r.summary->n_other_fields = inbox.n_other_fields;
     r.summary->n_confirmations = inbox.n_confirmations;
-    r.summary->hopeless = cara_inbox_is_unreadable(&inbox);
+    r.summary->unreadable = cara_inbox_is_unreadable(&inbox);
     r.summary->is_sqs = inbox.is_sqs;
     if (inbox.n_messages && !(keys = calloc(inbox.n_messages, sizeof *keys))) {
         rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for %zu messages", inbox.n_messages);
@@ -169,9 +169,9 @@ int cara_pipeline_handle(const cara_pipeline *pipeline, const char *event, size_
         quarantine(&r, reject->bytes, reject->n, reject->reason, "", reject->record,
                    reject->record_id);
     }
-    /* All are kept before the first is listened to: that takes long, and may end in a crash. */
+    /* All are kept before the first is transcribed: that takes long, and may end in a crash. */
     for (size_t i = 0; i < inbox.n_messages; i++)
-        if (keep(&r, &inbox.messages[i], keys[i]) == STEP_SETTLED)
+        if (keep(&r, &inbox.messages[i], keys[i]) == STEP_NONE)
             keys[i][0] = 0;
     for (size_t i = 0; i < inbox.n_messages; i++) {
         if (!keys[i][0])

@@ -41,7 +41,7 @@ static int claim_key(const char *record_key, char out[CARA_KEY_SIZE]) {
     return 0;
 }
 
-/* Only whose whole number is there can be answered: "+" and blanks are not wanted by Meta. */
+/* `to`: digits only; Meta takes neither "+" nor blanks. */
 static int send_part(cara_aws *aws, const cara_inbox_message *m, const char *to, const char *text,
                      size_t n, int more_to_come, cara_error *err) {
     char *body = malloc(n + sizeof " \xE2\x80\xA6");
@@ -83,7 +83,7 @@ int cara_reply_send(cara_aws *aws, cara_store *store, const cara_inbox_message *
     if (claim_key(record_key, key))
         return cara_fail(err, CARA_ERR_INTERNAL, -1, "no key for the claim of a reply");
     int rc = cara_store_put(store, key, claim, sizeof claim - 1, 1, err);
-    /* Two dots and their blank fit behind the last part. */
+    /* Room for the dots (one character) and their blank. */
     for (int part = 1; !rc && *text; part++) {
         size_t n = cara_reply_cut(text, CARA_REPLY_CHARACTERS - 2);
         int last = part == CARA_REPLY_PARTS && text[n];

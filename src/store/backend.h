@@ -1,5 +1,5 @@
-/* What a backend of the store implements. Keys are checked before these are called; the rules of
- * each are those of store.h. */
+/* What a backend of the store implements. Keys are checked before these are called; store.h says
+ * what each does. */
 #ifndef STORE_BACKEND_H
 #define STORE_BACKEND_H
 
@@ -10,7 +10,6 @@ typedef struct cara_store_ops {
                cara_error *err);
     int (*get)(cara_store *store, const char *key, size_t limit, char **bytes, size_t *n,
                cara_error *err);
-    int (*exists)(cara_store *store, const char *key, cara_error *err);
     int (*claim_take)(cara_store *store, const char *key, cara_store_claim **out, cara_error *err);
     int (*claim_put)(cara_store_claim *claim, const void *bytes, size_t n, cara_error *err);
     int (*claim_renew)(cara_store_claim *claim, cara_error *err); /* NULL: claims do not end */

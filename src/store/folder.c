@@ -1,17 +1,16 @@
 /* A store in a folder.
  *
- * Writing: the bytes go to `NAME.<pid>-<number>.tmp` in the same folder, are fsynced, and then take
- * their name at once: by link() where the name must be free (link refuses an existing one, and of
- * two at once one wins), by rename() where it is replaced. Then the folder is fsynced.
+ * Writing: the bytes go to `NAME.<pid>-<number>.tmp` in the same folder, are fsynced, and then get
+ * their name in one step: by link() where the name must be free (link refuses an existing one, and
+ * one of two writers wins), by rename() where it is replaced. Then the folder is fsynced.
  *
- * Whose is a temporary file? Its writer holds a flock() on it as long as it lives, and the system
- * drops the lock when the process dies. So a *.tmp that can be locked belongs to nobody: the first
- * write into a folder sweeps those away. A writer that was overtaken between creating and locking
- * finds its file gone and starts again.
+ * A writer holds a flock() on its temporary file, and the system drops the lock when the process
+ * ends. So a *.tmp that can be locked has no writer: the first write into a folder removes those. A
+ * writer whose file is removed between creating and locking it starts again.
  *
  * A claim is a flock() on the object itself. Replacing the object under a claim locks the new file
- * before it takes the name, so the claim has no gap. Whoever waited for the old file notices that
- * the name now belongs to another one, and asks again. */
+ * before it gets the name, so the claim has no gap. A process that waited for the old file sees
+ * that the name now belongs to another file, and tries again. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* flock, renameat2 */
 #endif
@@ -31,14 +30,14 @@
 #include <unistd.h>
 
 #define MAX_TRIES 16
-#define SWEPT 16 /* folders remembered as swept; more only means to look again */
+#define CLEANED 16 /* folders remembered as cleaned; with more, some are cleaned twice */
 
 typedef struct folder {
     cara_store base;
     int root;   /* descriptor of the folder */
     char *path; /* for error texts */
-    char swept[SWEPT][11];
-    unsigned n_swept;
+    char cleaned[CLEANED][11];
+    unsigned n_cleaned;
 } folder;
 
 typedef struct claim {
@@ -47,7 +46,7 @@ typedef struct claim {
     char key[CARA_STORE_KEY_MAX + 1];
 } claim;
 
-/* The errors of a folder are the store's: whoever calls cannot do more than try again later. */
+/* The errors of a folder become STORE: the caller can only try again later. */
 static int store_fail(cara_error *err, const folder *f, const char *what, const char *key) {
     cara_error system = {0};
     int code = cara_fail_errno(&system, "cannot %s %s/%s", what, f->path, key);
@@ -59,11 +58,11 @@ static const char *name_of(const char *key) {
     return key + 11; /* both "YYYY-MM-DD" and "quarantine" have ten characters */
 }
 
-static void sweep(folder *f, int dir, const char *day) {
-    for (unsigned i = 0; i < SWEPT; i++)
-        if (strcmp(f->swept[i], day) == 0)
+static void remove_leftovers(folder *f, int dir, const char *day) {
+    for (unsigned i = 0; i < CLEANED; i++)
+        if (strcmp(f->cleaned[i], day) == 0)
             return;
-    memcpy(f->swept[f->n_swept++ % SWEPT], day, 11);
+    memcpy(f->cleaned[f->n_cleaned++ % CLEANED], day, 11);
     int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *list = copy < 0 ? NULL : fdopendir(copy);
     if (!list) {
@@ -101,7 +100,7 @@ static int open_day(folder *f, const char *key, int make) {
         dir = openat(f->root, day, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
     if (dir >= 0 && make)
-        sweep(f, dir, day);
+        remove_leftovers(f, dir, day);
     return dir;
 }
 
@@ -118,7 +117,7 @@ static int write_all(int fd, const char *p, size_t n) {
     return 0;
 }
 
-/* Gives the temporary its name. Returns 0, or -1 with errno (EEXIST: the name is taken). */
+/* Gives the temporary file its name. Returns 0, or -1 with errno (EEXIST: the name is taken). */
 static int take_name(int dir, const char *temporary, const char *name, int if_absent) {
     if (!if_absent)
         return renameat(dir, temporary, dir, name);
@@ -133,7 +132,7 @@ static int take_name(int dir, const char *temporary, const char *name, int if_ab
 }
 
 /* Writes bytes under `name` in `dir`. Returns the descriptor of the new object, locked, or -1 with
- * errno. No temporary is left behind. */
+ * errno. No temporary file is left. */
 static int write_object(int dir, const char *name, const void *bytes, size_t n, int if_absent) {
     static atomic_uint serial;
     char temporary[CARA_STORE_KEY_MAX + 48];
@@ -148,7 +147,7 @@ static int write_object(int dir, const char *name, const void *bytes, size_t n, 
             continue;
         if (fd < 0)
             return -1;
-        /* Without locks (some network file systems) there is no sweeping either. */
+        /* Without locks (some network file systems) no leftovers are removed either. */
         (void)flock(fd, LOCK_EX);
         if (write_all(fd, bytes, n) == 0 && fsync(fd) == 0 &&
             take_name(dir, temporary, name, if_absent) == 0) {
@@ -161,7 +160,7 @@ static int write_object(int dir, const char *name, const void *bytes, size_t n, 
         unlinkat(dir, temporary, 0);
         close(fd);
         errno = saved;
-        if (errno != ENOENT) /* ENOENT: swept before it was locked */
+        if (errno != ENOENT) /* ENOENT: removed before it was locked */
             return -1;
     }
     errno = EBUSY;
@@ -175,9 +174,9 @@ static int folder_put(cara_store *store, const char *key, const void *bytes, siz
     if (dir < 0)
         return store_fail(err, f, "make the folder of", key);
     int rc = CARA_OK;
-    /* The cheap look first: most conflicts are redeliveries. */
+    /* The cheap check first: most conflicts are redeliveries. */
     if (if_absent && faccessat(dir, name_of(key), F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-        /* Its writer may have died before its fsync of the folder; what we call kept must last. */
+        /* Its writer may have ended before its fsync of the folder; a kept object must last. */
         (void)fsync(dir);
         rc = cara_fail(err, CARA_ERR_CONFLICT, -1, "%s is there already", key);
     } else {
@@ -227,19 +226,11 @@ static int folder_get(cara_store *store, const char *key, size_t limit, char **b
     return rc;
 }
 
-static int folder_exists(cara_store *store, const char *key, cara_error *err) {
-    int fd;
-    int rc = open_object((folder *)store, key, &fd, err);
-    if (fd >= 0)
-        close(fd);
-    return rc;
-}
-
-/* 1 where the object behind `key` is the file that `fd` has open. */
+/* 1 where the object of that key is the file that `fd` has open. */
 static int is_current(folder *f, const char *key, int fd) {
-    struct stat ours, theirs;
-    return fstat(fd, &ours) == 0 && fstatat(f->root, key, &theirs, AT_SYMLINK_NOFOLLOW) == 0 &&
-           ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+    struct stat open_file, named;
+    return fstat(fd, &open_file) == 0 && fstatat(f->root, key, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
 }
 
 static int folder_claim_take(cara_store *store, const char *key, cara_store_claim **out,
@@ -278,7 +269,7 @@ static int folder_claim_put(cara_store_claim *base, const void *bytes, size_t n,
     claim *c = (claim *)base;
     folder *f = (folder *)base->store;
     if (!is_current(f, c->key, c->fd))
-        return cara_fail(err, CARA_ERR_CONFLICT, -1, "%s was replaced by somebody else", c->key);
+        return cara_fail(err, CARA_ERR_CONFLICT, -1, "%s was replaced by another process", c->key);
     int dir = open_day(f, c->key, 1);
     if (dir < 0)
         return store_fail(err, f, "make the folder of", c->key);
@@ -309,7 +300,6 @@ int cara_store_open_folder(const char *path, cara_store **out, cara_error *err) 
     static const cara_store_ops ops = {
         .put = folder_put,
         .get = folder_get,
-        .exists = folder_exists,
         .claim_take = folder_claim_take,
         .claim_put = folder_claim_put,
         .claim_release = folder_claim_release,

@@ -1,16 +1,17 @@
 /* A bucket as a store.
  *
  * S3 offers what this needs: a PUT is atomic and durable, If-None-Match: * lets one of several
- * writers win, and If-Match replaces only what one has seen.
+ * writers win, and If-Match replaces only an object that was not changed since it was read.
  *
- * A claim is a lease, and it is kept in the object itself, so that nothing is left lying about when
- * a process dies. Who takes it writes the object again, on the condition that it is still the one
- * that was read, with the time at which the lease ends in its metadata, and with white space of its
- * own at the end of the bytes: the objects that are claimed are JSON, where that means nothing, but
- * it gives the object an ETag that nobody else can have (ETags follow the bytes, not the metadata).
+ * A claim is a lease, and it is kept in the object itself, so that nothing else is left when a
+ * process ends. To take it, the object is written again, on the condition that it is still the one
+ * that was read, with the time at which the lease ends in its metadata, and with random white space
+ * (the mark) at the end of the bytes: the objects that are claimed are JSON, where white space
+ * means nothing, but it gives the object an ETag that no other writer can have (ETags follow the
+ * bytes, not the metadata).
  *
- * A write whose answer was lost is repeated by the client, and then meets its own effect as a
- * conflict. So a conflict is looked into before it is believed. */
+ * A write whose answer was lost is repeated by the client, and then its own first try makes it a
+ * conflict. So after a conflict the object is read, to see who wrote it. */
 #include "store/backend.h"
 
 #include "aws/s3/s3.h"
@@ -39,11 +40,10 @@ typedef struct s3_claim {
     char etag[128];
     char *bytes; /* as they were before we took the claim */
     size_t n;
-    int unsure;     /* a write of ours failed: it may have been done, and `etag` be out of date */
-    int done;       /* nothing of the lease is left in the object */
-    int64_t end_ms; /* of the lease */
-    char
-        mark[MARK + 1]; /* the latest that we tried to write; it may be there without our knowing */
+    int unsure;          /* a write failed, but may have been done: then `etag` is out of date */
+    int done;            /* nothing of the lease is left in the object */
+    int64_t end_ms;      /* of the lease */
+    char mark[MARK + 1]; /* the latest that we tried to write; it may be in the object */
 } s3_claim;
 
 /* Codes of S3 become those of a store. */
@@ -101,18 +101,11 @@ static int s3_get(cara_store *store, const char *key, size_t limit, char **bytes
     return store_code(cara_s3_get(s->aws, s->bucket, full, limit, bytes, n, NULL, err), err);
 }
 
-static int s3_exists(cara_store *store, const char *key, cara_error *err) {
-    s3_store *s = (s3_store *)store;
-    char full[CARA_S3_KEY_MAX + 1];
-    full_key(s, key, full);
-    return store_code(cara_s3_head(s->aws, s->bucket, full, NULL, err), err);
-}
-
 static int is_blank(char c) {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* 48 bits of chance as blanks and tabs. */
+/* 48 random bits as blanks and tabs. */
 static void make_mark(const cara_outside *outside, char mark[MARK + 1]) {
     for (int i = 0; i < MARK; i += 16) {
         unsigned bits = (unsigned)(outside->random(outside->ctx) * 65536.0);
@@ -138,7 +131,7 @@ static int holds(s3_store *s, const char *key, const void *bytes, size_t n, cons
     return same;
 }
 
-/* Until when the note says that somebody holds the claim, in ms since 1970; 0: nobody. */
+/* When the lease of the object's note ends, in ms since 1970; 0: it has none. */
 static int64_t lease_end(const char *note) {
     static const char word[] = "claimed-until=";
     const char *p = note + sizeof word - 1;
@@ -153,7 +146,7 @@ static void drop_claim(s3_claim *c) {
     free(c);
 }
 
-/* A renewal whose answer was lost may have been carried out: then its ETag is ours to use. */
+/* A renewal whose answer was lost may have been done: then the claim has its ETag. */
 static int is_still_ours(s3_claim *c) {
     char etag[128];
     if (!c->mark[0] || !holds((s3_store *)c->base.store, c->key, c->bytes, c->n, c->mark, etag) ||
@@ -163,8 +156,8 @@ static int is_still_ours(s3_claim *c) {
     return 1;
 }
 
-/* Writes the object as it was found, marked as ours until the lease ends, if it is still the one
- * with our ETag. */
+/* Writes the object as it was found, with our mark and the end of the lease, if its ETag is still
+ * that of the claim. */
 static int lease(s3_claim *c, cara_error *err) {
     s3_store *s = (s3_store *)c->base.store;
     const cara_outside *outside = &cara_aws_settings(s->aws)->outside;
@@ -211,11 +204,11 @@ static int s3_claim_take(cara_store *store, const char *key, cara_store_claim **
     if (rc)
         goto done;
     int64_t now = outside->now_ms(outside->ctx);
-    int64_t theirs = lease_end(object.note);
-    if (theirs > now) {
+    int64_t leased = lease_end(object.note);
+    if (leased > now) {
         rc = cara_fail(err, CARA_ERR_CONFLICT, -1,
                        "%s is being handled by another process, for %lld s at most", key,
-                       (long long)((theirs - now) / 1000 + 1));
+                       (long long)((leased - now) / 1000 + 1));
         goto done;
     }
     if (!object.etag[0]) {
@@ -223,7 +216,7 @@ static int s3_claim_take(cara_store *store, const char *key, cara_store_claim **
                        key);
         goto done;
     }
-    /* Where somebody died with a claim, their mark goes. */
+    /* A process that ended with a claim left its mark. */
     while (object.note[0] && c->n && is_blank(c->bytes[c->n - 1]))
         c->n--;
     memcpy(c->etag, object.etag, sizeof object.etag);
@@ -236,7 +229,7 @@ done:
     return store_code(rc, err);
 }
 
-/* Writes over what we claimed, without lease or mark. */
+/* Replaces the claimed object, without lease or mark. */
 static int replace(s3_claim *c, const void *bytes, size_t n, cara_error *err) {
     s3_store *s = (s3_store *)c->base.store;
     cara_s3_object object;
@@ -275,7 +268,7 @@ static int s3_claim_put(cara_store_claim *base, const void *bytes, size_t n, car
 
 static void s3_claim_release(cara_store_claim *base) {
     s3_claim *c = (s3_claim *)base;
-    /* Nothing was written: the object becomes what it was. Where that fails, time ends the lease.
+    /* Nothing was written: the object becomes what it was. If that fails, the lease ends with time.
      */
     if (!c->done)
         (void)replace(c, c->bytes, c->n, NULL);
@@ -286,12 +279,8 @@ static void s3_close(cara_store *store) {
     free(store);
 }
 
-static const cara_store_ops s3_ops = {s3_put,       s3_get,         s3_exists,        s3_claim_take,
-                                      s3_claim_put, s3_claim_renew, s3_claim_release, s3_close};
-
-void cara_store_s3_set_lease(cara_store *store, double lease_s) {
-    ((s3_store *)store)->options.lease_s = lease_s > 0 ? lease_s : LEASE_DEFAULT_S;
-}
+static const cara_store_ops s3_ops = {s3_put,         s3_get,           s3_claim_take, s3_claim_put,
+                                      s3_claim_renew, s3_claim_release, s3_close};
 
 void cara_store_s3_place(const cara_store *store, const char **bucket, const char **prefix) {
     const s3_store *s = (const s3_store *)store;
@@ -316,7 +305,8 @@ int cara_store_open_s3(const char *url, struct cara_aws *aws, const cara_store_s
     s->aws = aws;
     if (options)
         s->options = *options;
-    cara_store_s3_set_lease(&s->base, s->options.lease_s);
+    if (s->options.lease_s <= 0)
+        s->options.lease_s = LEASE_DEFAULT_S;
     snprintf(s->bucket, sizeof s->bucket, "%.*s", n < sizeof s->bucket ? (int)n : 0, bucket);
     if (!cara_s3_bucket_is_valid(s->bucket) || prefix_len > PREFIX_MAX) {
         free(s);

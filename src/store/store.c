@@ -64,11 +64,6 @@ int cara_store_get(cara_store *store, const char *key, size_t limit, char **byte
     return rc ? rc : store->ops->get(store, key, limit, bytes, n, err);
 }
 
-int cara_store_exists(cara_store *store, const char *key, cara_error *err) {
-    int rc = check_key(key, err);
-    return rc ? rc : store->ops->exists(store, key, err);
-}
-
 int cara_store_claim_take(cara_store *store, const char *key, cara_store_claim **out,
                           cara_error *err) {
     *out = NULL;

@@ -1,4 +1,4 @@
-/* Keeping and finding records: one interface, a folder or an S3 bucket behind it.
+/* Keeping and finding records: one interface to a folder or an S3 bucket.
  * Keys look like "2025-10-15/5215512345678-01-10-13-abcdefghijk.json". */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -19,10 +19,11 @@ int cara_store_key_is_valid(const char *key);
 /* A folder, made where it is missing (its parent must be there). IO. On failure *out is NULL. */
 int cara_store_open_folder(const char *path, cara_store **out, cara_error *err);
 
-/* A bucket, or the part of one below a prefix: "s3://bucket" or "s3://bucket/prefix". Both strings
- * and `aws` are borrowed as long as the store is open; like `aws`, it is for one thread at a time.
- * A claim is a lease of `lease_s` seconds, since S3 cannot know when a process dies: it ends with
- * cara_store_claim_put(), with the release, or when its time is up and nobody renewed it. USAGE. */
+/* A bucket, or the part of one below a prefix: "s3://bucket" or "s3://bucket/prefix". `aws` and the
+ * strings of `options` (may be NULL) are borrowed as long as the store is open; like `aws`, it is
+ * for one thread at a time. A claim is a lease of `lease_s` seconds, since S3 cannot know when a
+ * process ends: it ends with cara_store_claim_put(), with the release, or when its time is over and
+ * it was not renewed. USAGE. */
 struct cara_aws;
 typedef struct cara_store_s3_options {
     double lease_s;             /* 0: 15 */
@@ -31,14 +32,12 @@ typedef struct cara_store_s3_options {
 } cara_store_s3_options;
 int cara_store_open_s3(const char *url, struct cara_aws *aws, const cara_store_s3_options *options,
                        cara_store **out, cara_error *err);
-/* For claims from now on. */
-void cara_store_s3_set_lease(cara_store *store, double lease_s);
 /* Where records are: the bucket, and the prefix with a slash at its end, or "". */
 void cara_store_s3_place(const cara_store *store, const char **bucket, const char **prefix);
 
 void cara_store_close(cara_store *store);
 
-/* Atomic and durable: a reader, and whoever comes after a crash, sees all of it or nothing. With
+/* Atomic and durable: a reader, also after a crash, sees all of the bytes or none. With
  * `if_absent`, an object that is there already is CARA_ERR_CONFLICT and stays as it is; of several
  * writers at once exactly one wins. USAGE for a bad key, else STORE. */
 int cara_store_put(cara_store *store, const char *key, const void *bytes, size_t n, int if_absent,
@@ -49,21 +48,18 @@ int cara_store_put(cara_store *store, const char *key, const void *bytes, size_t
 int cara_store_get(cara_store *store, const char *key, size_t limit, char **bytes, size_t *n,
                    cara_error *err);
 
-/* CARA_OK where it is there, CARA_ERR_NOT_FOUND where not; STORE. */
-int cara_store_exists(cara_store *store, const char *key, cara_error *err);
-
 /* The right to complete one object: between a claim and its release no other process completes the
- * same one, so that work is not paid for twice. A claim ends with the process that holds it,
- * however that ends. In a folder, taking a claim waits for whoever holds it; another backend may
- * answer CONFLICT instead, which means: somebody is at it, come back later. NOT_FOUND where the
- * object is missing; USAGE; CANCELLED where a signal ended the wait; STORE. */
+ * same one, so that work is not done twice. A claim ends with the process that holds it, however
+ * that ends. In a folder, taking a claim waits for the process that holds it; in a bucket it gives
+ * CONFLICT instead: another process works on it, try again later. NOT_FOUND where the object is
+ * missing; USAGE; CANCELLED where a signal ended the wait; STORE. */
 typedef struct cara_store_claim cara_store_claim;
 int cara_store_claim_take(cara_store *store, const char *key, cara_store_claim **out,
                           cara_error *err);
 /* Replaces the claimed object; the claim stays held. CONFLICT where the claim was lost; STORE. */
 int cara_store_claim_put(cara_store_claim *claim, const void *bytes, size_t n, cara_error *err);
-/* Work on the claimed object goes on: where a claim is a lease, it begins anew, if a third of it is
- * over. Cheap to call often. CONFLICT where the claim was lost: somebody else is at it now. */
+/* Work on the claimed object continues: where a claim is a lease, it is renewed if a third of it is
+ * over. Cheap to call often. CONFLICT where the claim was lost to another process. */
 int cara_store_claim_renew(cara_store_claim *claim, cara_error *err);
 /* NULL is allowed. */
 void cara_store_claim_release(cara_store_claim *claim);

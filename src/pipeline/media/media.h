@@ -1,4 +1,4 @@
-/* Where the bytes behind a media id come from: a folder, or AWS's social-messaging API. */
+/* Where the bytes of a media id come from: a folder, or AWS's social-messaging API. */
 #ifndef PIPELINE_MEDIA_H
 #define PIPELINE_MEDIA_H
 
@@ -11,8 +11,8 @@
 /* Everything is borrowed. */
 typedef struct cara_media_request {
     const char *media_id;         /* valid: cara_media_id_is_valid() */
-    const char *mime_type;        /* as the message says it, or NULL */
-    const char *phone_number_arn; /* of the number that was written to, or NULL */
+    const char *mime_type;        /* as the message has it, or NULL */
+    const char *phone_number_arn; /* of the number that received the message, or NULL */
     const char *record_key; /* the store's key of the message: gives the day, for sources that write
                                into the store by themselves */
 } cara_media_request;
@@ -37,9 +37,10 @@ typedef struct cara_media {
 cara_media cara_media_folder(const char *path);
 
 /* GetWhatsAppMessageMedia into the bucket of `store`, and from there. The extension that AWS gives
- * is not documented for every type: the MIME subtype is tried, then whatever is listed under the
- * media id. Both are borrowed and must be of the same client; *source must stay where it is as
- * long as the media is used. Codes beyond those above: STORE where the copy did not appear. */
+ * is not documented for every type: the MIME subtype is tried, then any object whose name begins
+ * with the media id. Both are borrowed and must be of the same client; *source must stay where it
+ * is as long as the media is used. Codes beyond those above: STORE where the copy did not appear.
+ */
 struct cara_aws;
 typedef struct cara_media_social {
     struct cara_aws *aws;

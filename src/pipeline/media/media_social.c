@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECOND_LOOK_S 0.5 /* the copy should be there when the answer comes; once we wait */
+#define SECOND_LOOK_S 0.5 /* the copy should be there when AWS answers; it may take a moment */
 
 typedef struct fetching {
     cara_aws *aws;
@@ -54,7 +54,7 @@ static int get(fetching *f, const char *key, cara_error *err) {
 
 static int on_listed(void *ctx, const char *key, int64_t size) {
     fetching *f = ctx;
-    /* Nothing that could not be a key of the store's own. */
+    /* Only what can be a key of the store. */
     if (strlen(key) >= sizeof f->found || strlen(key + f->prefix_len) >= CARA_KEY_SIZE ||
         !cara_store_key_is_valid(key + f->prefix_len))
         return 0;
@@ -62,7 +62,8 @@ static int on_listed(void *ctx, const char *key, int64_t size) {
     return 1;
 }
 
-/* By the subtype, then by whatever begins with the media id. NOT_FOUND where neither is there. */
+/* By the subtype, then by any key that begins with the media id. NOT_FOUND where neither is there.
+ */
 static int look(fetching *f, const char *subtype, cara_error *err) {
     cara_error ignored = {0};
     int rc = CARA_ERR_NOT_FOUND;
@@ -80,7 +81,7 @@ static int look(fetching *f, const char *subtype, cara_error *err) {
     if (f->found[0])
         return get(f, f->found, err);
     if (rc == CARA_ERR_DENIED && was_denied)
-        return rc; /* what GetObject said: it may well be s3:GetObject that is missing */
+        return rc; /* GetObject's answer: the permission s3:GetObject may be missing */
     if (rc && was_denied && err)
         *err = ignored;
     return rc ? rc
@@ -107,17 +108,17 @@ static int social_fetch(void *ctx, const cara_media_request *request, cara_media
                                    f.bucket, folder, &media, err);
     char subtype[CARA_MEDIA_EXT] = "";
     if (rc == CARA_ERR_NOT_FOUND) {
-        /* Forgotten after some days. An earlier try may have had it copied. */
+        /* WhatsApp deletes media after some days. An earlier try may have had it copied. */
         (void)subtype_of(request->mime_type, subtype);
-        cara_error trouble = {.code = CARA_OK, .position = -1};
-        int found = look(&f, subtype, &trouble);
+        cara_error why = {.code = CARA_OK, .position = -1};
+        int found = look(&f, subtype, &why);
         if (found == CARA_OK)
             return CARA_OK;
         if (cara_failure_of(CARA_STAGE_MEDIA, found).outcome != CARA_OUTCOME_RETRY &&
             found != CARA_ERR_AUDIO_LIMIT)
             return rc;
-        if (err) /* it is there, and too large; or nobody knows yet whether it is there */
-            *err = trouble;
+        if (err) /* it is too large; or it is not known yet whether it is there */
+            *err = why;
         return found;
     }
     if (rc)

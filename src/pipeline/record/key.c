@@ -9,8 +9,8 @@
 
 void cara_key_sender(const char *from, char out[33]) {
     size_t n = 0;
-    /* Only how people write phone numbers is stripped. Dropping anything else could turn one
-     * sender into another, so the whole gives way then. */
+    /* Only the characters with which people write phone numbers are removed. To remove others could
+     * turn one sender into another, so then the whole is refused. */
     for (const char *s = from ? from : ""; *s; s++) {
         if (*s >= '0' && *s <= '9' && n < 32)
             out[n++] = *s;

@@ -1,5 +1,6 @@
 /* Where a message, its audio and what cannot be understood lie in the store. Every name is made of
- * digits, letters and hashes of ours: nothing that a sender wrote becomes part of a path as it is.
+ * digits, letters and hashes that we make: nothing that a sender wrote becomes part of a path as it
+ * is.
  */
 #ifndef PIPELINE_KEY_H
 #define PIPELINE_KEY_H
@@ -16,7 +17,7 @@
 typedef int (*cara_local_time_fn)(int64_t t, struct tm *out);
 
 /* The sender as digits: "+1 650-555-1234" gives "16505551234". What is no phone number (missing,
- * letters, slashes, more than 32 digits) gives "0", which is nobody's. out holds 33 bytes. */
+ * letters, slashes, more than 32 digits) gives "0", which is no sender's. out holds 33 bytes. */
 void cara_key_sender(const char *from, char out[33]);
 
 /* "YYYY-MM-DD/<sender>-<HH-MM-SS>-<id>.json"; <id> is the first 11 base64url characters of the

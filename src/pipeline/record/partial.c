@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* transcribe() takes no context from before a window that was decoded at more than this. */
-#define GUESSED 0.5
+/* openai/whisper's transcribe() takes no prompt from before a window that was decoded at more. */
+#define PROMPT_RESET_TEMPERATURE 0.5
 
 /* The segments that still count as context, and how many tokens they have; -1 where a segment is
  * not as we write it. */
@@ -23,7 +23,7 @@ static int find_context(const json_t *segments, size_t *first, size_t *n_tokens)
             !json_is_string(json_object_get(segment, "text")))
             return -1;
         *n_tokens += json_array_size(tokens);
-        if (json_number_value(temperature) > GUESSED) {
+        if (json_number_value(temperature) > PROMPT_RESET_TEMPERATURE) {
             *first = i + 1;
             *n_tokens = 0;
         }
@@ -55,13 +55,13 @@ int cara_partial_read(const char *bytes, size_t n, const char *model, cara_parti
         return rc;
     json_t *transcription = json_object_get(root, "transcription");
     const json_t *segments = json_object_get(transcription, "segments");
-    const char *theirs = cara_json_text(json_object_get(root, "caracola"), "model");
+    const char *its_model = cara_json_text(json_object_get(root, "caracola"), "model");
     double at = json_number_value(json_object_get(transcription, "resume_at"));
     size_t first = 0, n_tokens = 0;
     if (!(at > 0 && at <= CARA_LIMIT_AUDIO_SECONDS))
         goto done;
     out->kept_frame = (int64_t)rint(at * 100);
-    if (!theirs || !model || strcmp(theirs, model) != 0 || !json_is_array(segments) ||
+    if (!its_model || !model || strcmp(its_model, model) != 0 || !json_is_array(segments) ||
         find_context(segments, &first, &n_tokens))
         goto done;
     out->tokens = malloc((n_tokens + 1) * sizeof *out->tokens);

@@ -29,7 +29,7 @@ static void set_known(cara_record *record, json_t *object, const char *key, cons
         set_text(record, object, key, s);
 }
 
-/* Times to the millisecond: more digits would only be noise. */
+/* Times to the millisecond. */
 static void set_time(cara_record *record, json_t *object, const char *key, double seconds) {
     if (isfinite(seconds) && seconds >= 0)
         set(record, object, key, json_real(round(seconds * 1000) / 1000));
@@ -38,17 +38,17 @@ static void set_time(cara_record *record, json_t *object, const char *key, doubl
 void cara_record_init(cara_record *record, const cara_inbox_message *m) {
     static const char *const ours[] = {"audio_file", "transcription", "caracola"};
     *record = (cara_record){.root = json_copy((json_t *)(uintptr_t)m->message)};
-    /* jansson's copy leaves out what it has no memory for, without a word. */
+    /* Where there is no memory, jansson's copy is incomplete, and reports nothing. */
     if (json_object_size(record->root) != json_object_size(m->message))
         record->failed = 1;
     json_t *received = NULL;
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
-        json_t *theirs = json_object_get(record->root, ours[i]);
-        if (!theirs)
+        json_t *value = json_object_get(record->root, ours[i]);
+        if (!value)
             continue;
         if (!received)
             received = json_object();
-        if (json_object_set(received, ours[i], theirs))
+        if (json_object_set(received, ours[i], value))
             record->failed = 1;
         json_object_del(record->root, ours[i]);
     }

@@ -1,4 +1,4 @@
-/* The record of one message: what came, what was heard, and how. */
+/* The record of one message: what came, its transcript, and how that was made. */
 #ifndef PIPELINE_RECORD_H
 #define PIPELINE_RECORD_H
 
@@ -12,9 +12,9 @@
 /* How far a record in the store has come. */
 typedef enum cara_record_state {
     CARA_RECORD_DAMAGED, /* not JSON, or no object */
-    CARA_RECORD_PENDING, /* audio that waits for its transcript, or failed in a way that may pass */
+    CARA_RECORD_PENDING, /* audio without a transcript; it may have failed, but not finally */
     CARA_RECORD_PARTIAL, /* a transcript that was cut short */
-    CARA_RECORD_FAILED,  /* audio that no retry will make readable */
+    CARA_RECORD_FAILED,  /* audio whose failure is final: cara_failure_is_final() */
     CARA_RECORD_COMPLETE,
 } cara_record_state;
 
@@ -23,7 +23,7 @@ typedef struct cara_record_times {
     double media, model, total;
 } cara_record_times;
 
-/* A record builder. Every step may run out of memory; that is asked once, at the end. */
+/* A record builder. Every step may run out of memory; cara_record_write() checks that once. */
 typedef struct cara_record {
     json_t *root;
     json_t *about; /* root's "caracola", borrowed */
@@ -31,11 +31,11 @@ typedef struct cara_record {
 } cara_record;
 
 /* The message as received plus "caracola" (the sender's profile name, ids, our version). Members of
- * the message that bear one of our names (audio_file, transcription, caracola) move to
+ * the message that have one of our names (audio_file, transcription, caracola) move to
  * caracola.received, so that a sender cannot write our part. */
 void cara_record_init(cara_record *record, const cara_inbox_message *message);
 
-/* "audio_file": the key, or null where the audio could not be had. */
+/* "audio_file": the key, or null where the audio could not be fetched. */
 void cara_record_audio_file(cara_record *record, const char *key);
 
 /* "transcription": {"ok": false, "error": <name>, "message": <sentence>}. */
@@ -52,7 +52,7 @@ void cara_record_times_set(cara_record *record, const cara_record_times *times);
 int cara_record_write(cara_record *record, cara_buf *out, cara_error *err);
 void cara_record_free(cara_record *record);
 
-/* The names that "error" may bear beside those of cara_code_name(). */
+/* The names that "error" may have besides those of cara_code_name(). */
 #define CARA_RECORD_WAITING "pending"
 #define CARA_RECORD_DIGEST "sha256_mismatch"
 

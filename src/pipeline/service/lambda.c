@@ -49,8 +49,8 @@ static json_t *counts(const cara_handled *handled) {
     return root;
 }
 
-/* 1 where the answer was taken, or is not wanted any more: the next event may come. */
-static int may_go_on(cara_service *service, int rc, const cara_error *err) {
+/* 1 where Lambda took the answer, or no longer expects it: the next event may come. */
+static int may_continue(cara_service *service, int rc, const cara_error *err) {
     if (rc != CARA_ERR_USAGE)
         return rc == CARA_OK;
     cara_log_line(&service->log->log, CARA_LOG_WARN, "%s", err->text);
@@ -71,17 +71,17 @@ static int respond(cara_lambda *lambda, const char *id, json_t *answer, cara_err
 
 /* Answers the invocation. CARA_OK, or why the sandbox is lost. */
 static int answer(cara_lambda *lambda, cara_service *service, const char *id,
-                  const cara_handled *handled, int handle_rc, cara_error *trouble,
+                  const cara_handled *handled, int handle_rc, cara_error *failure,
                   cara_error *err) {
     const char *type = cara_service_error_type(CARA_STAGE_EVENT, CARA_ERR_MEMORY);
-    const char *message = trouble->text;
+    const char *message = failure->text;
     if (!handle_rc) {
         int named = handled->summary.is_sqs && !handled->unnamed;
         if (!handled->n_retry || named) {
             json_t *root = named ? batch_failures(handled) : counts(handled);
             int rc = respond(lambda, id, root, err);
             if (rc != CARA_ERR_MEMORY)
-                return may_go_on(service, rc, err) ? CARA_OK : rc;
+                return may_continue(service, rc, err) ? CARA_OK : rc;
             message = "no memory for the answer, or it is too large for Lambda";
         } else {
             type = cara_service_error_type(handled->stage, handled->error.code);
@@ -91,7 +91,7 @@ static int answer(cara_lambda *lambda, cara_service *service, const char *id,
     cara_log_line(&service->log->log, CARA_LOG_ERROR, "the event is to be delivered again: %s: %s",
                   type, message);
     int rc = cara_lambda_fail(lambda, id, type, message, err);
-    return may_go_on(service, rc, err) ? CARA_OK : rc;
+    return may_continue(service, rc, err) ? CARA_OK : rc;
 }
 
 /* *command becomes the event where it is {"caracola":"NAME", ...}, else NULL. MEMORY. */
@@ -112,38 +112,38 @@ static int read_command(const cara_invocation *invocation, json_t **command, car
     return CARA_OK;
 }
 
-/* Does what the event asks for and answers it. CARA_OK, or why the sandbox is lost. */
-static int obey(cara_lambda *lambda, cara_service *service, const char *id, const json_t *event,
-                double left_s, cara_error *err) {
+/* Runs the command that the event names, and answers. CARA_OK, or why the sandbox is lost. */
+static int run_command(cara_lambda *lambda, cara_service *service, const char *id,
+                       const json_t *event, double left_s, cara_error *err) {
     const char *name = cara_json_text(event, "caracola");
-    cara_error trouble = {.code = CARA_OK, .position = -1};
+    cara_error failure = {.code = CARA_OK, .position = -1};
     json_t *root = NULL;
     cara_buf body;
     cara_buf_init(&body, CARA_LIMIT_EVENT_BYTES);
     int rc = service->command
-                 ? service->command(service->command_ctx, name, event, left_s, &root, &trouble)
-                 : cara_fail(&trouble, CARA_ERR_USAGE, -1, "no command \"%s\" is known here", name);
+                 ? service->command(service->command_ctx, name, event, left_s, &root, &failure)
+                 : cara_fail(&failure, CARA_ERR_USAGE, -1, "no command \"%s\" is known here", name);
     if (!rc && cara_json_write(root, CARA_JSON_COMPACT, &body))
-        rc = cara_fail(&trouble, CARA_ERR_MEMORY, -1, "no memory for the answer");
+        rc = cara_fail(&failure, CARA_ERR_MEMORY, -1, "no memory for the answer");
     json_decref(root);
     if (rc) {
         const char *type = rc == CARA_ERR_USAGE     ? "Command.Invalid"
                            : rc == CARA_ERR_NETWORK ? "Command.Unavailable"
                            : rc == CARA_ERR_MEMORY  ? "Runtime.OutOfMemory"
                                                     : "Command.Failed";
-        cara_log_line(&service->log->log, CARA_LOG_ERROR, "%s: %s: %s", name, type, trouble.text);
-        rc = cara_lambda_fail(lambda, id, type, trouble.text, err);
+        cara_log_line(&service->log->log, CARA_LOG_ERROR, "%s: %s: %s", name, type, failure.text);
+        rc = cara_lambda_fail(lambda, id, type, failure.text, err);
     } else {
         rc = cara_lambda_respond(lambda, id, body.data, body.len, err);
     }
     cara_buf_free(&body);
-    return may_go_on(service, rc, err) ? CARA_OK : rc;
+    return may_continue(service, rc, err) ? CARA_OK : rc;
 }
 
 int cara_lambda_serve(cara_lambda *lambda, cara_service *service, cara_error *err) {
     for (;;) {
         cara_invocation invocation;
-        cara_error trouble = {.code = CARA_OK, .position = -1};
+        cara_error failure = {.code = CARA_OK, .position = -1};
         service->log->request_id[0] = 0;
         int rc = cara_lambda_next(lambda, CARA_LIMIT_EVENT_BYTES, &invocation, err);
         if (rc && !(rc == CARA_ERR_MEMORY && invocation.request_id[0])) {
@@ -152,7 +152,8 @@ int cara_lambda_serve(cara_lambda *lambda, cara_service *service, cara_error *er
         }
         snprintf(service->log->request_id, sizeof service->log->request_id, "%s",
                  invocation.request_id);
-        /* For whatever in this process speaks to X-Ray, as Lambda's own runtimes do. */
+        /* For all that sends traces to X-Ray from this process; Lambda's own runtimes set it too.
+         */
         if (invocation.trace_id[0])
             (void)setenv("_X_AMZN_TRACE_ID", invocation.trace_id, 1);
         else
@@ -160,14 +161,14 @@ int cara_lambda_serve(cara_lambda *lambda, cara_service *service, cara_error *er
         double left = 0;
         if (!rc && invocation.deadline_ms > 0) {
             left = (double)(invocation.deadline_ms - cara_clock_wall_ms()) / 1000;
-            left = left > 0.001 ? left : 0.001; /* late already, and no "no limit" */
+            left = left > 0.001 ? left : 0.001; /* late already; 0 would mean "no limit" */
         }
         cara_handled handled = {.n_retry = 0};
         json_t *command = NULL;
         if (rc) {
-            trouble = *err;
-        } else if ((rc = read_command(&invocation, &command, &trouble)) == CARA_OK && command) {
-            rc = obey(lambda, service, invocation.request_id, command, left, err);
+            failure = *err;
+        } else if ((rc = read_command(&invocation, &command, &failure)) == CARA_OK && command) {
+            rc = run_command(lambda, service, invocation.request_id, command, left, err);
             json_decref(command);
             cara_invocation_free(&invocation);
             if (rc)
@@ -175,9 +176,9 @@ int cara_lambda_serve(cara_lambda *lambda, cara_service *service, cara_error *er
             continue;
         } else if (!rc) {
             rc = cara_service_handle(service, invocation.body, invocation.body_len, left, &handled,
-                                     &trouble);
+                                     &failure);
         }
-        rc = answer(lambda, service, invocation.request_id, &handled, rc, &trouble, err);
+        rc = answer(lambda, service, invocation.request_id, &handled, rc, &failure, err);
         cara_handled_free(&handled);
         cara_invocation_free(&invocation);
         if (rc)

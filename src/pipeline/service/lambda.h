@@ -1,5 +1,4 @@
-/* The life of a Lambda sandbox: one event after the other, until the Runtime API says it is over.
- */
+/* The loop of a Lambda sandbox: one event after the other, until the Runtime API ends it. */
 #ifndef PIPELINE_LAMBDA_H
 #define PIPELINE_LAMBDA_H
 
@@ -8,8 +7,8 @@
 
 /* Answers every event: SNS and others with a small summary, or an error where something is to be
  * delivered again; SQS with a partial batch response that names what is; {"caracola":"NAME"}, which
- * only someone who may invoke the function can send, with what service->command answers. Returns
- * only when the sandbox is lost, with why: NETWORK, DENIED, MEMORY. */
+ * only callers with permission to invoke the function can send, with service->command's answer.
+ * Returns only when the sandbox is lost, and why: NETWORK, DENIED, MEMORY. */
 int cara_lambda_serve(cara_lambda *lambda, cara_service *service, cara_error *err);
 
 /* Threads that are worth starting with so much memory: Lambda gives one CPU for each 1,769 MB, and

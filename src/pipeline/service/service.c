@@ -6,15 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What must still fit in behind the last word heard: one write of the record, tried again if need
- * be, and the answer. */
+/* Time after the last word: for one write of the record, with retries, and for the answer. */
 #define KEEP_SHARE 0.1
 #define KEEP_MIN_S 1.0
 #define KEEP_MAX_S 10.0
 #define ANSWER_S 0.25
-#define FAREWELL_S 8.0 /* containers are killed 10 s after SIGTERM, or later */
+#define LAST_CALLS_S 8.0 /* containers are killed 10 s after SIGTERM, or later */
 
-/* Of WhatsApp's own; a metric must not take the sender's word for a name. */
+/* WhatsApp's types; a metric must not take its name from a sender. */
 static const char *const types[] = {"text",    "audio",    "image",       "video",       "document",
                                     "sticker", "location", "contacts",    "button",      "reaction",
                                     "order",   "system",   "interactive", "unsupported", "other"};
@@ -44,16 +43,16 @@ static int should_stop(void *cookie) {
     return out_of_time(s) || (s->interrupted && s->interrupted(s->interrupted_ctx));
 }
 
-/* What was heard is still to be written when the process is asked to end; whoever asks does not
- * wait for ever. */
-static int should_hang_up(void *cookie) {
+/* After the process is asked to end, the transcript is still to be written, but what asked does not
+ * wait long. */
+static int should_cancel_calls(void *cookie) {
     cara_service *s = cookie;
     if (!s->interrupted || !s->interrupted(s->interrupted_ctx))
         return 0;
     double now = cara_clock_monotonic();
     if (s->interrupted_at <= 0)
         s->interrupted_at = now;
-    return now - s->interrupted_at > FAREWELL_S;
+    return now - s->interrupted_at > LAST_CALLS_S;
 }
 
 const char *cara_service_error_type(cara_stage stage, cara_code code) {
@@ -171,7 +170,7 @@ int cara_service_handle(cara_service *s, const char *bytes, size_t n, double lef
     s->pipeline.log = &s->log->log;
     if (s->aws) {
         cara_aws_set_deadline(s->aws, left_s > 0 ? started + left_s - ANSWER_S : 0);
-        cara_aws_set_stop(s->aws, should_hang_up, s);
+        cara_aws_set_stop(s->aws, should_cancel_calls, s);
     }
     int rc = cara_pipeline_handle(&s->pipeline, bytes, n, on_report, &e, &out->summary, err);
     int cold = !s->warm;

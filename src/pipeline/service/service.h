@@ -23,31 +23,32 @@ typedef struct cara_service { /* everything is borrowed */
     void *command_ctx;
     double interrupted_at; /* when that was first seen; 0: not yet */
     int warm;              /* set once an event was handled */
-    double stop_at;        /* of the event in work; cara_clock_monotonic(); 0: never */
+    double stop_at;        /* of the current event; cara_clock_monotonic(); 0: never */
 } cara_service;
 
 /* What became of an event. */
 typedef struct cara_handled {
     cara_summary summary;
     size_t n_retry;
-    cara_stage stage; /* of the first message that is to be delivered again */
+    cara_stage stage; /* of the first message to deliver again */
     cara_error error; /* its */
     json_t *failed;   /* {record id: true, ...}: SQS records with something to deliver again */
-    int unnamed;      /* something is to be delivered again that no record id tells */
+    int unnamed;      /* something is to be delivered again that has no record id */
 } cara_handled;
 
 /* Handles an event within `left_s` seconds (<= 0: no limit): calls end a moment before that, and
- * listening earlier still, so that what was heard can be kept and the answer given. Logs and counts
- * what became of it. On success the caller frees *out with cara_handled_free(); MEMORY otherwise.
+ * transcribing earlier still, so that what is done can be kept and the answer sent. Logs and counts
+ * the outcomes. On success the caller frees *out with cara_handled_free(); MEMORY otherwise.
  */
 int cara_service_handle(cara_service *service, const char *event, size_t n, double left_s,
                         cara_handled *out, cara_error *err);
 void cara_handled_free(cara_handled *handled);
 
-/* Seconds of the `left_s` that work leaves for keeping what it has, and for the answer. */
+/* Seconds of the `left_s` that are reserved for keeping what is done, and for the answer. */
 double cara_service_keep(double left_s);
 
-/* "Category.Reason" of an error as Lambda and CloudWatch show it: "Store.Unavailable"; static. */
+/* "Category.Reason" of an error as Lambda and CloudWatch show it: "Store.Unavailable"; static. The
+ * table is in base/failure.h. */
 const char *cara_service_error_type(cara_stage stage, cara_code code);
 
 #endif

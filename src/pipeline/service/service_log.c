@@ -25,7 +25,7 @@ static void put_line(const cara_service_log *log, cara_buf *line) {
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return; /* a log that cannot be written is nobody's business to fail for */
+            return; /* no work fails because its log cannot be written */
         at += (size_t)n;
     }
 }

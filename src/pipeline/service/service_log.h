@@ -1,4 +1,4 @@
-/* The log of a service, one line an event of note: JSON as Lambda's "advanced logging controls" ask
+/* The log of a service, one line for each entry: JSON as Lambda's "advanced logging controls" ask
  * of a runtime (timestamp, level, requestId), or text; and CloudWatch's embedded metrics. Texts of
  * messages never come here, and phone numbers not above DEBUG. */
 #ifndef PIPELINE_SERVICE_LOG_H

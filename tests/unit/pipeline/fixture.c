@@ -14,23 +14,23 @@
 static int prepare(void *ctx, cara_stop_fn stop, void *cookie, cara_error *err) {
     fixture *f = ctx;
     f->n_prepared++;
-    return f->prepare_rc ? cara_fail(err, (cara_code)f->prepare_rc, -1, "the model is away") : 0;
+    return f->prepare_rc ? cara_fail(err, (cara_code)f->prepare_rc, -1, "there is no model") : 0;
 }
 
 static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop, void *cookie,
                       cara_resume *resume, cara_result **out, cara_error *err) {
     static const int32_t tokens[] = {50364, 1, 50464};
-    static cara_segment heard = {.id = 0,
-                                 .seek = 0,
-                                 .start = 0,
-                                 .end = 2.0,
-                                 .text = " hay una panga",
-                                 .tokens = tokens,
-                                 .n_tokens = 3,
-                                 .temperature = 0.2,
-                                 .avg_logprob = -0.25,
-                                 .compression_ratio = 0.9,
-                                 .no_speech_prob = 0.01};
+    static cara_segment segment = {.id = 0,
+                                   .seek = 0,
+                                   .start = 0,
+                                   .end = 2.0,
+                                   .text = " hay una panga",
+                                   .tokens = tokens,
+                                   .n_tokens = 3,
+                                   .temperature = 0.2,
+                                   .avg_logprob = -0.25,
+                                   .compression_ratio = 0.9,
+                                   .no_speech_prob = 0.01};
     fixture *f = ctx;
     f->n_transcribed++;
     *out = NULL;
@@ -39,15 +39,15 @@ static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop,
         nanosleep(&t, NULL);
     }
     if (f->transcribe_rc)
-        return cara_fail(err, (cara_code)f->transcribe_rc, -1, "the audio is not audible");
+        return cara_fail(err, (cara_code)f->transcribe_rc, -1, "the audio cannot be transcribed");
     cara_result *result = calloc(1, sizeof *result);
     if (!result)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory");
-    heard.avg_logprob = -0.25;
-    heard.compression_ratio = (double)NAN;
+    segment.avg_logprob = -0.25;
+    segment.compression_ratio = (double)NAN;
     *result = (cara_result){.text = " hay una panga",
                             .language = "es",
-                            .segments = &heard,
+                            .segments = &segment,
                             .n_segments = 1,
                             .duration_s = 2.5,
                             .cut_short = f->cut_short};
@@ -74,7 +74,7 @@ static int fetch(void *ctx, const cara_media_request *request, cara_media_file *
     fixture *f = ctx;
     f->n_fetched++;
     if (f->fetch_rc)
-        return cara_fail(err, (cara_code)f->fetch_rc, -1, "the media is away");
+        return cara_fail(err, (cara_code)f->fetch_rc, -1, "there is no media");
     return f->inner_media.fetch(f->inner_media.ctx, request, out, err);
 }
 
@@ -208,6 +208,14 @@ json_t *fixture_record(const fixture *f, const char *key) {
     free(bytes);
     assert_non_null(json);
     return json;
+}
+
+int fixture_has(const fixture *f, const char *key) {
+    char *bytes = NULL;
+    size_t n = 0;
+    int rc = cara_store_get(f->store, key, 1 << 24, &bytes, &n, NULL);
+    free(bytes);
+    return rc == CARA_OK;
 }
 
 size_t fixture_count(const fixture *f, char kind) {

@@ -1,4 +1,4 @@
-/* A store in a fresh folder, a media folder, and a transcriber that always hears the same. */
+/* A store in a fresh folder, a media folder, and a transcriber whose text is always the same. */
 #ifndef FIXTURE_H
 #define FIXTURE_H
 
@@ -48,6 +48,7 @@ void fixture_media(fixture *f, const char *name, const void *bytes, size_t n);
 
 /* A record, parsed; fails the test where it is missing or no JSON. The caller's reference. */
 json_t *fixture_record(const fixture *f, const char *key);
+int fixture_has(const fixture *f, const char *key); /* 1 where the store has it */
 /* Files in the store (kind 'r': records, 'm': media, 'q': quarantine, 't': temporaries, 0: all).
  * Fails the test on any path that the contract does not allow. */
 size_t fixture_count(const fixture *f, char kind);

@@ -136,13 +136,13 @@ static int prepare(void *ctx, cara_stop_fn stop, void *cookie, cara_error *err) 
 static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop, void *cookie,
                       cara_resume *resume, cara_result **out, cara_error *err) {
     static const int32_t tokens[] = {50364, 1, 50464};
-    static const cara_segment heard = {.text = " hay una panga", .tokens = tokens, .n_tokens = 3};
+    static const cara_segment segment = {.text = " hay una panga", .tokens = tokens, .n_tokens = 3};
     *out = malloc(sizeof **out);
     if (!*out)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory");
-    **out = (cara_result){.text = heard.text,
+    **out = (cara_result){.text = segment.text,
                           .language = "es",
-                          .segments = &heard,
+                          .segments = &segment,
                           .n_segments = 1,
                           .duration_s = 4,
                           .cut_short = resume->frame == 0};
@@ -259,7 +259,7 @@ static void the_pipeline_asks_for_another_delivery(void **state) {
             if (rc)
                 assert_int_equal(rc, CARA_ERR_MEMORY);
             if (!second && !again)
-                fail_msg("the first delivery heard all");
+                fail_msg("the first delivery transcribed all");
             if (second && !again)
                 check_records(&store);
             for (int i = 0; i < 2; i++) {

@@ -1,6 +1,7 @@
 /* No memory, at every single allocation, between the cloud and the pipeline: replies, media by
- * social messaging, Lambda's answers and the worker's queue. Whoever is told "done" can rely on it:
- * the message is kept, and its audio heard. All else comes again, and is then completed. */
+ * social messaging, Lambda's answers and the worker's queue. An event that is answered as done is
+ * done: the message is kept, and its audio transcribed. All else comes again, and is then
+ * completed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,7 +47,7 @@ static struct world {
     int n_answers;
     char answer[2048], type[80]; /* the first: that is the one that counts */
     int deleted;                 /* from the queue */
-    _Atomic int settled;         /* deleted or handed back */
+    _Atomic int settled;         /* deleted or given back */
     int slept;
 } world;
 
@@ -58,7 +59,7 @@ int __wrap_nanosleep(const struct timespec *t, struct timespec *left) {
     return 0;
 }
 
-/* ---- the services, told apart by path ---- */
+/* ---- the services, by path ---- */
 
 static char receive_answer[8192];
 
@@ -69,7 +70,7 @@ static void handle_media(const test_request *r, test_reply *reply) {
     } else if (strstr(r->body, "\"78\"")) {
         fake_s3_set(&world.s3, "p/2025-10-15/78.ogg", "OggS");
         reply->status = world.media_down ? 503 : 200;
-    } else if (strstr(r->body, "\"79\"")) { /* only a list tells its name */
+    } else if (strstr(r->body, "\"79\"")) { /* only a list has its name */
         fake_s3_set(&world.s3, "p/2025-10-15/79.oga", "OggS");
     } else { /* forgotten, but an earlier try had it copied */
         reply->status = 404;
@@ -124,7 +125,7 @@ static test_server *server;
 
 /* ---- one process of ours ---- */
 
-enum { MAIN, POLL, HEART, N_CLIENTS };
+enum { MAIN, POLL, RENEWAL, N_CLIENTS };
 
 typedef struct process {
     fake_outside outside_of;
@@ -146,12 +147,15 @@ static int prepare(void *ctx, cara_stop_fn stop, void *cookie, cara_error *err) 
 static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop, void *cookie,
                       cara_resume *resume, cara_result **out, cara_error *err) {
     static const int32_t tokens[] = {50364, 1, 50464};
-    static const cara_segment heard = {.text = " hay una panga", .tokens = tokens, .n_tokens = 3};
+    static const cara_segment segment = {.text = " hay una panga", .tokens = tokens, .n_tokens = 3};
     *out = malloc(sizeof **out);
     if (!*out)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory");
-    **out = (cara_result){
-        .text = heard.text, .language = "es", .segments = &heard, .n_segments = 1, .duration_s = 4};
+    **out = (cara_result){.text = segment.text,
+                          .language = "es",
+                          .segments = &segment,
+                          .n_segments = 1,
+                          .duration_s = 4};
     return CARA_OK;
 }
 
@@ -272,7 +276,7 @@ static int reply_once(int kind, long n, const void *ctx) {
     int rc = cara_reply_send(p.aws[MAIN], p.store, &message, KEY, text, &p.err);
     end(&p);
     int reached = failing_memory_disarm();
-    /* A claim whose answer libcurl could not read looks like somebody else's when tried again. */
+    /* A claim whose answer libcurl could not read looks like another process's when tried again. */
     int lost = kind == 2 && rc == CARA_ERR_CONFLICT;
     if (rc && !(reached && (lost || is_passing(kind, rc))))
         fail_msg("reply: allocation %ld of kind %d gave %d: %s", n, kind, rc, p.err.text);
@@ -406,7 +410,7 @@ static void set_up(const delivery *d) {
     fake_s3_set(&world.s3, "p/2025-10-15/80.ogg", "OggS");
 }
 
-/* Everything was told to come again that is not done. */
+/* All that is not done is to be delivered again. */
 static void check_told(const scenario *s, int kind, long n, const char *answer) {
     for (const char *id = s->ids; *id; id++) {
         char message[2] = {*id}, record[] = "record-?";
@@ -418,7 +422,7 @@ static void check_told(const scenario *s, int kind, long n, const char *answer) 
     }
 }
 
-/* A later delivery, with memory: all is done, and nobody was answered twice. */
+/* A later delivery, with memory: all is done, and no message was answered twice. */
 static void check_completed(const scenario *s) {
     for (const char *id = s->ids; *id; id++)
         assert_int_equal(kept((char[2]){*id}), CARA_RECORD_COMPLETE);
@@ -480,7 +484,7 @@ static void lambda_answers(void **state) {
 
 static int worker_run(process *p, cara_worker_summary *summary) {
     const cara_worker_options options = {
-        .queue_url = QUEUE, .wait_s = 1, .queue = p->aws[POLL], .heart = p->aws[HEART]};
+        .queue_url = QUEUE, .wait_s = 1, .queue = p->aws[POLL], .renewal = p->aws[RENEWAL]};
     world.settled = world.slept = 0;
     p->service.interrupted = interrupted;
     p->service.function = NULL;

@@ -225,7 +225,7 @@ static int obey(void *ctx, const char *name, const json_t *event, double left_s,
                             json_object_get(event, "at"));
         return CARA_OK;
     }
-    return strcmp(name, "reach") == 0  ? cara_fail(err, CARA_ERR_NETWORK, -1, "nobody there")
+    return strcmp(name, "reach") == 0  ? cara_fail(err, CARA_ERR_NETWORK, -1, "no answer")
            : strcmp(name, "move") == 0 ? cara_fail(err, CARA_ERR_IO, -1, "no place")
                                        : cara_fail(err, CARA_ERR_USAGE, -1, "what is %s?", name);
 }
@@ -245,7 +245,7 @@ static void commands_are_obeyed(void **state) {
     };
     static const char *const answers[][2] = {
         {"response {\"caracola\":\"look\",\"done\":true,\"at\":2}", ""},
-        {"\"errorMessage\":\"nobody there\"", "Command.Unavailable"},
+        {"\"errorMessage\":\"no answer\"", "Command.Unavailable"},
         {"\"errorMessage\":\"no place\"", "Command.Failed"},
         {"\"errorMessage\":\"what is dance?\"", "Command.Invalid"},
         {"response {\"messages\":0,", ""},

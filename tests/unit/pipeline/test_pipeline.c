@@ -79,7 +79,7 @@ static void events_have_the_manifests_outcome(void **state) {
             fixture_event(f, e->event);
             size_t n = 0;
             for (; n < sizeof e->keys / sizeof *e->keys && e->keys[n]; n++)
-                assert_int_equal(cara_store_exists(f->store, e->keys[n], NULL), CARA_OK);
+                assert_true(fixture_has(f, e->keys[n]));
             assert_int_equal(fixture_count(f, 'r'), n);
             assert_int_equal(fixture_count(f, 'q'), e->quarantined);
             assert_int_equal(fixture_count(f, 'm'), e->media != NULL);
@@ -95,10 +95,10 @@ static void events_have_the_manifests_outcome(void **state) {
             assert_int_equal(f->summary.by_outcome[CARA_OUTCOME_DONE], round ? 0 : n);
             assert_int_equal(f->summary.by_outcome[CARA_OUTCOME_ALREADY],
                              round ? n + twice : twice);
-            assert_int_equal(f->summary.hopeless, e->quarantined && !n);
+            assert_int_equal(f->summary.unreadable, e->quarantined && !n);
         }
         if (e->media)
-            assert_int_equal(cara_store_exists(f->store, e->media, NULL), CARA_OK);
+            assert_true(fixture_has(f, e->media));
         assert_int_equal(fixture_teardown(&own), 0);
     }
 }
@@ -202,7 +202,7 @@ static void silence_has_no_words(void **state) {
 #define AUDIO(id, rest)                                                                            \
     "{\"id\":\"w" id "\",\"from\":\"1\",\"timestamp\":\"5\",\"type\":\"audio\"" rest "}"
 
-/* Trouble with the audio is recorded; the table says where, and what curing it takes. */
+/* A failure with the audio is recorded; the table says at which stage, and what repairs it. */
 static void audio_trouble_is_recorded(void **state) {
     static const struct {
         const char *rest;
@@ -264,14 +264,14 @@ static void digests_that_nobody_can_read_stop_nothing(void **state) {
     assert_int_equal(f->n_transcribed, 2);
 }
 
-/* Each trouble once, then gone: what a retry can cure is cured by handling the event again. */
-static void retries_cure_what_they_can(void **state) {
+/* Each failure once: what a retry can repair is repaired by handling the event again. */
+static void retries_repair_what_they_can(void **state) {
     static const struct {
         int prepare_rc, transcribe_rc, fetch_rc;
         cara_outcome outcome;
         cara_stage stage;
         const char *error;
-        int cured; /* by handling it again; else only with `again` */
+        int repaired; /* by handling it again; else only with `again` */
     } cases[] = {
         {CARA_ERR_NOT_FOUND, 0, 0, CARA_OUTCOME_RETRY, CARA_STAGE_MODEL, "not_found", 1},
         {CARA_ERR_MODEL_CORRUPT, 0, 0, CARA_OUTCOME_RETRY, CARA_STAGE_MODEL, "model_corrupt", 1},
@@ -302,7 +302,7 @@ static void retries_cure_what_they_can(void **state) {
         f->fetch_rc = cases[i].fetch_rc;
         for (int round = 0; round < 2; round++) {
             fixture_event(f, "02-voice-note");
-            if (round && !cases[i].cured) {
+            if (round && !cases[i].repaired) {
                 assert_int_equal(f->last_outcome, CARA_OUTCOME_ALREADY);
                 continue;
             }
@@ -314,7 +314,7 @@ static void retries_cure_what_they_can(void **state) {
         }
         f->prepare_rc = f->transcribe_rc = f->fetch_rc = 0;
         fixture_event(f, "02-voice-note");
-        if (!cases[i].cured) {
+        if (!cases[i].repaired) {
             assert_int_equal(f->last_outcome, CARA_OUTCOME_ALREADY);
             f->pipeline.retry_failed = 1;
             fixture_event(f, "02-voice-note");
@@ -339,7 +339,7 @@ static void kept_audio_serves_a_retry(void **state) {
     f->prepare_rc = CARA_ERR_NOT_FOUND;
     fixture_event(f, "02-voice-note");
     assert_int_equal(f->last_outcome, CARA_OUTCOME_RETRY);
-    assert_int_equal(cara_store_exists(f->store, VOICE_MEDIA, NULL), CARA_OK);
+    assert_true(fixture_has(f, VOICE_MEDIA));
     f->prepare_rc = 0;
     f->fetch_rc = CARA_ERR_NOT_FOUND;
     fixture_event(f, "02-voice-note");
@@ -357,7 +357,7 @@ static void other_audio_under_the_same_name(void **state) {
     assert_int_equal(cara_store_get(f->store, VOICE_MEDIA, 100, &bytes, &n, NULL), CARA_OK);
     assert_string_equal(bytes, "OggS");
     free(bytes);
-    /* Without a digest nobody can tell: what is there stays. */
+    /* Without a digest it is not known which is right: what is there stays. */
     fixture_media(f, "42.ogg", "new", 3);
     assert_int_equal(cara_store_put(f->store, "1970-01-01/42.ogg", "old", 3, 1, NULL), CARA_OK);
     fixture_message(f, AUDIO("1", ",\"audio\":{\"id\":\"42\"}"));
@@ -395,7 +395,7 @@ static void stopping_keeps_what_there_is(void **state) {
     assert_string_equal(fixture_at(r, "transcription.text"), " hay una panga");
     assert_true(json_is_true(json_object_get(json_object_get(r, "transcription"), "cut_short")));
     json_decref(r);
-    /* A worse try after that does not take it away. */
+    /* A try after that which fails does not remove it. */
     f->cut_short = 0;
     f->prepare_rc = CARA_ERR_NOT_FOUND;
     fixture_event(f, "02-voice-note");
@@ -560,7 +560,7 @@ int main(void) {
         WITH_STORE(silence_has_no_words),
         WITH_STORE(audio_trouble_is_recorded),
         WITH_STORE(digests_that_nobody_can_read_stop_nothing),
-        cmocka_unit_test(retries_cure_what_they_can),
+        cmocka_unit_test(retries_repair_what_they_can),
         WITH_STORE(kept_audio_serves_a_retry),
         WITH_STORE(other_audio_under_the_same_name),
         WITH_STORE(stopping_keeps_what_there_is),

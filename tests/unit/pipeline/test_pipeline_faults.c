@@ -37,7 +37,7 @@ static void check_all_there(fixture *f) {
     json_decref(r);
 }
 
-/* Nanoseconds that a child takes which nobody kills, so that kills fall into its work on a machine
+/* Nanoseconds that a child takes which is not killed, so that kills fall into its work on a machine
  * of any speed. */
 static long undisturbed(void) {
     void *own = NULL;

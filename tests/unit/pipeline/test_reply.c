@@ -1,4 +1,4 @@
-/* Replies: how a long text is cut, and that nobody is answered twice. */
+/* Replies: how a long text is cut, and that no message is answered twice. */
 #include "fixture.h"
 
 #include "aws/client/client.h"
@@ -23,7 +23,7 @@ static void texts_are_cut_between_words(void **state) {
         {"hola", 5, 4},
         {"hola!", 5, 5},
         {"hola, que tal", 9, 9},       /* "hola, que" would do, but nothing shows the blank */
-        {"hola, que tal", 10, 10},     /* behind the blank */
+        {"hola, que tal", 10, 10},     /* after the blank */
         {"hola, que tal", 12, 10},     /* still in the last quarter */
         {"a bcdefghijklmnop", 12, 12}, /* a blank too far ahead */
         {"\303\261\303\261\303\261\303\261", 3, 6}, /* characters, not bytes */

@@ -31,7 +31,8 @@ typedef struct fixture {
     cara_error err;
 } fixture;
 
-static void begin(fixture *f) {
+static void begin_with(fixture *f, double lease_s) {
+    const cara_store_s3_options store_options = {.lease_s = lease_s};
     memset(f, 0, sizeof *f);
     f->server = test_server_start_handler(fake_s3_handle, &f->s3);
     for (int i = 0; i < 2; i++) {
@@ -44,10 +45,14 @@ static void begin(fixture *f) {
         cara_outside outside = fake_outside_of(&f->outside[i]);
         const cara_aws_options options = {.outside = &outside};
         assert_int_equal(cara_aws_open(&options, &f->aws[i], &f->err), CARA_OK);
-        assert_int_equal(
-            cara_store_open_s3("s3://bucket/notes/", f->aws[i], NULL, &f->store[i], &f->err),
-            CARA_OK);
+        assert_int_equal(cara_store_open_s3("s3://bucket/notes/", f->aws[i], &store_options,
+                                            &f->store[i], &f->err),
+                         CARA_OK);
     }
+}
+
+static void begin(fixture *f) {
+    begin_with(f, 0);
 }
 
 static void end(fixture *f) {
@@ -70,14 +75,12 @@ static void keeps_and_finds(void **state) {
     begin(&f);
     char *bytes;
     size_t n;
-    assert_int_equal(cara_store_exists(f.store[0], KEY, &f.err), CARA_ERR_NOT_FOUND);
     assert_int_equal(cara_store_get(f.store[0], KEY, 100, &bytes, &n, &f.err), CARA_ERR_NOT_FOUND);
     assert_int_equal(cara_store_put(f.store[0], KEY, PENDING, strlen(PENDING), 1, &f.err), CARA_OK);
     assert_string_equal(body(&f), PENDING);
     assert_string_equal(fake_s3_find(&f.s3, FULL)->type, "application/json");
     assert_int_equal(cara_store_put(f.store[1], KEY, "x", 1, 1, &f.err), CARA_ERR_CONFLICT);
     assert_string_equal(body(&f), PENDING);
-    assert_int_equal(cara_store_exists(f.store[1], KEY, &f.err), CARA_OK);
     assert_int_equal(cara_store_get(f.store[1], KEY, 100, &bytes, &n, &f.err), CARA_OK);
     assert_string_equal(bytes, PENDING);
     free(bytes);
@@ -103,7 +106,7 @@ static void one_claim_at_a_time(void **state) {
     assert_int_equal(cara_store_claim_take(f.store[1], KEY, &other, &f.err), CARA_ERR_CONFLICT);
     assert_null(other);
     assert_non_null(strstr(f.err.text, "another process"));
-    /* Still the same JSON to whoever reads it meanwhile. */
+    /* Other readers still see the same JSON. */
     const struct fake_s3_object *claimed = fake_s3_find(&f.s3, FULL);
     size_t n = strlen(PENDING);
     assert_true(claimed->len > n);
@@ -124,19 +127,18 @@ static void one_claim_at_a_time(void **state) {
     end(&f);
 }
 
-static void a_dead_process_holds_its_claim_for_a_time(void **state) {
+static void a_process_that_ended_holds_its_claim_for_a_time(void **state) {
     (void)state;
     fixture f;
-    begin(&f);
+    begin_with(&f, 60);
     fake_s3_set(&f.s3, FULL, PENDING);
-    cara_store_s3_set_lease(f.store[0], 60);
     cara_store_claim *dead, *next;
     assert_int_equal(cara_store_claim_take(f.store[0], KEY, &dead, &f.err), CARA_OK);
     f.outside[1].now_ms += 59 * 1000;
     assert_int_equal(cara_store_claim_take(f.store[1], KEY, &next, &f.err), CARA_ERR_CONFLICT);
     f.outside[1].now_ms += 2 * 1000;
     assert_int_equal(cara_store_claim_take(f.store[1], KEY, &next, &f.err), CARA_OK);
-    /* It was not dead but slow: it must not write over the other's work. */
+    /* It had not ended but was slow: it must not write over the other's work. */
     assert_int_equal(cara_store_claim_put(dead, "late", 4, &f.err), CARA_ERR_CONFLICT);
     cara_store_claim_release(dead);
     assert_int_equal(cara_store_claim_put(next, COMPLETE, strlen(COMPLETE), &f.err), CARA_OK);
@@ -148,9 +150,8 @@ static void a_dead_process_holds_its_claim_for_a_time(void **state) {
 static void a_claim_lasts_as_long_as_it_is_renewed(void **state) {
     (void)state;
     fixture f;
-    begin(&f);
+    begin_with(&f, 60);
     fake_s3_set(&f.s3, FULL, PENDING);
-    cara_store_s3_set_lease(f.store[0], 60);
     cara_store_claim *mine, *other;
     assert_int_equal(cara_store_claim_take(f.store[0], KEY, &mine, &f.err), CARA_OK);
     int writes = f.s3.writes;
@@ -168,7 +169,7 @@ static void a_claim_lasts_as_long_as_it_is_renewed(void **state) {
     cara_store_claim_release(mine);
     assert_string_equal(body(&f), COMPLETE);
 
-    /* Too late: somebody else has it. */
+    /* Too late: another process has it. */
     fake_s3_set(&f.s3, FULL, PENDING);
     assert_int_equal(cara_store_claim_take(f.store[0], KEY, &mine, &f.err), CARA_OK);
     f.outside[0].now_ms += 70 * 1000;
@@ -253,7 +254,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_and_finds),
         cmocka_unit_test(one_claim_at_a_time),
-        cmocka_unit_test(a_dead_process_holds_its_claim_for_a_time),
+        cmocka_unit_test(a_process_that_ended_holds_its_claim_for_a_time),
         cmocka_unit_test(a_claim_lasts_as_long_as_it_is_renewed),
         cmocka_unit_test(of_two_at_once_one_wins),
         cmocka_unit_test(lost_answers_are_not_conflicts),
