@@ -59,7 +59,7 @@ static int fill(const char *url, const char *path, const cara_model_stream *how,
 }
 
 /* As the function does it: one window, its first token, and the digest where it is streamed. */
-static int hear(const char *name, const char *note, int cold, int threads,
+static int decode(const char *name, const char *note, int cold, int threads,
                 cara_model_stream *stream, cara_error *err) {
     cara_model *model = NULL;
     cara_session *session = NULL;
@@ -133,7 +133,7 @@ int main(int argc, char **argv) {
             return 2;
     }
     int rc = fills ? fill(argv[1], argv[3], &stream, &err)
-                   : hear(argv[1], argv[2], cold, threads, &stream, &err);
+                   : decode(argv[1], argv[2], cold, threads, &stream, &err);
     if (rc)
         fprintf(stderr, "bench_delivery: %s\n", err.text);
     cara_net_cleanup();

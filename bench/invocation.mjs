@@ -47,7 +47,7 @@ async function start() {
     cloud, fn, command: values.program, memoryMb: Number(values.memory), output: (line) => lines.push(line),
     env: { CARACOLA_STORE: `s3://${Bucket}`, CARACOLA_MODEL: values.model },
   });
-  sandbox.on('hopeless', () => {
+  sandbox.on('cannotStart', () => {
     process.stderr.write(`the program cannot start: ${JSON.stringify(sandbox.runtime.initErrors[0] ?? lines.at(-1) ?? '')}\n`);
     process.exit(1);
   });

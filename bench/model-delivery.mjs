@@ -99,18 +99,18 @@ const folder = mkdtempSync(join(tmpdir(), 'caracola-delivery-'));
 const print = (...cells) => process.stdout.write(`| ${cells.join(' | ')} |\n`);
 const load = loadavg()[0].toFixed(0);
 const rates = values.rates.split(',').map(Number);
-const hear = (where, ...more) => [where, values.note, 'threads', values.threads, ...more];
+const decode = (where, ...more) => [where, values.note, 'threads', values.threads, ...more];
 try {
   process.stdout.write(`${basename(model)}, ${(statSync(model).size / 1e6).toFixed(0)} MB, ${basename(values.note)}, ${values.threads} thread(s), medians (and least) of ${values.runs}\n\n`);
-  print('the model', 'ready to hear s', 'first token s', 'all there, digest right s', 'processor s');
+  print('the model', 'ready s', 'first token s', 'all there, digest right s', 'processor s');
   print('---', '---', '---', '---', '---');
   const row = (name, one) => print(name, one.open_s, one.token_s, one.verified_s, one.processor_s);
-  row('a file, in memory already', await figures(() => measure(hear(model))));
-  row('a file, from this disk', await figures(() => measure(hear(model, 'cold'))));
+  row('a file, in memory already', await figures(() => measure(decode(model))));
+  row('a file, from this disk', await figures(() => measure(decode(model, 'cold'))));
   const fills = [];
   for (const rate of rates) {
     const server = await serve(rate * 1e6);
-    row(`streamed, ${rate} MB/s`, await figures(() => measure(hear(S3), server.url)));
+    row(`streamed, ${rate} MB/s`, await figures(() => measure(decode(S3), server.url)));
     fills.push([rate, await fill(folder, server.url)]);
     server.close();
   }

@@ -21,10 +21,10 @@ def main():
         record = json.load(file)
     with open(sys.argv[2], encoding="utf-8") as file:
         known = file.read().strip()
-    heard = record.get("transcription", {}).get("text", "").strip()
-    if not record.get("transcription", {}).get("ok") or heard != known:
+    text = record.get("transcription", {}).get("text", "").strip()
+    if not record.get("transcription", {}).get("ok") or text != known:
         print(shown(record))
-        print(f"demo: the transcript is not the known text\n  known {known}\n  heard {heard}",
+        print(f"demo: the transcript is not the known text\n  known {known}\n  is    {text}",
               file=sys.stderr)
         sys.exit(1)
     print(shown(record))

@@ -70,7 +70,7 @@ def owners(paths):
             found[names[name]] = package.split(",")[0].split(":")[0]
     for path in map(str, paths):
         if path not in found:
-            raise SystemExit(f"package: {path} is of no Debian package, so nobody knows what it is")
+            raise SystemExit(f"package: {path} is of no Debian package, so its origin is unknown")
     return found
 
 

@@ -8,7 +8,7 @@ import zipfile
 
 
 class Tree:
-    """Files by path (relative, no leading slash), each with its mode and who made it: the name of a
+    """Files by path (relative, no leading slash), each with its mode and its origin: the name of a
     Debian package, or "caracola"."""
 
     def __init__(self):

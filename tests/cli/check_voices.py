@@ -26,12 +26,12 @@ def words(text):
     return re.sub(r"[^\w\s]", "", text.lower()).split()
 
 
-def errors(known, heard):
+def errors(known, words):
     """Word substitutions, insertions and deletions."""
-    row = list(range(len(heard) + 1))
+    row = list(range(len(words) + 1))
     for i, word in enumerate(known, 1):
         diagonal, row[0] = row[0], i
-        for j, other in enumerate(heard, 1):
+        for j, other in enumerate(words, 1):
             diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
     return row[-1]
 
@@ -93,8 +93,8 @@ def main():
                               text=True)
         for number, note in enumerate(notes, 1):
             theirs = json.loads((data / "golden/transcripts" / f"{note.stem}.json").read_text())
-            heard = pathlib.Path(out) / f"{note.stem}.json"
-            ours, wrong = compare(heard, theirs)
+            result = pathlib.Path(out) / f"{note.stem}.json"
+            ours, wrong = compare(result, theirs)
             known = words(note.with_suffix(".txt").read_text())
             n_words += len(known)
             wer += errors(known, words(ours["text"]))

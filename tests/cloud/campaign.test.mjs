@@ -75,7 +75,7 @@ describe('the verdict', () => {
   test('a second record', () => {
     assert.deepEqual(verdict((_, put) => put(textKey.replace('.json', 'x.json'), JSON.stringify(record(entries[0])))), { ...good, duplicated: 1 });
   });
-  test('an object of nobody', () => assert.deepEqual(verdict((_, put) => put('2025-10-15/tmp', 'x')), { ...good, orphans: 1 }));
+  test('an object that belongs to no message', () => assert.deepEqual(verdict((_, put) => put('2025-10-15/tmp', 'x')), { ...good, orphans: 1 }));
   test('audio missing, or other audio', () => {
     assert.deepEqual(verdict((s3) => drop(s3, record(entries[1]).audio_file)), { ...good, complete: 1, wrong: 1 });
     assert.deepEqual(verdict((_, put) => put(record(entries[1]).audio_file, 'other')), { ...good, complete: 1, wrong: 1 });

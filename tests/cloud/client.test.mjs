@@ -144,7 +144,7 @@ describe('one fault is survived', () => {
   });
 });
 
-describe('what is not survived is told', () => {
+describe('what can not be recovered is reported', () => {
   test('three attempts, no more', async () => {
     cloud.faults.command('s3.GetObject', '503', { times: 9 });
     const { code, stderr } = await run(['get', BUCKET, 'get']);
@@ -204,9 +204,9 @@ describe('credentials from', () => {
   };
   const works = async (source, more) => {
     const env = { ...bare(), ...more };
-    const who = await probe(['whoami'], env);
-    assert.equal(who.code, 0, who.stderr);
-    assert.match(who.stdout, source);
+    const identity = await probe(['whoami'], env);
+    assert.equal(identity.code, 0, identity.stderr);
+    assert.match(identity.stdout, source);
     cloud.s3.put(BUCKET, 'get', 'x');
     const got = await probe(['get', BUCKET, 'get'], env);
     assert.equal(got.code, 0, got.stderr);

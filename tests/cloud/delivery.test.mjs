@@ -56,7 +56,7 @@ function voiceNote() {
 const recordOf = ({ message }) => JSON.parse(cloud.s3.text(BUCKET, recordKey(message)));
 const sns = (...entries) => snsToLambda([eumEvent(entries.map((e) => e.message))]);
 const asked = (op = 's3.GetObject') => cloud.log.filter((entry) => entry.op === op && entry.key === KEY);
-const heard = (note) => recordOf(note).transcription.text;
+const textOf = (note) => recordOf(note).transcription.text;
 const filled = () => ({
   CARACOLA_STORE: `s3://${BUCKET}`, CARACOLA_MODEL: join(folder, 'm.cara'), CARACOLA_MODEL_SOURCE: URL_, CARACOLA_MODEL_SHA256: sha256(bytes),
 });
@@ -81,16 +81,16 @@ function filesOf(pid) {
 
 // ---- streamed ----
 
-test('a streamed model hears what the file hears, and only its object is asked for', async () => {
+test('a streamed model gives the same text as the file, and only its object is requested', async () => {
   const note = voiceNote();
   await asLambda(cloud, { env: { ...STREAM, CARACOLA_MODEL: MODEL } }, async (fn) => assert.ok((await fn.invoke(sns(note))).ok));
-  const text = heard(note);
+  const text = textOf(note);
   assert.ok(text.length > 10);
   const used = [...cloud.permissions].sort();
   cloud.s3.bucket(BUCKET).objects.clear();
   await asLambda(cloud, { env: STREAM }, async (fn, sandbox) => {
     assert.ok((await fn.invoke(sns(note))).ok);
-    assert.equal(heard(note), text);
+    assert.equal(textOf(note), text);
     assert.deepEqual(filesOf(sandbox.process.pid), []); // in memory, and nowhere else
     assert.equal(recordOf(note).caracola.model, 'demo');
     const more = voiceNote();
@@ -132,7 +132,7 @@ test('a part that never comes is asked for again', async () => {
   assert.equal(asked().length, PARTS + 1);
 });
 
-test('with one flipped byte, nothing that was heard is kept', async () => {
+test('with one flipped byte, nothing that was transcribed is kept', async () => {
   cloud.faults.command('s3.GetObject', 'digest', { times: 1, key: KEY, after: PARTS - 1 });
   const notes = [voiceNote(), voiceNote()];
   await asLambda(cloud, { env: STREAM }, async (fn) => {
@@ -144,14 +144,14 @@ test('with one flipped byte, nothing that was heard is kept', async () => {
   for (const note of notes) {
     assert.equal(recordOf(note).transcription.ok, false);
     assert.equal(recordOf(note).transcription.error, 'model_corrupt');
-    assert.ok(!('text' in recordOf(note).transcription) || !heard(note));
+    assert.ok(!('text' in recordOf(note).transcription) || !textOf(note));
   }
   assert.equal(asked().length, PARTS); // once for both
   await asLambda(cloud, { env: STREAM }, async (fn) => assert.ok((await fn.invoke(sns(...notes))).ok));
   for (const note of notes) assert.equal(recordOf(note).transcription.ok, true);
 });
 
-test('a model that is replaced while it comes, is missing, refused or wrong is told', async () => {
+test('a model that is replaced while it arrives, is missing, refused or wrong is reported', async () => {
   const note = voiceNote();
   const fails = async (env, type, pattern) => {
     await asLambda(cloud, { env: { ...STREAM, ...env } }, async (fn) => {
@@ -232,7 +232,7 @@ test('settings that cannot work are init errors', async () => {
 
 // ---- filled ----
 
-test('a fill brings the file, once, and the function hears with it', async () => {
+test('a fill copies the file, once, and the function transcribes with it', async () => {
   const env = filled();
   const note = voiceNote();
   await asLambda(cloud, { env }, async (fn) => {

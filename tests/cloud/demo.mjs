@@ -39,13 +39,13 @@ const sandbox = new Sandbox({
   cloud, fn, command: program, env: { CARACOLA_STORE: `s3://${Bucket}`, CARACOLA_MODEL: model },
   output: (line) => say(`  log  ${line}`),
 });
-const hopeless = new Promise((resolve) => sandbox.on('hopeless', () => resolve({ ok: false, kind: 'it ends before its first event' })));
+const cannotStart = new Promise((resolve) => sandbox.on('cannotStart', () => resolve({ ok: false, kind: 'it ends before its first event' })));
 let failed = '';
 try {
   say(`a voice note of ${voice.bytes.length} bytes, which says: ${voice.text}`);
   const started = Date.now();
   await sandbox.start();
-  const outcome = await Promise.race([fn.invoke(snsToLambda([eumEvent([message])])), hopeless]);
+  const outcome = await Promise.race([fn.invoke(snsToLambda([eumEvent([message])])), cannotStart]);
   say(`${program} as Lambda: ${outcome.ok ? 'answered' : 'failed'} after ${Date.now() - started} ms`);
   if (!outcome.ok) failed = `${outcome.kind} ${JSON.stringify(outcome.error ?? sandbox.runtime.initErrors[0] ?? '')}`;
   const client = s3Client(cloud.endpoints.s3, cloud.keys.default);
@@ -55,12 +55,12 @@ try {
   if (record) {
     const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: record.Key }));
     const value = JSON.parse(await Body.transformToString());
-    // Tokens are many and tell a reader nothing.
+    // Tokens are many and mean nothing to a reader.
     say(JSON.stringify(value, (name, part) => (name === 'tokens' ? `(${part.length} numbers)` : part), 2));
-    const heard = value.transcription?.text ?? '';
-    say(`said:  ${voice.text}\nheard: ${heard.trim()}`);
+    const text = value.transcription?.text ?? '';
+    say(`said:        ${voice.text}\ntranscribed: ${text.trim()}`);
     if (value.transcription?.ok !== true) failed ||= 'the record has no transcript';
-    else if (plain(heard) !== plain(voice.text)) failed ||= 'these are not the words that were said';
+    else if (plain(text) !== plain(voice.text)) failed ||= 'these are not the words that were said';
     const audio = await client.send(new GetObjectCommand({ Bucket, Key: value.audio_file ?? 'none' }));
     if (!Buffer.from(await audio.Body.transformToByteArray()).equals(bytes)) failed ||= 'the audio in the bucket is not what was sent';
   } else {

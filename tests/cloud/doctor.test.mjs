@@ -129,7 +129,7 @@ describe('all is well', () => {
     for (const action of cloud.permissions) assert.ok(page.includes(`\`${action}\``), action);
     assert.deepEqual(cloud.s3.keys(BUCKET), ['in box/.doctor']);
   });
-  test('the same in words: no colours where nobody looks', async () => {
+  test('the same in words: no colours without a terminal', async () => {
     const { code, stdout } = await run(AWS_FLAGS, onAws());
     assert.equal(code, 0);
     assert.ok(!stdout.includes('\x1b'));
@@ -163,18 +163,18 @@ describe('this machine', () => {
     'another model than is meant': ['digest', 'failure', /not the one that is meant: its SHA-256 is [0-9a-f]{64}/, () => ({ CARACOLA_MODEL_SHA256: 'ab'.repeat(32) })],
     'a digest that is none': ['digest', 'failure', /is no SHA-256 in hex: "md5"/, () => ({ CARACOLA_MODEL_SHA256: 'md5' })],
     'the right digest': ['digest', 'ok', /is what CARACOLA_MODEL_SHA256 says/, () => ({ CARACOLA_MODEL_SHA256: execFileSync('sha256sum', [model]).toString().slice(0, 64) })],
-    'an engine that hears the demo model wrong': ['note', 'failure', /which the demo model never does/, () => ({ CARACOLA_MODEL: damaged(MODEL) }), /CARACOLA_CPU=scalar/],
+    'an engine that transcribes wrongly with the demo model': ['note', 'failure', /which the demo model never does/, () => ({ CARACOLA_MODEL: damaged(MODEL) }), /CARACOLA_CPU=scalar/],
     'a store that is no folder': ['store', 'failure', /it is no folder/, () => ({ CARACOLA_STORE: file('store', 'x') })],
     'a folder for a store': ['store', 'ok', /records are kept in the folder/, () => ({ CARACOLA_STORE: folder })],
     'another language': ['note', 'ok', /words are not compared/, () => ({ CARACOLA_LANGUAGE: 'fr' })],
     'English': ['note', 'ok', /heard word for word/, () => ({ CARACOLA_LANGUAGE: 'English' })],
   };
   for (const [name, [check, status, message, env, advice]] of Object.entries(CASES)) {
-    // No note is to be heard where the case is not about one.
+    // No note is transcribed where the case is not about one.
     const quick = ['cpu', 'threads', 'audio', 'store'].includes(check) && name !== 'too many threads' ? ['--model', '/none'] : [];
     test(name, async () => found(await examine(quick, env()), check, status, message, advice));
   }
-  test('a model that hears nothing right, its digest unknown', async () => {
+  test('a model that gives wrong words, its digest unknown', async () => {
     const seen = await examine([], { CARACOLA_MODEL: damaged(model) });
     found(seen, 'note', 'warning', /was not understood by this model: it heard/, /digest/);
     found(seen, 'digest', 'failure', /damaged/);
@@ -243,7 +243,7 @@ describe('on AWS', () => {
     'a dead letter': ['dead-letters', 'warning', /^1 dead letter waits; the audio of the oldest can be had for another 4 days and 23 hours/, () => { letter(2 * DAY + 600); }, /worker --queue/],
     'a dead letter that is almost too old': ['dead-letters', 'failure', /another 0 days and 5 hours/, () => { letter(6 * DAY + 18 * 3600 + 60); }],
     'dead letters, one of them too old': ['dead-letters', 'failure', /^2 dead letters wait, and WhatsApp has forgotten the audio of the oldest: it was sent 9 days ago/, () => { letter(9 * DAY + 5); letter(5); }],
-    'a dead letter that nobody understands': ['dead-letters', 'warning', /another (7 days and 0|6 days and 23) hours/, () => { cloud.sqs.send('dead', 'what?'); }],
+    'a dead letter that is no event': ['dead-letters', 'warning', /another (7 days and 0|6 days and 23) hours/, () => { cloud.sqs.send('dead', 'what?'); }],
     'dead letters that are not kept': ['dead-letters', 'warning', /are kept for 96 hours only/, () => { cloud.sqs.queues.get('dead').retentionSeconds = 4 * DAY; }],
     'no bucket': ['bucket', 'failure', /no such bucket/, () => ({ CARACOLA_STORE: 's3://caracola-nowhere' }), /CARACOLA_STORE/],
     'a bucket that is no name': ['bucket', 'failure', /is no S3 store/, () => ({ CARACOLA_STORE: 's3://UPPER' }), /^/],
@@ -258,14 +258,14 @@ describe('on AWS', () => {
     'a function that crashes': ['invoke', 'failure', /Runtime\.ExitError/, () => failing(undefined), /log/],
     'another function': ['invoke', 'failure', /answers something else/, () => { fn().fn = { invoke: async () => ({ ok: true, body: '{"statusCode":200}' }) }; }],
   };
-  // The model is missing, since no note is to be heard each time; but where the verdict is to be a warning.
-  const HEARD = new Set(['a clock that is a little off', 'little memory', 'a dead letter']);
+  // The model is missing, so that no note is transcribed each time; except where the result must be a warning.
+  const TRANSCRIBED = new Set(['a clock that is a little off', 'little memory', 'a dead letter']);
   for (const [name, [check, status, message, breaks, advice]] of Object.entries(CASES)) {
     test(name, async () => {
       const accounts = [...cloud.social.accounts];
       const { flags = [], ...env } = breaks() ?? {};
       try {
-        const quick = status === 'failure' || !HEARD.has(name) ? ['--model', '/none'] : [];
+        const quick = status === 'failure' || !TRANSCRIBED.has(name) ? ['--model', '/none'] : [];
         found(await examine([...AWS_FLAGS, ...quick, ...flags], onAws(env)), check, status, message, advice);
       } finally {
         cloud.social.accounts.splice(0, Infinity, ...accounts);
@@ -333,7 +333,7 @@ describe('on AWS', () => {
     await at('moving', 'warning', /state UPDATE_IN_PROGRESS/);
     await at('none', 'failure', /there is no stack none/, /caracola setup/);
   });
-  test('who does not answer is not waited for', async () => {
+  test('a server that does not answer is not waited for', async () => {
     cloud.faults.command('s3.PutObject', 'hang', { times: 9, applied: false });
     cloud.faults.command('sns.Query', 'hang', { times: 9 });
     const started = Date.now();
@@ -384,7 +384,7 @@ describe('inside the function', () => {
   test('too little time for a note is said, not suffered', async () => {
     await within({ timeoutMs: 2600, env: { CARACOLA_CPU: 'scalar' } }, async () => {
       const seen = await look();
-      // On a fast machine it is heard; on a slow one it is stopped; on a very slow one Lambda kills the function.
+      // On a fast machine it is transcribed; on a slow one it is stopped; on a very slow one Lambda kills the function.
       const said = seen.find('note', 'function') ?? seen.find('invoke', 'function');
       assert.match(said?.message ?? '', /heard|was stopped after|the function fails/, JSON.stringify(seen.report.checks, null, 1));
     });

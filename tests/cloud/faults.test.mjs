@@ -89,7 +89,7 @@ describe('faults on command', () => {
       assert.equal(await get(), 'a body of some length');
     }
   });
-  test('hang: no answer until the client gives up, done or not as told', async () => {
+  test('hang: no answer until the client gives up, executed or not as set', async () => {
     for (const applied of [false, true]) {
       cloud.faults.command('s3.PutObject', 'hang', { applied });
       await assert.rejects(put(`hang-${applied}`, 'x'), { name: 'TimeoutError' });

@@ -90,7 +90,7 @@ test('media that WhatsApp refuses or has forgotten is recorded, and the event is
   assert.equal(recordOf(refused).transcription.error, 'denied');
 });
 
-test('trouble that passes fails the event, and a retry completes it', async () => {
+test('a passing failure fails the event, and a retry completes it', async () => {
   const note = voiceNote();
   cloud.faults.command('social.GetWhatsAppMessageMedia', '500', { times: 3 });
   await asLambda(cloud, { env: STORE, retries: 1 }, async (fn) => {

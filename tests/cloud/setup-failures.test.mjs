@@ -67,13 +67,13 @@ for (const [name, flags, how, status, said] of REFUSED) {
   });
 }
 
-test('nobody to ask', async () => {
+test('no terminal to ask on', async () => {
   const done = await bench.run(cloud, ['setup']);
   assert.equal(done.code, 2);
   assert.match(done.err, /there is nobody to ask: give --yes/);
 });
 
-test("another's events are not taken without being told to", async () => {
+test("another's events are not taken without --take_over", async () => {
   const account = cloud.social.accounts[0];
   const ours = account.eventDestinations;
   const theirs = [{ eventDestinationArn: 'arn:aws:sns:us-east-1:123456789012:first-system' }];

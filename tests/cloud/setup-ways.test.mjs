@@ -136,7 +136,7 @@ test('on a terminal, a no and a Ctrl-C change nothing', async () => {
   assert.equal(cfn().count('CreateChangeSet'), before_);
 });
 
-test('messages are lost only to who types the name of the bucket', async () => {
+test('messages are deleted only after the name of the bucket was typed', async () => {
   const bucket = cfn().output('caracola', 'BucketName');
   cloud.s3.put(bucket, '2025-10-15/a & b.json', '{}');
   cloud.s3.put(bucket, '2025-10-15/b.ogg', 'x');

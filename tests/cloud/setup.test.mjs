@@ -1,4 +1,4 @@
-// `caracola setup` from nothing to a number, again, changed, failed and mended; through the real AWS CLI.
+// `caracola setup` from nothing to a number, again, changed, failed and repaired; through the real AWS CLI.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

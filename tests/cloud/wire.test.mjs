@@ -207,7 +207,7 @@ describe('on the wire', () => {
     client.destroy();
   });
 
-  test('STS: who we are', async () => {
+  test('STS: whose credentials these are', async () => {
     const { code, stdout } = await probe(['identity'], cloud.clientEnv(key()));
     assert.deepEqual([code, stdout], [0, `arn:aws:iam::123456789012:user/${key().accessKeyId}\n`]);
   });

@@ -1,9 +1,9 @@
-/* Ogg pages with their checksums mended, so that damage reaches the packets and the decoder. */
+/* Ogg pages with their checksums corrected, so that damage reaches the packets and the decoder. */
 #include "fuzz_audio.h"
 
 #include <string.h>
 
-static void mend(uint8_t *page, size_t size) {
+static void correct(uint8_t *page, size_t size) {
     uint32_t crc = 0;
     memset(page + 22, 0, 4);
     for (size_t i = 0; i < size; i++) {
@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             n += page[27 + i];
         if (n > size - at)
             break;
-        mend(page, n);
+        correct(page, n);
         at += n;
     }
     fuzz_audio(copy, size);

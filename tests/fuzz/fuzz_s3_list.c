@@ -1,4 +1,4 @@
-/* A page of S3's list, and an error's XML, as anybody could send it. */
+/* A page of S3's list, and an error's XML, as any server could send it. */
 #include "aws/exchange/fault.h"
 #include "aws/s3/s3.h"
 

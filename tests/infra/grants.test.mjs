@@ -49,7 +49,7 @@ async function cloudOf(stack) {
   return cloud;
 }
 
-/** The events that make the program do all it ever does: text, voice, again, a type whose extension has to be looked for. */
+/** The events that make the program do everything it can do: text, voice, again, a type whose extension has to be looked for. */
 function events(cloud) {
   const note = (mimeType) => {
     const entry = makeMessage(random, ++n, voices[n % voices.length]);

@@ -61,7 +61,7 @@ function note(voice = sample, mimeType = 'audio/ogg') {
 }
 const recordAt = (key) => JSON.parse(cloud.s3.text(BUCKET, key));
 const recordOf = ({ message }) => recordAt(recordKey(message));
-const heard = (record) => record.transcription.text.trim().replaceAll(/\s+/g, ' ');
+const textOf = (record) => record.transcription.text.trim().replaceAll(/\s+/g, ' ');
 const event = (entry) => snsToLambda([eumEvent([entry.message])]);
 
 /** Runs `work(fn, lines)` with the package of that root as a Lambda function. */
@@ -71,30 +71,30 @@ async function inLambda(root, env, work) {
     command: ENTER, args: [join(ROOTS, root), ...command],
     env: { CARACOLA_MODEL: '', CARACOLA_STORE: `s3://${BUCKET}`, ...own, ...env },
   }, (fn, sandbox, lines) => {
-    const hopeless = new Promise((_, reject) => { sandbox.on('hopeless', () => reject(new Error(`it does not start: ${lines.join('\n')}`))); });
-    return Promise.race([work(fn, lines), hopeless]);
+    const cannotStart = new Promise((_, reject) => { sandbox.on('cannotStart', () => reject(new Error(`it does not start: ${lines.join('\n')}`))); });
+    return Promise.race([work(fn, lines), cannotStart]);
   });
 }
 
-async function hears(root, env = {}, key = recordKey) {
+async function transcribes(root, env = {}, key = recordKey) {
   const entry = note();
   await inLambda(root, env, async (fn, lines) => {
     const outcome = await fn.invoke(event(entry));
     assert.ok(outcome.ok, `${JSON.stringify(outcome)}\n${lines.join('\n')}`);
   });
-  assert.equal(heard(recordAt(key(entry.message))), sample.text);
+  assert.equal(textOf(recordAt(key(entry.message))), sample.text);
 }
 
 for (const root of ['zip', 'zip-small', 'image']) {
-  test(`${root} as Lambda writes down the sample note`, () => hears(root));
+  test(`${root} as Lambda transcribes the sample note`, () => transcribes(root));
 }
 
 for (const root of ['zip', 'image']) {
   // Mazatlán is seven hours behind, all year.
-  test(`${root} knows the time zones`, () => hears(root, { CARACOLA_TIMEZONE: 'America/Mazatlan' },
+  test(`${root} knows the time zones`, () => transcribes(root, { CARACOLA_TIMEZONE: 'America/Mazatlan' },
     (message) => recordKey({ ...message, timestamp: message.timestamp - 7 * 3600 })));
 
-  test(`${root} finds hosts by /etc/hosts`, () => hears(root, { AWS_ENDPOINT_URL_S3: cloud.endpoints.s3.replace('127.0.0.1', 'localhost') }));
+  test(`${root} finds hosts by /etc/hosts`, () => transcribes(root, { AWS_ENDPOINT_URL_S3: cloud.endpoints.s3.replace('127.0.0.1', 'localhost') }));
 }
 
 /** Answers every question with 127.0.0.1, as a name server; rejects where that port is not to be had. */
@@ -126,7 +126,7 @@ for (const root of ['zip', 'image', 'deb']) {
     const asked = new Set();
     const socket = await nameServer(asked);
     try {
-      await hears(root, { AWS_ENDPOINT_URL_S3: cloud.endpoints.s3.replace('127.0.0.1', 's3.caracola.test') });
+      await transcribes(root, { AWS_ENDPOINT_URL_S3: cloud.endpoints.s3.replace('127.0.0.1', 's3.caracola.test') });
     } finally {
       socket.close();
     }
@@ -166,7 +166,7 @@ for (const root of ['zip', 'image']) {
     cpSync(join(ROOTS, root), join(ROOTS, `${root}-trusting`), { recursive: true });
     rmSync(bundle);
     writeFileSync(bundle, pem);
-    await hears(`${root}-trusting`, env);
+    await transcribes(`${root}-trusting`, env);
   }));
 }
 
@@ -202,6 +202,6 @@ for (const root of ['image', 'deb']) {
     while (cloud.sqs.depth(root) > 0 && !ended) await new Promise((resolve) => { setTimeout(resolve, 50); });
     child.kill('SIGTERM');
     assert.deepEqual(await exit, [130, null], log);
-    assert.equal(heard(recordOf(entry)), sample.text);
+    assert.equal(textOf(recordOf(entry)), sample.text);
   });
 }

@@ -60,15 +60,15 @@ def enter(root, *command, env=None):
 
 def transcribe(root, env=None):
     shutil.copyfile(ROOT / "samples/panga-blanca.ogg", root / "tmp/note.ogg")
-    heard = " ".join(enter(root, "/usr/bin/caracola", "transcribe", "/tmp/note.ogg", env=env).split())
-    if heard != SAID:
-        raise Broken(f"said:  {SAID}\nheard: {heard}")
+    text = " ".join(enter(root, "/usr/bin/caracola", "transcribe", "/tmp/note.ogg", env=env).split())
+    if text != SAID:
+        raise Broken(f"said:        {SAID}\ntranscribed: {text}")
 
 
 def transcribe_m4a(root, env=None):
     shutil.copyfile(ROOT / "tests/data/audio/speech.m4a", root / "tmp/speech.m4a")
     if not enter(root, "/usr/bin/caracola", "transcribe", "/tmp/speech.m4a", env=env).strip():
-        raise Broken("nothing was heard")
+        raise Broken("nothing was transcribed")
 
 
 def bare(root):
@@ -170,7 +170,7 @@ def man_page(root):
     text = run("man", "-l", root / "usr/share/man/man1/caracola.1.gz",
                env={**os.environ, "MANPAGER": "cat", "MANWIDTH": "80", "LC_ALL": "C.UTF-8"})
     if "caracola worker" not in text:
-        raise Broken("the man page does not tell of the worker")
+        raise Broken("the man page does not describe the worker")
 
 
 def lintian(package):
@@ -190,8 +190,8 @@ def unit(root):
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", f"--root={root}", "caracola-worker.service"],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     # It also has its say about units of others; those do not count.
-    told = [line for line in done.stdout.splitlines() if "caracola" in line]
-    if done.returncode != 0 or told:
+    reports = [line for line in done.stdout.splitlines() if "caracola" in line]
+    if done.returncode != 0 or reports:
         raise Broken(done.stdout)
 
 

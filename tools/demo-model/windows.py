@@ -31,7 +31,7 @@ def brown(noise):
 
 
 class Sentences:
-    """Reads the sentences of a data folder, tells where in them each token is spoken."""
+    """Reads the sentences of a data folder, with the time in them at which each token is spoken."""
 
     def __init__(self, folder, vocabulary_path, seed):
         self.rng = random.Random(seed)
@@ -195,7 +195,7 @@ def collate(windows):
         n, first = len(window["tokens"]), window["n_prompt"]
         tokens[i, :n] = torch.tensor(window["tokens"])
         targets[i, first:n - 1] = tokens[i, first + 1:n]
-        if window["silent"]:  # the no-speech token after the start; the language is anyone's guess
+        if window["silent"]:  # the no-speech token after the start; no language is expected
             targets[i, first] = compact(v.NO_SPEECH)
             targets[i, first + 1] = -100
         for j, place in enumerate(window["places"][1:]):

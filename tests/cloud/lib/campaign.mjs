@@ -136,15 +136,15 @@ export async function campaign({
     const reference = await transcribeOnce({ cloud, fn: new LambdaFunction({ timeoutMs: 60000, retries: 0 }), voices, random, programFor });
     if (checkTexts) {
       const right = voices.filter((voice) => plain(reference.get(voice.name)) === plain(voice.text)).length;
-      if (right < voices.length / 2) throw new Error(`only ${right} of ${voices.length} voice notes are heard right even without faults`);
+      if (right < voices.length / 2) throw new Error(`only ${right} of ${voices.length} voice notes are transcribed correctly even without faults`);
     }
-    say(`seed ${seed}: ${voices.length} voice notes heard without faults in ${seconds().toFixed(1)} s`);
+    say(`seed ${seed}: ${voices.length} voice notes transcribed without faults in ${seconds().toFixed(1)} s`);
 
     const nVoice = Math.round(messages * voiceShare);
     const entries = Array.from({ length: messages }, (_, i) => makeMessage(random, i, i < nVoice ? random.pick(voices) : null));
     for (const { voice, mediaId } of entries) if (voice) cloud.social.addMedia(mediaId, voice.bytes, 'audio/ogg');
     const batches = makeBatches(entries, random);
-    // At least once: some come again, some in other company.
+    // At least once: some come again, some in other batches.
     const deliveries = [...batches];
     for (const batch of batches) for (let again = 0; again < 2; again++) if (random.next() < 0.15) deliveries.push(batch);
     deliveries.push(...makeBatches(random.shuffle([...entries]).slice(0, Math.ceil(messages / 20)), random));
@@ -154,11 +154,11 @@ export async function campaign({
     if (bug) cloud.s3.mutate(BUGS[bug]());
     const sandboxes = Array.from({ length: n }, () => new Sandbox({ fn, ...programFor(BUCKET) }));
     const killer = new Killer({ cloud, sandboxes, random, probability: Math.min(0.35, (0.9 * minKills) / deliveries.length) });
-    let hopeless = null;
+    let cannotStart = null;
     const calls = new Map();
     cloud.onPhase((phase, entry) => { if (phase === 'received') calls.set(entry.accessKeyId, (calls.get(entry.accessKeyId) ?? 0) + 1); });
     fn.on('outcome', ({ kind, ms }) => { if (kind === 'response') killer.learn(ms, (cloud.log.length / Math.max(1, fn.outcomes.length)) || 6); });
-    for (const sandbox of sandboxes) sandbox.on('hopeless', ({ code, signal }) => { hopeless ??= `the program ends before its first event (${signal ?? `status ${code}`})`; });
+    for (const sandbox of sandboxes) sandbox.on('cannotStart', ({ code, signal }) => { cannotStart ??= `the program ends before its first event (${signal ?? `status ${code}`})`; });
 
     const bad = [];
     const deliver = async (batch) => {
@@ -178,7 +178,7 @@ export async function campaign({
     const overtime = new Promise((resolve) => {
       const timer = setInterval(() => {
         if (seconds() > limitS) resolve(`not done within ${limitS} s`);
-        else if (hopeless) resolve(hopeless);
+        else if (cannotStart) resolve(cannotStart);
         else return;
         clearInterval(timer);
       }, 100);
@@ -194,8 +194,8 @@ export async function campaign({
         await Promise.all(Array.from({ length: n }, () => deliver(random.pick(batches))));
       }
     })();
-    const trouble = await Promise.race([work, overtime]);
-    if (trouble) bad.push(trouble);
+    const failure = await Promise.race([work, overtime]);
+    if (failure) bad.push(failure);
     await done.pop()();
 
     const verdict = judge(cloud.s3, BUCKET, PREFIX, entries, (voice) => reference.get(voice.name));
@@ -252,7 +252,7 @@ export const plain = (text) => (text ?? '').toLowerCase().replace(/[^\p{L}\p{N}]
 
 async function transcribeOnce({ cloud, fn, voices, random, programFor }) {
   const sandbox = new Sandbox({ fn, ...programFor('caracola-reference') });
-  const failure = new Promise((resolve) => sandbox.on('hopeless', () => resolve({ ok: false, kind: 'no start' })));
+  const failure = new Promise((resolve) => sandbox.on('cannotStart', () => resolve({ ok: false, kind: 'no start' })));
   await sandbox.start();
   try {
     const texts = new Map();

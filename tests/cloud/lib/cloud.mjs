@@ -23,7 +23,7 @@ export class Cloud {
     this.log = []; // every request, in order
     this.violations = []; // requests that a correct client never makes; tests want none
     this.permissions = new Set(); // IAM actions that were used
-    this.denied = new Set(); // IAM actions that nobody may do
+    this.denied = new Set(); // IAM actions that are refused for every caller
     this.broken = []; // defects of the doubles themselves
     this.hooks = new Set();
     this.capture = null;

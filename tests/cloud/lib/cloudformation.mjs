@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { escapeXml, ServiceError } from './http.mjs';
 import { Resource } from './resources.mjs';
 
-// What reads templates needs packages of its own folder, which only those need who make stacks.
+// The reader of templates needs packages of its own folder; only tests that create stacks need them.
 const reader = async () => ({ ...await import('../../infra/lib/template.mjs'), ...await import('../../infra/lib/expand.mjs') });
 
 const BODY_LIMIT = 51200;

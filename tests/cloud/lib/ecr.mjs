@@ -73,7 +73,7 @@ export class Ecr {
   }
 }
 
-/** Takes images under the names of the repositories that ECR knows, from whoever has a password of its. */
+/** Takes images under the names of the repositories that ECR knows, from clients that have one of its passwords. */
 class Registry {
   name = 'registry';
   signingName = null;

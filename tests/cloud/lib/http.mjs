@@ -187,7 +187,7 @@ async function answer(service, cloud, req, res) {
     return;
   }
 
-  // Somebody may kill the client at this very moment; then the request may or may not count.
+  // A test may kill the client at this very moment; then the request may or may not count.
   if ((await cloud.phase('received', entry)) === 'abandon') return req.socket.destroy();
   let response;
   try {

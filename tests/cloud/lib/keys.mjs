@@ -7,7 +7,7 @@ const MAX_SKEW_MS = 15 * 60 * 1000;
 export class Keys {
   constructor() {
     this.byId = new Map();
-    // Long-lived test credentials; nobody else's.
+    // Long-lived credentials, for these tests alone.
     this.default = this.add({ accessKeyId: 'AKIDCARACOLATEST0001', secretAccessKey: 'caracola/test+secret' });
   }
 

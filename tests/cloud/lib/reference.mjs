@@ -1,5 +1,5 @@
 // A small program that does what ours must do, by the contract alone, in JavaScript: it runs where the
-// real one would, so that the campaign itself can be tested. It hears nothing: its transcript is the
+// real one would, so that the campaign itself can be tested. It transcribes nothing: its transcript is the
 // digest of the bytes that it fetched.
 import { createHash } from 'node:crypto';
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';

@@ -17,7 +17,7 @@ export class LambdaFunction extends EventEmitter {
     this.queue = [];
     this.waiters = new Set();
     this.outcomes = []; // every try's end, in order
-    this.dead = []; // events whose tries are spent: the on-failure destination
+    this.dead = []; // events without attempts left: the on-failure destination
     this.pending = 0; // events not yet settled
   }
 
@@ -123,7 +123,7 @@ export class Runtime extends EventEmitter {
 
   errorOf(request) {
     let body = {};
-    try { body = JSON.parse(request.body); } catch { /* told apart by the missing fields */ }
+    try { body = JSON.parse(request.body); } catch { /* recognised by the missing fields */ }
     return { type: request.header('lambda-runtime-function-error-type') ?? '', ...body };
   }
 
@@ -137,7 +137,7 @@ export class Runtime extends EventEmitter {
     this.waiting = false;
     if (!invocation) return null;
     if (over) {
-      // Nobody is there to take it: it was never handed out.
+      // No process is there to take it: it was never handed out.
       invocation.attempts--;
       this.fn.queue.unshift(invocation);
       this.fn.wake();

@@ -6,7 +6,7 @@ import { Runtime } from './runtime.mjs';
 
 const MAX_FAILED_STARTS = 10;
 
-/** Emits 'spawn', 'exit' ({code, signal}), and 'hopeless' where the program can't even start. */
+/** Emits 'spawn', 'exit' ({code, signal}), and 'cannotStart' when the program fails to start again and again. */
 export class Sandbox extends EventEmitter {
   /**
    * `env`: the function's own variables. `freeze`: stop the process while it waits for an event.
@@ -67,7 +67,7 @@ export class Sandbox extends EventEmitter {
     this.emit('exit', { code, signal, why: this.why ?? null });
     this.why = null;
     if (this.stopping) return;
-    if (this.failedStarts > MAX_FAILED_STARTS) this.emit('hopeless', { code, signal });
+    if (this.failedStarts > MAX_FAILED_STARTS) this.emit('cannotStart', { code, signal });
     else this.spawn();
   }
 

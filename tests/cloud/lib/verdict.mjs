@@ -1,4 +1,4 @@
-// What must be in the store once every message has been handled, told by the contract alone: the key rule,
+// What must be in the store once every message has been handled, derived from the contract alone: the key rule,
 // one complete record a message, its audio beside it, and nothing else.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

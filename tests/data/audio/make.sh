@@ -44,12 +44,12 @@ opusenc --quiet --serial 5 "$w/nothing.wav" zero.ogg
 
 # What openai/whisper's load_audio() hears (s16le, mono, 16 kHz): the count of samples as 32 bits,
 # then every eighth sample.
-rm -rf heard
-mkdir heard
+rm -rf decoded
+mkdir decoded
 for f in *.mp3 *.m4a *.aac *.flac {flac,vorbis,speex,speech,hybrid,celt}.ogg *.webm *.mka video.* \
     *.amr *.wma adpcm.wav; do
     ff -i "$f" -f s16le -ac 1 -acodec pcm_s16le -ar 16000 "$w/s16" 2>/dev/null
-    python3 - "$w/s16" "heard/$f.s16" <<'END'
+    python3 - "$w/s16" "decoded/$f.s16" <<'END'
 import array, struct, sys
 a = array.array("h", open(sys.argv[1], "rb").read())
 open(sys.argv[2], "wb").write(struct.pack("<I", len(a)) + a[::8].tobytes())

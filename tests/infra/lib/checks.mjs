@@ -19,7 +19,7 @@ const policiesOf = (stack) => Object.entries(stack.resources).flatMap(([id, { Ty
 /** `id`'s policy denies whatever does not come by TLS, on all of it. */
 function* tlsOnly(stack, id, resources) {
   const deny = stack.resources[id].Properties.PolicyDocument.Statement.find((one) => one.Sid === 'TlsOnly');
-  if (!deny || deny.Effect !== 'Deny' || deny.Principal !== '*' || String(deny.Condition?.Bool?.['aws:SecureTransport']) !== 'false') yield `${id} does not deny what comes without TLS`;
+  if (!deny || deny.Effect !== 'Deny' || deny.Principal !== '*' || String(deny.Condition?.Bool?.['aws:SecureTransport']) !== 'false') yield `${id} does not deny requests without TLS`;
   else if (!same(list(deny.Resource), resources) || !/^(s3:\*|sqs:\*|sns:Publish)$/.test(deny.Action)) yield `${id} denies not all that comes without TLS`;
 }
 
@@ -41,7 +41,7 @@ function bucketOf(stack) {
   return features(stack).ownBucket ? 'caracola-bucket' : stack.parameters.StoreBucket;
 }
 
-/** A bucket that nobody else sees: private, encrypted, TLS only, and it stays when the stack goes. */
+/** A bucket that no one else can read: private, encrypted, TLS only, and it stays when the stack goes. */
 export function* privateBucket(stack, id, policyId) {
   const { Properties: p, DeletionPolicy, UpdateReplacePolicy } = stack.resources[id];
   const block = p.PublicAccessBlockConfiguration ?? {};
@@ -98,7 +98,7 @@ export const CHECKS = {
     const dead = { deadLetterTargetArn: QUEUE_ARN(stack, 'DeadLetterQueue') };
     const subscription = stack.resources[f.queue ? 'QueueSubscription' : 'FunctionSubscription'].Properties;
     const endpoint = f.queue ? QUEUE_ARN(stack, 'Queue') : `arn:aws:lambda:us-east-1:${ACCOUNT}:function:Function`;
-    if (subscription.Protocol !== (f.queue ? 'sqs' : 'lambda') || subscription.Endpoint !== endpoint) yield 'the topic does not lead to what hears';
+    if (subscription.Protocol !== (f.queue ? 'sqs' : 'lambda') || subscription.Endpoint !== endpoint) yield 'the topic does not lead to the function or its queue';
     if (subscription.TopicArn !== TOPIC_ARN) yield 'the subscription is not to the topic';
     if (!same(subscription.RedrivePolicy, dead)) yield 'what SNS cannot hand over is lost';
     if (f.direct) {
@@ -236,8 +236,8 @@ export const CHECKS = {
       if (!p.AlarmDescription) yield `${id} does not say what to do`;
       if (p.TreatMissingData !== 'notBreaching') yield `${id} sounds where nothing happens`;
       if (/^Worker(More|Less)Alarm$/.test(id)) continue;
-      const told = f.p.AlarmEmail ? ['arn:aws:sns:us-east-1:123456789012:AlarmTopic'] : undefined;
-      if (!same(p.AlarmActions, told)) yield `${id} tells ${p.AlarmActions}, not ${told}`;
+      const actions = f.p.AlarmEmail ? ['arn:aws:sns:us-east-1:123456789012:AlarmTopic'] : undefined;
+      if (!same(p.AlarmActions, actions)) yield `${id} notifies ${p.AlarmActions}, not ${actions}`;
     }
     const age = stack.resources.AgeAlarm.Properties;
     if (Number(age.Threshold) !== (f.queue ? 3600 : 3600000)) yield 'AgeAlarm counts in another unit than its metric';

@@ -2,27 +2,27 @@
 
 #include <math.h>
 
-/* tests/data/audio/heard: how many samples openai/whisper hears, and every eighth of them. */
-typedef struct heard {
+/* tests/data/audio/decoded: how many samples openai/whisper decodes, and every eighth of them. */
+typedef struct reference {
     size_t n;
     blob b;
-} heard;
+} reference;
 
-static heard hear(const char *file) {
+static reference reference_of(const char *file) {
     char name[128];
-    snprintf(name, sizeof name, "audio/heard/%s.s16", file);
-    heard h = {.b = fixture(name)};
+    snprintf(name, sizeof name, "audio/decoded/%s.s16", file);
+    reference h = {.b = fixture(name)};
     assert_true(h.b.n >= 4);
     h.n = h.b.data[0] | (size_t)h.b.data[1] << 8 | (size_t)h.b.data[2] << 16;
     return h;
 }
 
-static float heard_at(const heard *h, size_t i) {
+static float reference_at(const reference *h, size_t i) {
     const uint8_t *p = h->b.data + 4 + 2 * (i / 8);
     return (float)(int16_t)(p[0] | p[1] << 8) / 32768;
 }
 
-static void each_format_is_heard_as_openai_whisper_hears_it(void **state) {
+static void each_format_is_decoded_as_openai_whisper_does(void **state) {
     (void)state;
     static const struct {
         const char *file, *format;
@@ -54,14 +54,14 @@ static void each_format_is_heard_as_openai_whisper_hears_it(void **state) {
         char name[128];
         snprintf(name, sizeof name, "audio/%s", cases[k].file);
         blob b = fixture(name);
-        heard h = hear(cases[k].file);
+        reference h = reference_of(cases[k].file);
         decoded d = decode(b.data, b.n, NULL, 4096);
         double most = 0, noise = 0, power = 0;
         for (size_t i = 0; i < d.got.n && i < h.n; i += 8) {
-            double diff = (double)d.got.pcm[i] - (double)heard_at(&h, i);
+            double diff = (double)d.got.pcm[i] - (double)reference_at(&h, i);
             most = fmax(most, fabs(diff));
             noise += diff * diff;
-            power += (double)heard_at(&h, i) * (double)heard_at(&h, i);
+            power += (double)reference_at(&h, i) * (double)reference_at(&h, i);
         }
         print_message("%-15s %s: %zu samples, off by %.6f, %.1f dB\n", cases[k].file, d.format,
                       d.got.n, most, noise > 0 ? 10 * log10(power / noise) : 999);
@@ -87,7 +87,8 @@ static void no_sound_track_is_said(void **state) {
     free(b.data);
 }
 
-/* Cut in the middle: what is there is heard, and the cut is noticed where the container tells. */
+/* Cut in the middle: what is there is decoded, and the cut is noticed where the container shows it.
+ */
 static void cut_files_give_what_they_hold(void **state) {
     (void)state;
     static const struct {
@@ -141,7 +142,7 @@ static void damage_is_survived(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_format_is_heard_as_openai_whisper_hears_it),
+        cmocka_unit_test(each_format_is_decoded_as_openai_whisper_does),
         cmocka_unit_test(no_sound_track_is_said),
         cmocka_unit_test(cut_files_give_what_they_hold),
         cmocka_unit_test(damage_is_survived),
