@@ -60,7 +60,7 @@ static int fill(const char *url, const char *path, const cara_model_stream *how,
 
 /* As the function does it: one window, its first token, and the digest where it is streamed. */
 static int decode(const char *name, const char *note, int cold, int threads,
-                cara_model_stream *stream, cara_error *err) {
+                  cara_model_stream *stream, cara_error *err) {
     cara_model *model = NULL;
     cara_session *session = NULL;
     cara_audio *audio = NULL;
