@@ -74,7 +74,7 @@ static void end(stream *s, cara_model *model) {
     cara_unmap(&s->file);
 }
 
-static int hear(cara_session *session, cara_result **result, cara_error *err) {
+static int transcribe(cara_session *session, cara_result **result, cara_error *err) {
     cara_pcm_memory memory = {pcm.data, pcm.count, 0};
     cara_options options;
     cara_options_default(&options, sizeof options);
@@ -84,7 +84,7 @@ static int hear(cara_session *session, cara_result **result, cara_error *err) {
 static char *text_of(cara_session *session) {
     cara_result *result;
     cara_error err;
-    if (hear(session, &result, &err))
+    if (transcribe(session, &result, &err))
         fail_msg("%s", err.text);
     char *text = strdup(result->text);
     assert_non_null(text);
@@ -150,7 +150,7 @@ static void a_failure_ends_one_call(void **state) {
         cara_error err = {0};
         begin(&s, fails_at[i], &model);
         assert_int_equal(cara_session_new(model, NULL, &session, &err), CARA_OK);
-        assert_int_equal(hear(session, &result, &err), CARA_ERR_NETWORK);
+        assert_int_equal(transcribe(session, &result, &err), CARA_ERR_NETWORK);
         assert_null(result);
         assert_string_equal(err.text, "the line went dead");
         char *text = text_of(session);

@@ -59,7 +59,7 @@ static int close_all(void **state) {
     return 0;
 }
 
-static cara_result *hear(cara_session *session, const npy *pcm, const cara_options *options) {
+static cara_result *transcribe(cara_session *session, const npy *pcm, const cara_options *options) {
     cara_error err = {0};
     cara_result *result = NULL;
     cara_pcm_memory memory = {pcm->data, pcm->count, 0};
@@ -113,7 +113,7 @@ static void a_draft_changes_nothing(void **state) {
         const cara_model *model, *draft;
         const char *type;
         int tokens;
-        double least, most; /* part of its guesses that are right */
+        double least, most; /* part of its tokens that are accepted */
     } cases[] = {
         {nano, nano, "float32", 7, 1, 1}, {nano, nano, "float32", 1, 1, 1},
         {nano, nano, "int8", 4, 1, 1},    {nano, noise, "float32", 7, 0, 0.1},
@@ -137,14 +137,15 @@ static void a_draft_changes_nothing(void **state) {
             if (cara_session_new(cases[i].model, &so, &with, &err))
                 fail_msg("%s", err.text);
             if (n && cases[i].type == NULL)
-                continue; /* random weights say what they say, whatever they hear */
+                continue; /* the text of random weights does not depend on the audio */
             int all = n == 0 && i < 3;
             for (int kind = all ? 0 : (int)(i + n) % KINDS; kind < KINDS; kind += all ? 1 : KINDS) {
                 cara_options o;
                 options_of(kind, &o);
                 if (cases[i].model == noise && !o.sample_len)
                     o.sample_len = 24; /* it never ends */
-                cara_result *want = hear(without, &pcm, &o), *got = hear(with, &pcm, &o);
+                cara_result *want = transcribe(without, &pcm, &o),
+                            *got = transcribe(with, &pcm, &o);
                 same(want, got);
                 assert_int_equal(want->drafted, 0);
                 assert_true(want->timings.draft_s == 0);
@@ -155,7 +156,8 @@ static void a_draft_changes_nothing(void **state) {
                 cara_result_free(want);
                 cara_result_free(got);
             }
-            print_message("%s, case %zu: %zu of %zu guesses right\n", notes[n], i, right, drafted);
+            print_message("%s, case %zu: %zu of %zu draft tokens accepted\n", notes[n], i, right,
+                          drafted);
             if (n == 0 && cases[i].tokens) {
                 assert_true(drafted >= 3);
                 assert_true((double)right >= cases[i].least * (double)drafted);
@@ -184,7 +186,7 @@ static void what_does_not_fit_is_refused(void **state) {
     assert_null(session);
 }
 
-static void as_many_guesses_as_pay(void **state) {
+static void as_many_draft_tokens_as_pay(void **state) {
     (void)state;
     static const struct {
         double chance, step;
@@ -202,7 +204,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_draft_changes_nothing),
         cmocka_unit_test(what_does_not_fit_is_refused),
-        cmocka_unit_test(as_many_guesses_as_pay),
+        cmocka_unit_test(as_many_draft_tokens_as_pay),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -37,7 +37,7 @@ static int close_all(void **state) {
     return 0;
 }
 
-static cara_result *hear(cara_session *with, const cara_options *options) {
+static cara_result *transcribe(cara_session *with, const cara_options *options) {
     cara_error err = {0};
     cara_result *result = NULL;
     cara_pcm_memory memory = {pcm.data, pcm.count, 0};
@@ -73,7 +73,7 @@ static void sampling_is_decided_by_the_seed(void **state) {
     char first[1024] = "";
     for (uint64_t seed = 0; seed < 4; seed++) {
         options.seed = seed;
-        cara_result *a = hear(session, &options), *b = hear(session, &options);
+        cara_result *a = transcribe(session, &options), *b = transcribe(session, &options);
         same(a, b);
         assert_true(a->segments[0].temperature == 2.5);
         if (seed == 0)
@@ -97,7 +97,7 @@ static void more_candidates_are_likelier(void **state) {
         options.best_of = many ? 8 : 0;
         for (uint64_t seed = 0; seed < 5; seed++) {
             options.seed = seed;
-            cara_result *r = hear(session, &options);
+            cara_result *r = transcribe(session, &options);
             assert_int_equal(r->n_segments, 1);
             mean[many] += r->segments[0].avg_logprob / 5;
             cara_result_free(r);
@@ -111,15 +111,15 @@ static void the_session_is_as_new_after_each_audio(void **state) {
     (void)state;
     cara_options options;
     plain(&options);
-    cara_result *before = hear(session, &options);
+    cara_result *before = transcribe(session, &options);
     assert_true(isnan(before->language_probability));
     options.temperature[0] = 0.7;
     options.best_of = 6; /* the decoder grows */
     options.sample_len = 24;
-    cara_result_free(hear(session, &options));
+    cara_result_free(transcribe(session, &options));
     plain(&options);
     options.language = NULL;
-    cara_result *after = hear(session, &options);
+    cara_result *after = transcribe(session, &options);
     same(before, after);
     assert_string_equal(after->language, "es");
     assert_true(after->language_probability > 0.5 && after->language_probability <= 1);
@@ -132,7 +132,7 @@ static void the_session_is_as_new_after_each_audio(void **state) {
     cara_session_options one = {.struct_size = sizeof one, .threads = 1};
     cara_session *single;
     assert_int_equal(cara_session_new(model, &one, &single, NULL), CARA_OK);
-    cara_result *alone = hear(single, &options);
+    cara_result *alone = transcribe(single, &options);
     same(alone, after);
     cara_result_free(alone);
     cara_session_free(single);
@@ -145,20 +145,20 @@ static void a_short_note_is_cut_on_demand(void **state) {
     (void)state;
     cara_options options;
     plain(&options);
-    cara_result *whole = hear(session, &options);
+    cara_result *whole = transcribe(session, &options);
     options.audio_ctx = 1500;
-    cara_result *all = hear(session, &options);
+    cara_result *all = transcribe(session, &options);
     same(whole, all);
     options.audio_ctx = CARA_AUDIO_CTX_AUTO;
-    cara_result *cut = hear(session, &options);
+    cara_result *cut = transcribe(session, &options);
     assert_string_equal(cut->text, whole->text);
     assert_true(cut->segments[0].avg_logprob != whole->segments[0].avg_logprob);
     options.language = NULL; /* detected from the same window */
-    cara_result *detected = hear(session, &options);
+    cara_result *detected = transcribe(session, &options);
     same(cut, detected);
     assert_string_equal(detected->language, "es");
     plain(&options);
-    cara_result *after = hear(session, &options);
+    cara_result *after = transcribe(session, &options);
     same(whole, after);
     cara_result_free(whole);
     cara_result_free(all);
@@ -196,7 +196,7 @@ static void stopping_keeps_the_finished_segments(void **state) {
     options.on_segment = count_segment;
     counting all = {.rising = 1};
     options.cookie = &all;
-    cara_result *whole = hear(session, &options);
+    cara_result *whole = transcribe(session, &options);
     assert_int_equal(whole->cut_short, 0);
     assert_true(all.calls > 20); /* each layer, each token */
     assert_true(all.rising);
@@ -238,7 +238,7 @@ static int broken_rewind(void *ctx, cara_error *err) {
     return CARA_OK;
 }
 
-static void failures_are_told(void **state) {
+static void failures_say_why(void **state) {
     (void)state;
     cara_error err = {0};
     cara_result *result = (cara_result *)&err;
@@ -279,9 +279,9 @@ static void failures_are_told(void **state) {
     cara_session_free(none);
     cara_session_free(NULL);
 
-    /* after all that it still hears */
+    /* after all that it still transcribes */
     plain(&options);
-    cara_result *r = hear(session, &options);
+    cara_result *r = transcribe(session, &options);
     assert_non_null(strstr(r->text, "totoaba"));
     cara_result_free(r);
 }
@@ -293,7 +293,7 @@ int main(void) {
         cmocka_unit_test(the_session_is_as_new_after_each_audio),
         cmocka_unit_test(a_short_note_is_cut_on_demand),
         cmocka_unit_test(stopping_keeps_the_finished_segments),
-        cmocka_unit_test(failures_are_told),
+        cmocka_unit_test(failures_say_why),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -61,7 +61,7 @@ static int progress(void *cookie, int64_t done, int64_t total) {
     return ++j->calls == j->stop_at;
 }
 
-static void hear(cara_session *session, job *j) {
+static void transcribe(cara_session *session, job *j) {
     cara_options options;
     cara_options_default(&options, sizeof options);
     options.language = j->language;
@@ -109,11 +109,11 @@ static void *work(void *ctx) {
         pthread_mutex_unlock(&w->queue->lock);
         if (at >= JOBS)
             return NULL;
-        hear(w->session, &w->queue->jobs[at]);
+        transcribe(w->session, &w->queue->jobs[at]);
     }
 }
 
-static void hear_together(job *jobs, const cara_session_options *options, int threads) {
+static void transcribe_together(job *jobs, const cara_session_options *options, int threads) {
     cara_session *sessions[SESSIONS];
     worker workers[SESSIONS];
     cara_error err;
@@ -159,17 +159,17 @@ static void check(const char *type) {
     cara_session *session;
     assert_int_equal(cara_session_new(model, &options, &session, NULL), CARA_OK);
     fill(alone);
-    size_t heard = 0;
+    size_t spoken = 0;
     for (int i = 0; i < JOBS; i++) {
-        hear(session, &alone[i]);
+        transcribe(session, &alone[i]);
         assert_int_equal(alone[i].rc, CARA_OK);
-        heard += strlen(alone[i].result->text);
+        spoken += strlen(alone[i].result->text);
     }
     cara_session_free(session);
-    assert_true(heard > 300);
+    assert_true(spoken > 300);
     for (int threads = 1; threads <= SESSIONS; threads += 3) {
         fill(together);
-        hear_together(together, &options, threads);
+        transcribe_together(together, &options, threads);
         for (int i = 0; i < JOBS; i++) {
             assert_int_equal(together[i].rc, CARA_OK);
             same(alone[i].result, together[i].result);
@@ -181,7 +181,7 @@ static void check(const char *type) {
     fill(together);
     together[1].stop_at = alone[1].calls / 2;
     together[4].stop_at = 1;
-    hear_together(together, &options, SESSIONS);
+    transcribe_together(together, &options, SESSIONS);
     for (int i = 0; i < JOBS; i++) {
         assert_int_equal(together[i].rc, CARA_OK);
         assert_int_equal(together[i].result->cut_short, i == 1 || i == 4);

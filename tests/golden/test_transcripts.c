@@ -1,5 +1,5 @@
 /* Whole transcripts against openai/whisper's. Usage: test_golden_transcripts LEVEL all|some
- * `some` hears fewer notes, for levels that take their time. */
+ * `some` takes fewer notes, for slow levels. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

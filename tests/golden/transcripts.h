@@ -1,4 +1,4 @@
-/* Hears a note with the nano model and compares with openai/whisper's transcript of it. */
+/* Transcribes a note with the nano model and compares with openai/whisper's transcript of it. */
 #ifndef TESTS_GOLDEN_TRANSCRIPTS_H
 #define TESTS_GOLDEN_TRANSCRIPTS_H
 
@@ -24,7 +24,7 @@ json_t *golden_json(const char *path);
  * from the JSON. */
 void golden_options(const json_t *given, cara_options *options);
 
-/* Whether the goldens hold the very samples that openai/whisper heard of a note. */
+/* Whether the goldens hold the very samples that openai/whisper was given of a note. */
 int golden_has_samples(const char *note);
 
 /* Transcribes a note, from those samples or from its Ogg file. The result is the caller's. */

@@ -24,7 +24,7 @@ static void apply_timestamps(const cara_rules *rules, const int32_t *sampled, si
     if (rules->no_timestamps >= 0)
         forbid(rules, logits, rules->no_timestamps, (int64_t)rules->no_timestamps + 1);
 
-    /* Timestamps come in pairs, save the first one and one directly before eot. */
+    /* Timestamps come in pairs, except the first one and one directly before eot. */
     int last_was = n >= 1 && sampled[n - 1] >= begin;
     int penultimate_was = n < 2 || sampled[n - 2] >= begin;
     if (last_was && penultimate_was)

@@ -45,7 +45,7 @@ static int check_language(cara_settings *s, cara_error *err) {
     s->language = -1;
     int found = wanted ? cara_language_find(wanted) : -1;
     if (!cara_tokenizer_is_multilingual(s->tokenizer)) {
-        /* As the reference's command does: an English-only model hears English. */
+        /* As the reference's command does: ignored by English-only models. */
         if (!wanted || found >= 0) {
             s->language = cara_language_find("en");
             return CARA_OK;

@@ -18,7 +18,7 @@ typedef struct cara_sequences {
     int32_t *tokens;     /* [n, cap] */
     float **logits;      /* [n] filtered logits [n_vocab] of each; NULL where it has ended */
     float *sum_logprobs; /* [n] */
-    int *source; /* [n]; whose cache each row goes on from (always itself, save with beams) */
+    int *source;         /* [n]; whose cache each row goes on from (itself; with beams, another) */
 } cara_sequences;
 
 /* A finished candidate, borrowed from the rows. */

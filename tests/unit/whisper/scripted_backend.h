@@ -212,7 +212,7 @@ static int transcribe_within(fake *f, cara_options *options, int64_t content_fra
                             .mel = malloc(sizeof(float) * 80 * CARA_N_FRAMES),
                             .result_limit = result_limit};
     assert_non_null(session.mel);
-    /* No rules, so that the script's word is law. */
+    /* No rules, so that the script alone decides. */
     options->without_timestamps = 1;
     options->suppress_tokens = "";
     options->suppress_blank = 0;

@@ -149,7 +149,7 @@ static const cara_backend_ops fake_ops = {.start = fake_start,
                                           .reorder = fake_reorder,
                                           .forward = fake_forward};
 
-/* A task in Spanish without any filter, so that the fake's word is law. */
+/* A task in Spanish without any filter, so that the fake alone decides. */
 static void plain_task(cara_arena *arena, cara_settings *s) {
     cara_options options;
     cara_options_default(&options, sizeof options);

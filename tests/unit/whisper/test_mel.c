@@ -108,11 +108,11 @@ static void short_audio_matches_the_definition(void **state) {
     float *ours = malloc(WINDOW * sizeof *ours);
     assert_non_null(ours);
     for (size_t c = 0; c < sizeof lengths / sizeof *lengths; c++) {
-        size_t n = lengths[c], heard = n / CARA_HOP_LENGTH + 3;
+        size_t n = lengths[c], n_frames = n / CARA_HOP_LENGTH + 3;
         float *pcm = noise(n, 0.5);
-        double *want = malloc(heard * N_MELS * sizeof *want), top = -10;
+        double *want = malloc(n_frames * N_MELS * sizeof *want), top = -10;
         assert_non_null(want);
-        for (size_t f = 0; f < heard; f++) {
+        for (size_t f = 0; f < n_frames; f++) {
             plain_frame(tables, pcm, n, (int64_t)f, want + f * N_MELS);
             for (size_t m = 0; m < N_MELS; m++)
                 top = fmax(top, want[f * N_MELS + m]);
@@ -125,7 +125,7 @@ static void short_audio_matches_the_definition(void **state) {
         assert_int_equal(cara_mel_stream_window(stream, 0, CARA_N_FRAMES, ours, &err), CARA_OK);
         for (size_t m = 0; m < N_MELS; m++)
             for (size_t t = 0; t < CARA_N_FRAMES; t++) {
-                double log = t < heard ? want[t * N_MELS + m] : -10;
+                double log = t < n_frames ? want[t * N_MELS + m] : -10;
                 double y = (fmax(log, top - 8) + 4) / 4;
                 if (!(fabs(y - ours[m * CARA_N_FRAMES + t]) <= 2e-5))
                     fail_msg("%zu samples, bin %zu, frame %zu: %g for %g", n, m, t,
@@ -146,8 +146,8 @@ static void short_audio_matches_the_definition(void **state) {
     cara_mel_tables_free(tables);
 }
 
-/* Wherever the seeks go, however the source hands out its samples and whoever computes: a window is
- * the same to the bit. */
+/* Wherever the seeks go, however the source hands out its samples and whatever threads compute: a
+ * window is the same to the bit. */
 static void windows_do_not_depend_on_the_way_to_them(void **state) {
     (void)state;
     static const int64_t seeks[][2] = {{0, 3000},    {2800, 3000}, {2801, 100},  {5801, 3000},

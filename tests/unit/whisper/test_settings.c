@@ -205,7 +205,7 @@ static void languages_are_found_by_any_name(void **state) {
             assert_int_equal(s.task.sot_sequence[1],
                              cara_tokenizer_special(multilingual)->language_begin +
                                  cara_language_find(cases[i].code));
-        /* An English-only model hears English, whatever it is told. */
+        /* `language` is ignored by English-only models. */
         assert_int_equal(check(&options, english, &arena, &s, NULL), CARA_OK);
         assert_string_equal(cara_language_code(s.language), cases[i].english_code);
         cara_arena_free(&arena);

@@ -17,7 +17,7 @@ static void windows_are_cut_at_their_timestamps(void **state) {
     (void)state;
     static const struct {
         const char *what;
-        int64_t frames; /* of the audio; one window is heard at frame 0, the rest stays silent */
+        int64_t frames; /* of the audio; the window at frame 0 has speech, the rest is silent */
         int32_t tokens[12];
         int64_t next_seek;
         size_t n_segments;
@@ -64,7 +64,7 @@ static void windows_are_cut_at_their_timestamps(void **state) {
          1,
          {{0, 4.02, "a", 3, 0}},
          "a"},
-        {"no end: to the end of what is heard",
+        {"no end: to the end of the audio",
          2500,
          {T(40), A, B, END},
          2500,
