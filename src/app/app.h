@@ -1,5 +1,4 @@
-/* What `handle`, `worker` and the Lambda loop are set up from: a store, a source of media, a model.
- */
+/* What `worker` and the Lambda function run on: a store, a source of media, a model. */
 #ifndef APP_APP_H
 #define APP_APP_H
 

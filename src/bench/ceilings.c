@@ -132,7 +132,7 @@ static int has_avx512vnni(void) {
 static int has_avx512bf16(void) {
     return has_avx512vnni() && leaf7(1, 0) >> 5 & 1;
 }
-/* The system gives tiles to who asks for them. */
+/* The system gives tiles to a process that asks for them. */
 static int has_tiles(unsigned bit) {
     return (saved_state() & 0x60000) == 0x60000 && leaf7(0, 3) >> 24 & 1 &&
            leaf7(0, 3) >> bit & 1 && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
@@ -238,7 +238,7 @@ typedef struct job {
 static void work(void *ctx, size_t task, int thread) {
     job *j = ctx;
     (void)thread;
-    /* Nobody takes a second task before everybody has one. */
+    /* No thread takes a second task before each has one. */
     atomic_fetch_add(&j->arrived, 1);
     while (atomic_load(&j->arrived) < j->threads)
         ;

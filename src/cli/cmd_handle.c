@@ -48,7 +48,7 @@ static const cara_cli_command command = {
         "with the audio beside it. Handling an event again changes nothing that is complete, and\n"
         "completes what is not.\n"
         "\n"
-        "Standard output names the key of each record, one a line. Standard error tells key, type\n"
+        "Standard output names the key of each record, one a line. Standard error shows key, type\n"
         "and outcome: done, already (it was there), failed (recorded with its error), retry\n"
         "(handle the event again once the trouble is over), quarantined (not understood; kept\n"
         "under quarantine/ with the reason). Texts are not printed.\n"
@@ -135,12 +135,12 @@ static void on_report(void *cookie, const cara_report *r) {
     int trouble = r->outcome != CARA_OUTCOME_DONE && r->outcome != CARA_OUTCOME_ALREADY;
     if (h->flags->quiet && !trouble)
         return;
-    char heard[48] = "";
+    char length[48] = "";
     if (r->audio_seconds > 0)
-        snprintf(heard, sizeof heard, "  %.1f s%s", r->audio_seconds,
+        snprintf(length, sizeof length, "  %.1f s%s", r->audio_seconds,
                  r->no_speech ? ", no speech" : "");
     cara_cli_note("%s  %.32s  %s%s%s%s", r->key[0] ? r->key : "(no key)",
-                  r->type[0] ? r->type : "-", cara_outcome_name(r->outcome), heard,
+                  r->type[0] ? r->type : "-", cara_outcome_name(r->outcome), length,
                   trouble && r->error ? ": " : "", trouble && r->error ? r->error->text : "");
 }
 

@@ -20,10 +20,10 @@ static const struct {
     {"handle", cara_cmd_handle, "turn WhatsApp events into records"},
     {"worker", cara_cmd_worker, "turn the WhatsApp events of an SQS queue into records"},
     {"setup", cara_cmd_setup, "set it up in an AWS account, or change that"},
-    {"teardown", cara_cmd_teardown, "take away from an AWS account what setup made"},
+    {"teardown", cara_cmd_teardown, "remove from an AWS account what setup made"},
     {"model", cara_cmd_model, "look at a model, convert or make one"},
     {"bench", cara_cmd_bench, "measure a model on this machine"},
-    {"doctor", cara_cmd_doctor, "say what is fine, what is missing, and how to mend it"},
+    {"doctor", cara_cmd_doctor, "say what is fine, what is missing, and how to fix it"},
     {"help", cmd_help, "show the help of a command"},
     {"version", cmd_version, "show the version"},
 };

@@ -91,7 +91,8 @@ void cara_cli_catch_signals(void) {
     static const int numbers[] = {SIGINT, SIGTERM};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         struct sigaction before;
-        /* Who started us in the background may have had it ignored; then it stays so. */
+        /* The process that started us in the background may have set it to be ignored; then it
+         * stays so. */
         if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
             sigaction(numbers[i], &action, NULL);
     }

@@ -151,7 +151,7 @@ static int judge(const cara_awscli *cli, const char *what, const cara_child_resu
                              cli->region, fault->code, fault->message);
         if (strstr(fault->code, "AccessDenied") || strstr(fault->code, "Unauthorized"))
             return cara_fail(err, CARA_ERR_DENIED, -1,
-                             "these credentials may not %s (%s: %.250s): use those of somebody who "
+                             "these credentials may not %s (%s: %.250s): use some that "
                              "may set up stacks, roles and functions",
                              what, fault->code, fault->message);
         return cara_fail(err, (cara_code)code, -1, "%s: %s: %.350s", what, fault->code,

@@ -122,7 +122,7 @@ static int start(child *c, cara_error *err) {
     if (!rc && c->pid == 0)
         become(spec, env, theirs, parent);
     if (!rc)
-        setpgid(c->pid, c->pid); /* whoever is first */
+        setpgid(c->pid, c->pid); /* parent or child, whichever is first */
     free(env);
     for (int i = 0; i < N_PIPES; i++)
         close_fd(&theirs[i]);
@@ -188,8 +188,8 @@ static int take(child *c, int which, cara_error *err) {
                 : CARA_OK;
 }
 
-/* Reaps it once it has ended, and ends with it whatever it left behind in its group, whose number
- * nobody else can have before it is reaped. */
+/* Reaps it once it has ended, and kills what it left behind in its group, whose number
+ * no other group can have before it is reaped. */
 static int exited(child *c) {
     siginfo_t info = {.si_pid = 0};
     int status = 0;

@@ -29,13 +29,14 @@ typedef struct cara_child_result {
     int status; /* exit status; 128 + n where signal n ended it */
 } cara_child_result;
 
-/* Writes the path of `name` into dst: itself where it has a '/', else by PATH. NOT_FOUND. */
+/* Writes the path of `name` into dst: the name itself where it has a '/', else by PATH. NOT_FOUND.
+ */
 int cara_child_find(const char *name, char *dst, size_t size, cara_error *err);
 
 /* Runs it to its end. CARA_OK says that it ran, whatever its status. It leads a process group of
- * its own, so that Ctrl-C on the terminal comes to us; who ends early gets SIGINT, and SIGKILL five
- * seconds later. The result is freed by cara_child_free() in any case.
- * NOT_FOUND, IO: cannot be started; NETWORK: took too long; CANCELLED; MEMORY. */
+ * its own, so that Ctrl-C on the terminal comes to us; a child that we end early gets SIGINT, and
+ * SIGKILL five seconds later. The result is freed by cara_child_free() in any case. NOT_FOUND, IO:
+ * cannot be started; NETWORK: took too long; CANCELLED; MEMORY. */
 int cara_child_run(const cara_child_spec *spec, cara_child_result *result, cara_error *err);
 void cara_child_free(cara_child_result *result); /* wipes what it printed */
 

@@ -9,14 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-static int who(cara_deploy *d, cara_error *err) {
+static int find_caller(cara_deploy *d, cara_error *err) {
     const char *const args[] = {"sts", "get-caller-identity", NULL};
     json_t *answer;
     int rc = cara_awscli_json(&d->cli, &cara_service_sts, args, &answer, NULL, err);
     if (!rc) {
         snprintf(d->owner, sizeof d->owner, "%s", cara_aws_json_text(answer, "Account"));
-        cara_talk_say(&d->talk, "account %s in %s, as %s", d->owner, d->cli.region,
-                      cara_aws_json_text(answer, "Arn"));
+        cara_progress_say(&d->progress, "account %s in %s, as %s", d->owner, d->cli.region,
+                          cara_aws_json_text(answer, "Arn"));
     }
     json_decref(answer);
     return rc;
@@ -34,16 +34,17 @@ static int keep_account(void *ctx, const cara_social_account *account) {
     return 0;
 }
 
-int cara_deploy_open(cara_deploy *d, const cara_awscli_options *options, const cara_talk *talk,
-                     const cara_deploy_request *request, cara_error *err) {
-    *d = (cara_deploy){.talk = *talk, .request = *request};
+int cara_deploy_open(cara_deploy *d, const cara_awscli_options *options,
+                     const cara_progress *progress, const cara_deploy_request *request,
+                     cara_error *err) {
+    *d = (cara_deploy){.progress = *progress, .request = *request};
     int rc = cara_awscli_open(&d->cli, options, err);
     if (rc)
         return rc;
     if (strlen(request->stack) > 128 - strlen("-bootstrap"))
         return cara_fail(err, CARA_ERR_USAGE, -1, "the stack's name has at most 118 letters");
     snprintf(d->bootstrap_name, sizeof d->bootstrap_name, "%s-bootstrap", request->stack);
-    rc = who(d, err);
+    rc = find_caller(d, err);
     const cara_aws_options aws = {.region = d->cli.region, .profile = d->cli.profile};
     if (!rc)
         rc = cara_aws_open(&aws, &d->aws, err);

@@ -1,4 +1,4 @@
-/* An installation in an AWS account: what is there, what is requested, and the way from one to the
+/* An installation in an AWS account: what is there, what is requested, and how one becomes the
  * other. */
 #ifndef DEPLOY_DEPLOY_H
 #define DEPLOY_DEPLOY_H
@@ -17,7 +17,7 @@ typedef struct cara_deploy_request {
     const char *model;                   /* a .cara; NULL: the one that is there */
     const char *waba;                    /* the WhatsApp account; NULL: the only one */
     int no_link;                         /* 1: leave event destinations alone */
-    int take_over; /* 1: take the account's events away from whoever has them */
+    int take_over; /* 1: take the account's events from the destination that has them */
     const char *skopeo;
 } cara_deploy_request;
 
@@ -27,12 +27,12 @@ typedef struct cara_deploy_account {
     char id[120];  /* "waba-..." */
     char meta[40]; /* Meta's id */
     char name[120];
-    char destination[300]; /* who hears its events now; "" nobody */
+    char destination[300]; /* where its events go now; "": nowhere */
 } cara_deploy_account;
 
 typedef struct cara_deploy {
     cara_awscli cli;
-    cara_talk talk;
+    cara_progress progress;
     cara_aws *aws; /* our own client, for what the CLI of 2.9 does not know */
     cara_deploy_request request;
     char bootstrap_name[140];
@@ -43,10 +43,12 @@ typedef struct cara_deploy {
     char phone[40]; /* where to send a test message, once linked */
 } cara_deploy;
 
-/* Finds out, changing nothing: who we are, which stacks there are, and (unless request->no_link)
- * which WhatsApp accounts. Close it in any case. As cara_awscli_open(), and DENIED, NETWORK. */
-int cara_deploy_open(cara_deploy *d, const cara_awscli_options *options, const cara_talk *talk,
-                     const cara_deploy_request *request, cara_error *err);
+/* Finds out, changing nothing: whose credentials these are, which stacks there are, and (unless
+ * request->no_link) which WhatsApp accounts. Close it in any case. As cara_awscli_open(), and
+ * DENIED, NETWORK. */
+int cara_deploy_open(cara_deploy *d, const cara_awscli_options *options,
+                     const cara_progress *progress, const cara_deploy_request *request,
+                     cara_error *err);
 void cara_deploy_close(cara_deploy *d);
 
 /* A setting as it will be: requested, else deployed, else the template's default. Never NULL. */
@@ -66,17 +68,17 @@ int cara_deploy_fill(cara_deploy *d, cara_error *err);
 
 /* The WhatsApp account that was meant, or NULL (*err then says why). */
 const cara_deploy_account *cara_deploy_find_account(const cara_deploy *d, cara_error *err);
-/* 1 where its events go to somebody else now. */
+/* 1 where its events go to another destination now. */
 int cara_deploy_others(const cara_deploy *d, const cara_deploy_account *account);
 int cara_deploy_refuse_others(const cara_deploy_account *account, cara_error *err); /* USAGE */
 /* Points its events to the topic, and finds the number to write to. */
 int cara_deploy_link(cara_deploy *d, const char *topic_arn, cara_error *err);
 
-/* Takes the installation away: unlinks, deletes both stacks; with `delete_buckets` also what is in
+/* Removes the installation: unlinks, deletes both stacks; with `delete_buckets` also what is in
  * the buckets that they made. */
 int cara_deploy_teardown(cara_deploy *d, int delete_buckets, cara_error *err);
 /* Empties and deletes one bucket, old versions included; one that is gone is a success. */
-int cara_deploy_delete_bucket(const cara_awscli *cli, const cara_talk *talk, const char *bucket,
-                              cara_error *err);
+int cara_deploy_delete_bucket(const cara_awscli *cli, const cara_progress *progress,
+                              const char *bucket, cara_error *err);
 
 #endif

@@ -9,14 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_CALLS = 100, MOST_IN_VAIN = 5 };
+enum { MOST_CALLS = 100, MOST_WITHOUT_PROGRESS = 5 };
 
 typedef struct filling {
     const char *function;
-    char payload[180]; /* as the CLI takes it */
-    char answer[170];  /* where it puts the answer */
-    json_int_t bytes;  /* that are there, as told last */
-    int in_vain;       /* calls since more came */
+    char payload[180];    /* as the CLI takes it */
+    char answer[170];     /* where it puts the answer */
+    json_int_t bytes;     /* that are there, as reported last */
+    int without_progress; /* calls since more came */
 } filling;
 
 static json_t *read_answer(const filling *f) {
@@ -46,16 +46,16 @@ static int call(cara_deploy *d, filling *f, int *done, cara_error *err) {
     json_int_t bytes = json_integer_value(json_object_get(answer, "bytes"));
     json_int_t size = json_integer_value(json_object_get(answer, "size"));
     *done = !failed && json_is_true(json_object_get(answer, "done"));
-    f->in_vain = bytes > f->bytes ? 0 : f->in_vain + 1;
+    f->without_progress = bytes > f->bytes ? 0 : f->without_progress + 1;
     if (bytes > f->bytes)
         f->bytes = bytes;
-    if (!*done && f->in_vain >= MOST_IN_VAIN)
+    if (!*done && f->without_progress >= MOST_WITHOUT_PROGRESS)
         rc = cara_fail(err, CARA_ERR_NETWORK, -1,
                        "%.100s does not get the model onto its file system: %.300s", f->function,
                        failed ? cara_aws_json_text(answer, "errorMessage") : "no more of it comes");
     else if (!*done && size > 0)
-        cara_talk_now(&d->talk, "the model comes onto the file system: %d %%",
-                      (int)(100.0 * (double)f->bytes / (double)size));
+        cara_progress_now(&d->progress, "the model comes onto the file system: %d %%",
+                          (int)(100.0 * (double)f->bytes / (double)size));
     json_decref(answer);
     return rc;
 }
@@ -72,17 +72,17 @@ int cara_deploy_fill(cara_deploy *d, cara_error *err) {
         cara_awscli_file(&d->cli, "fill.json", event, sizeof event - 1, path, sizeof path, err);
     snprintf(f.payload, sizeof f.payload, "fileb://%s", path);
     snprintf(f.answer, sizeof f.answer, "%s.answer", path);
-    cara_talk_now(&d->talk, "the model comes onto the file system");
+    cara_progress_now(&d->progress, "the model comes onto the file system");
     for (int i = 0; !rc && !done && i < MOST_CALLS; i++) {
         rc = call(d, &f, &done, err);
-        if (!rc && !done && f.in_vain)
-            rc = cara_talk_wait(&d->cli, cara_talk_patience(f.in_vain), err);
+        if (!rc && !done && f.without_progress)
+            rc = cara_progress_wait(&d->cli, cara_progress_delay(f.without_progress), err);
     }
-    cara_talk_now(&d->talk, "%s", "");
+    cara_progress_now(&d->progress, "%s", "");
     if (!rc && !done)
         rc = cara_fail(err, CARA_ERR_NETWORK, -1,
                        "the model is not whole on the file system yet; setup again goes on");
     if (!rc)
-        cara_talk_say(&d->talk, "the model is on the function's file system");
+        cara_progress_say(&d->progress, "the model is on the function's file system");
     return rc;
 }

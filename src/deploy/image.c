@@ -29,11 +29,11 @@ static int find_digest(const cara_awscli *cli, const char *name, const char *tag
     return rc && strcmp(fault.code, "ImageNotFoundException") == 0 ? CARA_OK : rc;
 }
 
-typedef struct door {
+typedef struct registry {
     char host[300]; /* host[:port] */
     int plain;      /* 1: http, which only this machine may speak */
     char auth_file[160];
-} door;
+} registry;
 
 static int is_loopback(const cara_url *url) {
     return cara_slice_eq_str(url->host, "127.0.0.1") || cara_slice_eq_str(url->host, "[::1]") ||
@@ -41,7 +41,7 @@ static int is_loopback(const cara_url *url) {
 }
 
 /* Asks ECR for a password of twelve hours and puts it into the private folder. */
-static int open_door(const cara_awscli *cli, door *out, cara_error *err) {
+static int log_in(const cara_awscli *cli, registry *out, cara_error *err) {
     const char *const args[] = {"ecr", "get-authorization-token", NULL};
     json_t *answer = NULL;
     cara_child_result result;
@@ -82,7 +82,7 @@ static int open_door(const cara_awscli *cli, door *out, cara_error *err) {
     return rc;
 }
 
-static int push(const cara_awscli *cli, const char *skopeo, const door *registry, const char *name,
+static int push(const cara_awscli *cli, const char *skopeo, const registry *to, const char *name,
                 const char *tag, const cara_upload_file *file, cara_error *err) {
     char program[1024], source[1200], target[700];
     int rc = cara_child_find(skopeo ? skopeo : "skopeo", program, sizeof program, err);
@@ -92,12 +92,12 @@ static int push(const cara_awscli *cli, const char *skopeo, const door *registry
             "images are pushed by skopeo, which is not there: install Debian's package "
             "skopeo, or name one by --skopeo PATH");
     snprintf(source, sizeof source, "oci-archive:%s", file->path);
-    snprintf(target, sizeof target, "docker://%s/%s:%s", registry->host, name, tag);
+    snprintf(target, sizeof target, "docker://%s/%s:%s", to->host, name, tag);
     const char *const argv[] = {"skopeo",
                                 "copy",
                                 "--authfile",
-                                registry->auth_file,
-                                registry->plain ? "--dest-tls-verify=false" : "--dest-tls-verify",
+                                to->auth_file,
+                                to->plain ? "--dest-tls-verify=false" : "--dest-tls-verify",
                                 source,
                                 target,
                                 NULL};
@@ -119,7 +119,7 @@ static int push(const cara_awscli *cli, const char *skopeo, const door *registry
     return rc;
 }
 
-int cara_upload_image(const cara_awscli *cli, const cara_talk *talk, const char *skopeo,
+int cara_upload_image(const cara_awscli *cli, const cara_progress *progress, const char *skopeo,
                       const char *uri, const cara_upload_file *file, char *image, size_t size,
                       cara_error *err) {
     char amount[32], tag[80], digest[80] = "";
@@ -134,26 +134,27 @@ int cara_upload_image(const cara_awscli *cli, const cara_talk *talk, const char 
     if (rc)
         return rc;
     if (digest[0]) {
-        cara_talk_say(talk, "the image is in the registry already");
-    } else if (talk->dry) {
-        cara_talk_say(talk, "would push %s (%s) to %s", file->path, amount,
-                      uri ? uri : "the new repository");
+        cara_progress_say(progress, "the image is in the registry already");
+    } else if (progress->dry) {
+        cara_progress_say(progress, "would push %s (%s) to %s", file->path, amount,
+                          uri ? uri : "the new repository");
         return CARA_OK;
     } else {
-        door registry = {.plain = 0};
-        cara_talk_now(talk, "pushing %s", file->path);
-        rc = open_door(cli, &registry, err);
+        registry to = {.plain = 0};
+        cara_progress_now(progress, "pushing %s", file->path);
+        rc = log_in(cli, &to, err);
         if (!rc)
-            rc = push(cli, skopeo, &registry, name, tag, file, err);
-        if (registry.auth_file[0])
-            unlink(registry.auth_file);
+            rc = push(cli, skopeo, &to, name, tag, file, err);
+        if (to.auth_file[0])
+            unlink(to.auth_file);
         if (!rc)
             rc = find_digest(cli, name, tag, digest, err);
         if (!rc && !digest[0])
-            rc = cara_fail(err, CARA_ERR_NETWORK, -1, "the image was pushed, but ECR has it not");
-        cara_talk_now(talk, "%s", "");
+            rc = cara_fail(err, CARA_ERR_NETWORK, -1,
+                           "the image was pushed, but ECR does not have it");
+        cara_progress_now(progress, "%s", "");
         if (!rc)
-            cara_talk_say(talk, "pushed %s (%s) to %s", file->path, amount, uri);
+            cara_progress_say(progress, "pushed %s (%s) to %s", file->path, amount, uri);
     }
     if (!rc)
         snprintf(image, size, "%s@%s", uri, digest);

@@ -64,16 +64,17 @@ int cara_deploy_link(cara_deploy *d, const char *topic_arn, cara_error *err) {
         return CARA_ERR_USAGE;
     const char *topic = topic_arn ? topic_arn : "the new topic";
     if (topic_arn && strcmp(a->destination, topic_arn) == 0) {
-        cara_talk_say(&d->talk, "events of %s (%s) come here already", a->name, a->id);
+        cara_progress_say(&d->progress, "events of %s (%s) come here already", a->name, a->id);
     } else if (cara_deploy_others(d, a) && !d->request.take_over) {
         return cara_deploy_refuse_others(a, err);
-    } else if (d->talk.dry) {
-        cara_talk_say(&d->talk, "would send events of %s (%s) to %s", a->name, a->id, topic);
+    } else if (d->progress.dry) {
+        cara_progress_say(&d->progress, "would send events of %s (%s) to %s", a->name, a->id,
+                          topic);
     } else {
         int rc = cara_social_set_destination(d->aws, a->id, topic_arn, NULL, err);
         if (rc)
             return rc;
-        cara_talk_say(&d->talk, "events of %s (%s) now go to %s", a->name, a->id, topic);
+        cara_progress_say(&d->progress, "events of %s (%s) now go to %s", a->name, a->id, topic);
     }
     return cara_social_phones(d->aws, a->id, keep_phone, d, err);
 }

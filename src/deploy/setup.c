@@ -26,9 +26,9 @@ static int bootstrap(cara_deploy *d, cara_error *err) {
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory");
     const cara_stack_request request = {
         .name = d->bootstrap_name, .template_body = cara_template_bootstrap, .parameters = none};
-    int rc = cara_stack_deploy(&d->cli, &d->talk, &request, &d->bootstrap, NULL, err);
+    int rc = cara_stack_deploy(&d->cli, &d->progress, &request, &d->bootstrap, NULL, err);
     json_decref(none);
-    if (!rc && !d->talk.dry &&
+    if (!rc && !d->progress.dry &&
         (!bucket_of(d) || !cara_stack_output(&d->bootstrap, "RepositoryUri")))
         rc = cara_fail(err, CARA_ERR_NETWORK, -1,
                        "stack %s has no outputs BucketName and RepositoryUri: was it made by "
@@ -46,21 +46,21 @@ static const char *extension(const char *path) {
 static int send(cara_deploy *d, const char *path, const char *folder, char *key, size_t size,
                 char sha256[65], cara_error *err) {
     cara_upload_file file;
-    cara_talk_now(&d->talk, "reading %s", path);
+    cara_progress_now(&d->progress, "reading %s", path);
     int rc = cara_upload_open(&file, path, err);
     if (rc)
         return rc;
     snprintf(key, size, "%s/%s%s", folder, file.sha256, extension(path));
     if (sha256)
         memcpy(sha256, file.sha256, sizeof file.sha256);
-    return cara_upload_object(&d->cli, &d->talk, bucket_of(d), key, &file, err);
+    return cara_upload_object(&d->cli, &d->progress, bucket_of(d), key, &file, err);
 }
 
 static int send_template(cara_deploy *d, packed *p, cara_error *err) {
     char path[160], key[120];
     int rc = cara_awscli_file(&d->cli, "caracola.yaml", cara_template_caracola,
                               strlen(cara_template_caracola), path, sizeof path, err);
-    if (rc || d->talk.dry)
+    if (rc || d->progress.dry)
         return rc;
     rc = send(d, path, "templates", key, sizeof key, NULL, err);
     snprintf(p->template_url, sizeof p->template_url, "https://%s.s3.%s.amazonaws.com%s/%s",
@@ -86,7 +86,7 @@ static int send_all(cara_deploy *d, packed *p, cara_error *err) {
             d->bootstrap.exists ? cara_stack_output(&d->bootstrap, "RepositoryUri") : NULL;
         rc = cara_upload_open(&file, d->request.image, err);
         if (!rc)
-            rc = cara_upload_image(&d->cli, &d->talk, d->request.skopeo, uri, &file, p->image,
+            rc = cara_upload_image(&d->cli, &d->progress, d->request.skopeo, uri, &file, p->image,
                                    sizeof p->image, err);
     }
     if (!rc)
@@ -163,13 +163,13 @@ int cara_deploy_run(cara_deploy *d, cara_error *err) {
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the parameters");
     const cara_stack_request request = {
         .name = d->request.stack, .template_url = p.template_url, .parameters = list};
-    rc = cara_stack_deploy(&d->cli, &d->talk, &request, &d->stack, NULL, err);
+    rc = cara_stack_deploy(&d->cli, &d->progress, &request, &d->stack, NULL, err);
     json_decref(list);
     const char *topic = d->stack.exists ? cara_stack_output(&d->stack, "TopicArn") : NULL;
-    if (!rc && !topic && !d->talk.dry)
+    if (!rc && !topic && !d->progress.dry)
         rc = cara_fail(err, CARA_ERR_NETWORK, -1, "stack %s has no output TopicArn",
                        d->request.stack);
-    if (!rc && !d->talk.dry && strcmp(cara_deploy_value(d, CARA_SET_DELIVERY), "efs") == 0 &&
+    if (!rc && !d->progress.dry && strcmp(cara_deploy_value(d, CARA_SET_DELIVERY), "efs") == 0 &&
         !cara_deploy_value(d, CARA_SET_ACCESS_POINT)[0])
         rc = cara_deploy_fill(d, err);
     if (!rc && !d->request.no_link)

@@ -38,45 +38,45 @@ int cara_stack_describe(const cara_awscli *cli, const char *name, cara_stack *ou
 }
 
 /* Waits until no operation goes on; describes the stack again. */
-static int settle(const cara_awscli *cli, const cara_talk *talk, const char *name,
+static int settle(const cara_awscli *cli, const cara_progress *progress, const char *name,
                   cara_stack *stack, cara_error *err) {
     int rc = CARA_OK;
     for (int i = 0; !rc && cara_stack_is_busy(stack->status); i++) {
         if (i == 0)
-            cara_talk_say(talk, "stack %s is busy (%s); waiting for it", name, stack->status);
-        cara_talk_now(talk, "%s: %s", name, stack->status);
-        rc = cara_talk_wait(cli, cara_talk_patience(i), err);
+            cara_progress_say(progress, "stack %s is busy (%s); waiting for it", name,
+                              stack->status);
+        cara_progress_now(progress, "%s: %s", name, stack->status);
+        rc = cara_progress_wait(cli, cara_progress_delay(i), err);
         if (!rc) {
             cara_stack_free(stack);
             rc = cara_stack_describe(cli, name, stack, err);
         }
     }
-    cara_talk_now(talk, "%s", "");
+    cara_progress_now(progress, "%s", "");
     return rc;
 }
 
 /* A failed creation leaves a stack that can only be deleted. */
-static int clear_away(const cara_awscli *cli, const cara_talk *talk, const char *name,
+static int clear_away(const cara_awscli *cli, const cara_progress *progress, const char *name,
                       cara_stack *stack, cara_error *err) {
     static const char *const dead[] = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED",
                                        "DELETE_FAILED", NULL};
     if (strcmp(stack->status, "UPDATE_ROLLBACK_FAILED") == 0)
-        return cara_fail(
-            err, CARA_ERR_DENIED, -1,
-            "stack %s is stuck in UPDATE_ROLLBACK_FAILED (%.200s): mend what it names, "
-            "then run `aws cloudformation continue-update-rollback --stack-name %s`",
-            name, stack->reason, name);
+        return cara_fail(err, CARA_ERR_DENIED, -1,
+                         "stack %s is stuck in UPDATE_ROLLBACK_FAILED (%.200s): fix what it names, "
+                         "then run `aws cloudformation continue-update-rollback --stack-name %s`",
+                         name, stack->reason, name);
     if (!is(stack->status, dead))
         return CARA_OK;
-    if (talk->dry) {
-        cara_talk_say(talk, "would delete stack %s, which a failed try left (%s)", name,
-                      stack->status);
+    if (progress->dry) {
+        cara_progress_say(progress, "would delete stack %s, which a failed try left (%s)", name,
+                          stack->status);
         stack->exists = 0;
         return CARA_OK;
     }
-    cara_talk_say(talk, "stack %s is what a failed try left (%s); deleting it first", name,
-                  stack->status);
-    int rc = cara_stack_delete(cli, talk, name, err);
+    cara_progress_say(progress, "stack %s is what a failed try left (%s); deleting it first", name,
+                      stack->status);
+    int rc = cara_stack_delete(cli, progress, name, err);
     cara_stack_free(stack);
     return rc;
 }
@@ -140,23 +140,23 @@ static int delete_set(const cara_awscli *cli, const change_set *set, cara_error 
     return cara_awscli_json(cli, SERVICE, args, NULL, NULL, err);
 }
 
-static void show_changes(const cara_talk *talk, const json_t *answer) {
+static void show_changes(const cara_progress *progress, const json_t *answer) {
     const json_t *changes = json_object_get(answer, "Changes");
     for (size_t i = 0; i < json_array_size(changes); i++) {
         const json_t *one = json_object_get(json_array_get(changes, i), "ResourceChange");
         const char *action = cara_aws_json_text(one, "Action");
         const char *replaced = cara_aws_json_text(one, "Replacement");
         if (strcmp(action, "Add") != 0)
-            cara_talk_say(talk, "  to %s: %s (%s)%s",
-                          strcmp(action, "Remove") ? "change" : "remove",
-                          cara_aws_json_text(one, "LogicalResourceId"),
-                          cara_aws_json_text(one, "ResourceType"),
-                          strcmp(replaced, "True") == 0 ? ", by a new one" : "");
+            cara_progress_say(progress, "  to %s: %s (%s)%s",
+                              strcmp(action, "Remove") ? "change" : "remove",
+                              cara_aws_json_text(one, "LogicalResourceId"),
+                              cara_aws_json_text(one, "ResourceType"),
+                              strcmp(replaced, "True") == 0 ? ", by a new one" : "");
     }
 }
 
 /* *empty = 1 where the stack is as requested already. */
-static int await_set(const cara_awscli *cli, const cara_talk *talk, const change_set *set,
+static int await_set(const cara_awscli *cli, const cara_progress *progress, const change_set *set,
                      int *empty, cara_error *err) {
     const char *const args[] = {"cloudformation", "describe-change-set", "--change-set-name",
                                 set->id, NULL};
@@ -169,7 +169,7 @@ static int await_set(const cara_awscli *cli, const cara_talk *talk, const change
         const char *why = cara_aws_json_text(answer, "StatusReason");
         int busy = ends_with(status, "_IN_PROGRESS") || ends_with(status, "_PENDING");
         if (strcmp(status, "CREATE_COMPLETE") == 0)
-            show_changes(talk, answer);
+            show_changes(progress, answer);
         else if (!busy && (strstr(why, "didn't contain changes") ||
                            strstr(why, "No updates are to be performed")))
             *empty = 1;
@@ -180,17 +180,17 @@ static int await_set(const cara_awscli *cli, const cara_talk *talk, const change
         json_decref(answer);
         if (rc || !busy)
             return rc;
-        cara_talk_now(talk, "%s: finding out what is to be changed", set->request->name);
-        rc = cara_talk_wait(cli, cara_talk_patience(i), err);
+        cara_progress_now(progress, "%s: finding out what is to be changed", set->request->name);
+        rc = cara_progress_wait(cli, cara_progress_delay(i), err);
         if (rc)
             return rc;
     }
 }
 
-static int execute(const cara_awscli *cli, const cara_talk *talk, const change_set *set,
+static int execute(const cara_awscli *cli, const cara_progress *progress, const change_set *set,
                    cara_error *err) {
     cara_stack_watch watch;
-    int rc = cara_stack_watch_begin(&watch, cli, talk, set->request->name, set->stack_id, err);
+    int rc = cara_stack_watch_begin(&watch, cli, progress, set->request->name, set->stack_id, err);
     const char *const args[] = {"cloudformation", "execute-change-set", "--change-set-name",
                                 set->id, NULL};
     if (!rc)
@@ -198,9 +198,9 @@ static int execute(const cara_awscli *cli, const cara_talk *talk, const change_s
     if (!rc)
         rc = cara_stack_watch_end(&watch, err);
     if (rc == CARA_ERR_CANCELLED)
-        cara_talk_say(talk,
-                      "stack %s: AWS goes on with it by itself; run setup again to see it through",
-                      set->request->name);
+        cara_progress_say(progress,
+                          "stack %s: AWS goes on with it by itself; run setup again to finish it",
+                          set->request->name);
     return rc;
 }
 
@@ -211,52 +211,55 @@ static int verdict(const cara_stack *stack, const cara_stack_request *request, i
     if (is(stack->status, good))
         return CARA_OK;
     return cara_fail(err, CARA_ERR_DENIED, -1,
-                     "stack %s failed, and %s (%s)%s%.300s: mend what the lines above name, and "
+                     "stack %s failed, and %s (%s)%s%.300s: fix what the lines above name, and "
                      "run setup again",
                      request->name,
-                     strstr(stack->status, "FAILED") ? "the way back failed too"
-                     : create                        ? "what had been made was taken away again"
+                     strstr(stack->status, "FAILED") ? "the rollback failed too"
+                     : create                        ? "what had been created was deleted again"
                                                      : "all is as it was before",
                      stack->status, stack->reason[0] ? ": " : "", stack->reason);
 }
 
-static int apply(const cara_awscli *cli, const cara_talk *talk, const cara_stack_request *request,
-                 cara_stack *out, int *changed, cara_error *err) {
+static int apply(const cara_awscli *cli, const cara_progress *progress,
+                 const cara_stack_request *request, cara_stack *out, int *changed,
+                 cara_error *err) {
     change_set set = {.request = request, .create = !out->exists};
     int empty = 0;
     int rc = create_set(cli, &set, err);
     if (rc)
         return rc;
-    rc = await_set(cli, talk, &set, &empty, err);
-    cara_talk_now(talk, "%s", "");
+    rc = await_set(cli, progress, &set, &empty, err);
+    cara_progress_now(progress, "%s", "");
     if (empty || (rc && rc != CARA_ERR_CANCELLED)) {
         cara_error unsaid;
         int left = delete_set(cli, &set, empty ? err : &unsaid);
         if (empty)
             rc = left;
         else if (set.create) /* a stack in review holds nothing */
-            (void)cara_stack_delete(cli, talk, request->name, &unsaid);
+            (void)cara_stack_delete(cli, progress, request->name, &unsaid);
     }
     if (rc)
         return rc;
     if (empty) {
-        cara_talk_say(talk, "stack %s: nothing to change", request->name);
+        cara_progress_say(progress, "stack %s: nothing to change", request->name);
         return CARA_OK;
     }
     *changed = 1;
-    cara_talk_say(talk, "stack %s: %s", request->name, set.create ? "creating" : "updating");
-    rc = execute(cli, talk, &set, err);
+    cara_progress_say(progress, "stack %s: %s", request->name,
+                      set.create ? "creating" : "updating");
+    rc = execute(cli, progress, &set, err);
     cara_stack_free(out);
     if (!rc)
         rc = cara_stack_describe(cli, request->name, out, err);
     if (!rc)
         rc = verdict(out, request, set.create, err);
     if (!rc)
-        cara_talk_say(talk, "stack %s: %s", request->name, set.create ? "created" : "updated");
+        cara_progress_say(progress, "stack %s: %s", request->name,
+                          set.create ? "created" : "updated");
     return rc;
 }
 
-static void say_dry(const cara_talk *talk, const cara_stack_request *request,
+static void say_dry(const cara_progress *progress, const cara_stack_request *request,
                     const cara_stack *stack) {
     int n = 0;
     for (size_t i = 0; i < json_array_size(request->parameters); i++) {
@@ -267,50 +270,51 @@ static void say_dry(const cara_talk *talk, const cara_stack_request *request,
         if (is_now ? strcmp(is_now, want) == 0 : !want[0])
             continue;
         if (n++ == 0)
-            cara_talk_say(talk, "would %s stack %s:", stack->exists ? "update" : "create",
-                          request->name);
+            cara_progress_say(progress, "would %s stack %s:", stack->exists ? "update" : "create",
+                              request->name);
         if (is_now)
-            cara_talk_say(talk, "  %s: %s (is %s)", key, want, is_now[0] ? is_now : "empty");
+            cara_progress_say(progress, "  %s: %s (is %s)", key, want,
+                              is_now[0] ? is_now : "empty");
         else
-            cara_talk_say(talk, "  %s: %s", key, want);
+            cara_progress_say(progress, "  %s: %s", key, want);
     }
     if (n == 0 && stack->exists)
-        cara_talk_say(talk, "would update stack %s if this version's template differs",
-                      request->name);
+        cara_progress_say(progress, "would update stack %s if this version's template differs",
+                          request->name);
     else if (n == 0)
-        cara_talk_say(talk, "would create stack %s", request->name);
+        cara_progress_say(progress, "would create stack %s", request->name);
 }
 
-int cara_stack_deploy(const cara_awscli *cli, const cara_talk *talk,
+int cara_stack_deploy(const cara_awscli *cli, const cara_progress *progress,
                       const cara_stack_request *request, cara_stack *out, int *changed,
                       cara_error *err) {
     int unasked = 0;
     changed = changed ? changed : &unasked;
     *changed = 0;
-    int rc = talk->dry ? CARA_OK : settle(cli, talk, request->name, out, err);
+    int rc = progress->dry ? CARA_OK : settle(cli, progress, request->name, out, err);
     if (!rc)
-        rc = clear_away(cli, talk, request->name, out, err);
-    if (!rc && talk->dry)
-        say_dry(talk, request, out);
+        rc = clear_away(cli, progress, request->name, out, err);
+    if (!rc && progress->dry)
+        say_dry(progress, request, out);
     else if (!rc)
-        rc = apply(cli, talk, request, out, changed, err);
+        rc = apply(cli, progress, request, out, changed, err);
     return rc;
 }
 
-int cara_stack_delete(const cara_awscli *cli, const cara_talk *talk, const char *name,
+int cara_stack_delete(const cara_awscli *cli, const cara_progress *progress, const char *name,
                       cara_error *err) {
     cara_stack stack;
     int rc = cara_stack_describe(cli, name, &stack, err);
     if (!rc && strcmp(stack.status, "DELETE_IN_PROGRESS") != 0)
-        rc = settle(cli, talk, name, &stack, err);
+        rc = settle(cli, progress, name, &stack, err);
     if (rc || !stack.id[0] || strcmp(stack.status, "DELETE_COMPLETE") == 0)
         goto done;
-    if (talk->dry) {
-        cara_talk_say(talk, "would delete stack %s", name);
+    if (progress->dry) {
+        cara_progress_say(progress, "would delete stack %s", name);
         goto done;
     }
     cara_stack_watch watch;
-    rc = cara_stack_watch_begin(&watch, cli, talk, name, stack.id, err);
+    rc = cara_stack_watch_begin(&watch, cli, progress, name, stack.id, err);
     const char *const args[] = {"cloudformation", "delete-stack", "--stack-name", stack.id, NULL};
     if (!rc)
         rc = cara_awscli_json(cli, SERVICE, args, NULL, NULL, err);
@@ -323,13 +327,12 @@ int cara_stack_delete(const cara_awscli *cli, const cara_talk *talk, const char 
     cara_stack_free(&stack);
     rc = cara_stack_describe(cli, id, &stack, err);
     if (!rc && stack.id[0] && strcmp(stack.status, "DELETE_COMPLETE") != 0)
-        rc =
-            cara_fail(err, CARA_ERR_DENIED, -1,
-                      "stack %s could not be deleted (%s): %.300s: mend what the lines above name, "
-                      "and try again",
-                      name, stack.status, stack.reason);
+        rc = cara_fail(err, CARA_ERR_DENIED, -1,
+                       "stack %s could not be deleted (%s): %.300s: fix what the lines above name, "
+                       "and try again",
+                       name, stack.status, stack.reason);
     if (!rc)
-        cara_talk_say(talk, "stack %s: deleted", name);
+        cara_progress_say(progress, "stack %s: deleted", name);
 done:
     cara_stack_free(&stack);
     return rc;

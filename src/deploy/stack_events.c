@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_FAILURES = 5, MAX_TOLD = 300 };
+enum { MAX_FAILURES = 5, MAX_REPORTED = 300 };
 
 static int ends_with(const char *text, const char *end) {
     size_t n = strlen(text), m = strlen(end);
@@ -33,9 +33,10 @@ static void remember(cara_stack_watch *watch, const json_t *newest) {
     snprintf(watch->seen, sizeof watch->seen, "%s", cara_aws_json_text(newest, "EventId"));
 }
 
-int cara_stack_watch_begin(cara_stack_watch *watch, const cara_awscli *cli, const cara_talk *talk,
-                           const char *name, const char *id, cara_error *err) {
-    *watch = (cara_stack_watch){.cli = cli, .talk = talk, .name = name};
+int cara_stack_watch_begin(cara_stack_watch *watch, const cara_awscli *cli,
+                           const cara_progress *progress, const char *name, const char *id,
+                           cara_error *err) {
+    *watch = (cara_stack_watch){.cli = cli, .progress = progress, .name = name};
     snprintf(watch->id, sizeof watch->id, "%s", id);
     json_t *events;
     int rc = fetch(watch, &events, err);
@@ -45,8 +46,8 @@ int cara_stack_watch_begin(cara_stack_watch *watch, const cara_awscli *cli, cons
     return rc;
 }
 
-/* What AWS's words mean to whoever ran setup. */
-static void advise(const cara_talk *talk, const char *why) {
+/* What AWS's words mean to the user of setup. */
+static void advise(const cara_progress *progress, const char *why) {
     static const struct {
         const char *words, *advice;
     } known[] = {
@@ -60,45 +61,45 @@ static void advise(const cara_talk *talk, const char *why) {
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strstr(why, known[i].words))
-            cara_talk_say(talk, "  -> %s", known[i].advice);
+            cara_progress_say(progress, "  -> %s", known[i].advice);
 }
 
-/* Tells one event; 1 where it is the stack's own end. */
-static int tell(const cara_stack_watch *watch, const json_t *event) {
+/* Reports one event; 1 where it is the stack's own end. */
+static int report(const cara_stack_watch *watch, const json_t *event) {
     const char *status = cara_aws_json_text(event, "ResourceStatus");
     const char *name = cara_aws_json_text(event, "LogicalResourceId");
     const char *why = cara_aws_json_text(event, "ResourceStatusReason");
     int busy = ends_with(status, "_IN_PROGRESS");
     int own = strcmp(cara_aws_json_text(event, "PhysicalResourceId"), watch->id) == 0;
     if (own && strstr(status, "ROLLBACK_IN_PROGRESS"))
-        cara_talk_say(watch->talk, "  taking it back: %s", why);
+        cara_progress_say(watch->progress, "  rolling back: %s", why);
     if (own)
         return !busy;
-    cara_talk_now(watch->talk, "%s: %s %s", watch->name, name, status);
+    cara_progress_now(watch->progress, "%s: %s %s", watch->name, name, status);
     /* Those that were cancelled only because another one failed say nothing new. */
     if (ends_with(status, "_FAILED") && !strstr(why, "cancelled")) {
-        cara_talk_say(watch->talk, "  %s (%s) %s: %s", name,
-                      cara_aws_json_text(event, "ResourceType"), status, why);
-        advise(watch->talk, why);
+        cara_progress_say(watch->progress, "  %s (%s) %s: %s", name,
+                          cara_aws_json_text(event, "ResourceType"), status, why);
+        advise(watch->progress, why);
     } else if (strcmp(status, "DELETE_SKIPPED") == 0)
-        cara_talk_say(watch->talk, "  %s (%s) kept: %s", name,
-                      cara_aws_json_text(event, "ResourceType"),
-                      cara_aws_json_text(event, "PhysicalResourceId"));
+        cara_progress_say(watch->progress, "  %s (%s) kept: %s", name,
+                          cara_aws_json_text(event, "ResourceType"),
+                          cara_aws_json_text(event, "PhysicalResourceId"));
     else if (!busy)
-        cara_talk_say(watch->talk, "  %s (%s) %s", name, cara_aws_json_text(event, "ResourceType"),
-                      status);
+        cara_progress_say(watch->progress, "  %s (%s) %s", name,
+                          cara_aws_json_text(event, "ResourceType"), status);
     return 0;
 }
 
 /* Those after watch->seen, oldest first. */
-static int tell_new(cara_stack_watch *watch, const json_t *events) {
+static int report_new(cara_stack_watch *watch, const json_t *events) {
     size_t n = 0, have = json_array_size(events);
-    while (n < have && n < MAX_TOLD &&
+    while (n < have && n < MAX_REPORTED &&
            strcmp(cara_aws_json_text(json_array_get(events, n), "EventId"), watch->seen) != 0)
         n++;
     int done = 0;
     for (size_t i = n; i-- > 0;)
-        done = tell(watch, json_array_get(events, i)) || done;
+        done = report(watch, json_array_get(events, i)) || done;
     if (n)
         remember(watch, json_array_get(events, 0));
     return done;
@@ -107,19 +108,19 @@ static int tell_new(cara_stack_watch *watch, const json_t *events) {
 int cara_stack_watch_end(cara_stack_watch *watch, cara_error *err) {
     int rc = CARA_OK;
     for (int i = 0, failed = 0, done = 0; !rc && !done; i++) {
-        rc = cara_talk_wait(watch->cli, cara_talk_patience(i), err);
+        rc = cara_progress_wait(watch->cli, cara_progress_delay(i), err);
         if (rc)
             break;
         json_t *events;
         rc = fetch(watch, &events, err);
         if (!rc) {
-            done = tell_new(watch, events);
+            done = report_new(watch, events);
             failed = 0;
         } else if (rc == CARA_ERR_NETWORK && ++failed < MAX_FAILURES) {
             rc = CARA_OK;
         }
         json_decref(events);
     }
-    cara_talk_now(watch->talk, "%s", "");
+    cara_progress_now(watch->progress, "%s", "");
     return rc;
 }

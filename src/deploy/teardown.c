@@ -1,4 +1,4 @@
-/* Taking an installation away again. */
+/* Removing an installation. */
 #include "aws/client/json_call.h"
 #include "aws/services/social.h"
 #include "base/limits.h"
@@ -14,11 +14,11 @@ static int unlink_accounts(cara_deploy *d, cara_error *err) {
         const cara_deploy_account *a = &d->accounts[i];
         if (strcmp(a->destination, topic) != 0)
             continue;
-        if (!d->talk.dry)
+        if (!d->progress.dry)
             rc = cara_social_set_destination(d->aws, a->id, NULL, NULL, err);
         if (!rc)
-            cara_talk_say(&d->talk, "events of %s (%s) %s nowhere", a->name, a->id,
-                          d->talk.dry ? "would go" : "now go");
+            cara_progress_say(&d->progress, "events of %s (%s) %s nowhere", a->name, a->id,
+                              d->progress.dry ? "would go" : "now go");
     }
     return rc;
 }
@@ -71,10 +71,10 @@ static int delete_objects(const cara_awscli *cli, const char *bucket, json_t *ob
     return rc;
 }
 
-int cara_deploy_delete_bucket(const cara_awscli *cli, const cara_talk *talk, const char *bucket,
-                              cara_error *err) {
-    if (talk->dry) {
-        cara_talk_say(talk, "would delete bucket %s and all that is in it", bucket);
+int cara_deploy_delete_bucket(const cara_awscli *cli, const cara_progress *progress,
+                              const char *bucket, cara_error *err) {
+    if (progress->dry) {
+        cara_progress_say(progress, "would delete bucket %s and all that is in it", bucket);
         return CARA_OK;
     }
     size_t gone = 0;
@@ -96,14 +96,14 @@ int cara_deploy_delete_bucket(const cara_awscli *cli, const cara_talk *talk, con
             rc = delete_objects(cli, bucket, objects, err);
         json_decref(objects);
         gone += n;
-        cara_talk_now(talk, "%s: %zu objects deleted", bucket, gone);
+        cara_progress_now(progress, "%s: %zu objects deleted", bucket, gone);
     }
     const char *const args[] = {"s3api", "delete-bucket", "--bucket", bucket, NULL};
     if (!rc)
         rc = cara_awscli_json(cli, &cara_service_s3, args, NULL, NULL, err);
-    cara_talk_now(talk, "%s", "");
+    cara_progress_now(progress, "%s", "");
     if (!rc)
-        cara_talk_say(talk, "bucket %s: deleted, with %zu objects in it", bucket, gone);
+        cara_progress_say(progress, "bucket %s: deleted, with %zu objects in it", bucket, gone);
     return rc;
 }
 
@@ -116,19 +116,20 @@ static int stack_and_bucket(cara_deploy *d, const cara_stack *stack, const char 
     if (output)
         snprintf(bucket, sizeof bucket, "%s", output);
     int theirs = own && own[0];
-    int rc = cara_stack_delete(&d->cli, &d->talk, name, err);
+    int rc = cara_stack_delete(&d->cli, &d->progress, name, err);
     if (rc || !bucket[0])
         return rc;
     if (delete &&!theirs)
-        return cara_deploy_delete_bucket(&d->cli, &d->talk, bucket, err);
-    cara_talk_say(&d->talk, "bucket %s: kept%s", bucket, theirs ? ", as it was not made here" : "");
+        return cara_deploy_delete_bucket(&d->cli, &d->progress, bucket, err);
+    cara_progress_say(&d->progress, "bucket %s: kept%s", bucket,
+                      theirs ? ", as it was not made here" : "");
     return CARA_OK;
 }
 
 int cara_deploy_teardown(cara_deploy *d, int delete_buckets, cara_error *err) {
     if (!d->stack.id[0] && !d->bootstrap.id[0]) {
-        cara_talk_say(&d->talk, "there is no stack %s in %s: nothing to take away",
-                      d->request.stack, d->cli.region);
+        cara_progress_say(&d->progress, "there is no stack %s in %s: nothing to remove",
+                          d->request.stack, d->cli.region);
         return CARA_OK;
     }
     int rc = unlink_accounts(d, err);

@@ -40,7 +40,7 @@ static int is_there(const cara_awscli *cli, const char *bucket, const char *key,
 }
 
 typedef struct shower {
-    const cara_talk *talk;
+    const cara_progress *progress;
     const char *what;
 } shower;
 
@@ -54,10 +54,10 @@ static void show(void *cookie, const char *bytes, size_t n) {
     line[m] = 0;
     line[strcspn(line, "(")] = 0;
     if (line[0])
-        cara_talk_now(s->talk, "%s: %s", s->what, line);
+        cara_progress_now(s->progress, "%s: %s", s->what, line);
 }
 
-int cara_upload_object(const cara_awscli *cli, const cara_talk *talk, const char *bucket,
+int cara_upload_object(const cara_awscli *cli, const cara_progress *progress, const char *bucket,
                        const char *key, const cara_upload_file *file, cara_error *err) {
     int there = 0;
     char amount[32];
@@ -68,24 +68,24 @@ int cara_upload_object(const cara_awscli *cli, const cara_talk *talk, const char
     if (rc)
         return rc;
     if (there) {
-        cara_talk_say(talk, "%s is in the bucket already", base);
+        cara_progress_say(progress, "%s is in the bucket already", base);
         return CARA_OK;
     }
-    if (talk->dry) {
-        cara_talk_say(talk, "would upload %s (%s) to s3://%s/%s", file->path, amount,
-                      bucket ? bucket : "the new bucket", key);
+    if (progress->dry) {
+        cara_progress_say(progress, "would upload %s (%s) to s3://%s/%s", file->path, amount,
+                          bucket ? bucket : "the new bucket", key);
         return CARA_OK;
     }
     char target[1200];
     snprintf(target, sizeof target, "s3://%s/%s", bucket, key);
     const char *const args[] = {"s3", "cp", file->path, target, "--no-guess-mime-type", NULL};
-    shower s = {talk, base};
+    shower s = {progress, base};
     cara_child_result result;
-    cara_talk_now(talk, "%s: uploading", base);
+    cara_progress_now(progress, "%s: uploading", base);
     rc = cara_awscli_run(cli, &cara_service_s3, args, 64 << 20, show, &s, &result, NULL, err);
     cara_child_free(&result);
-    cara_talk_now(talk, "%s", "");
+    cara_progress_now(progress, "%s", "");
     if (!rc)
-        cara_talk_say(talk, "uploaded %s (%s) to %s", base, amount, target);
+        cara_progress_say(progress, "uploaded %s (%s) to %s", base, amount, target);
     return rc;
 }

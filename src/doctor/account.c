@@ -93,7 +93,7 @@ static void judge_settings(account *a, const cara_function *f) {
         cara_checkup_add(
             c, "timeout", f->timeout_s < 15 ? CARA_FINDING_FAILURE : CARA_FINDING_WARNING,
             "the function has %d s for an event, which is %s", f->timeout_s,
-            f->timeout_s < 15 ? "too little to hear anything" : "little for a long note");
+            f->timeout_s < 15 ? "too little to transcribe anything" : "little for a long note");
         cara_checkup_advise(c, "raise its timeout, to 900 s at most: template parameter Timeout");
     }
     if (f->memory_mb < 1024) {

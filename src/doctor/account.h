@@ -1,4 +1,4 @@
-/* What the checks of an account tell each other; private to this room. */
+/* What the checks of an account share; private to this room. */
 #ifndef DOCTOR_ACCOUNT_H
 #define DOCTOR_ACCOUNT_H
 

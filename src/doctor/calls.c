@@ -7,12 +7,12 @@
 
 #define CALLS_S 12.0 /* for the calls of one check */
 
-double cara_doctor_time(const cara_doctor *doctor, double want) {
+double cara_doctor_time(const cara_doctor *doctor, double most) {
     if (doctor->deadline > 0) {
         double left = doctor->deadline - cara_clock_monotonic();
-        want = left < want ? left : want;
+        most = left < most ? left : most;
     }
-    return want > 0.1 ? want : 0.1;
+    return most > 0.1 ? most : 0.1;
 }
 
 void cara_doctor_limit_calls(cara_doctor *doctor) {

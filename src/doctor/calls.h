@@ -5,9 +5,9 @@
 
 #include "doctor/doctor.h"
 
-/* Seconds that a check may take that wants `want`: less where the deadline comes first, at least
- * 0.1. */
-double cara_doctor_time(const cara_doctor *doctor, double want);
+/* Seconds that a check may take, of the `most` that it takes by itself: less where the deadline
+ * comes first, at least 0.1. */
+double cara_doctor_time(const cara_doctor *doctor, double most);
 /* A new time limit for the calls of one check. */
 void cara_doctor_limit_calls(cara_doctor *doctor);
 /* Adds a check for a call that failed, whatever the reason. `needs`: the permission it takes. */

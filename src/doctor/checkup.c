@@ -36,16 +36,16 @@ static void clean(char *text) {
 }
 
 void cara_checkup_settle(cara_checkup *checkup) {
-    for (; checkup->told < checkup->n; checkup->told++)
+    for (; checkup->settled < checkup->n; checkup->settled++)
         if (checkup->on_check)
-            checkup->on_check(checkup->cookie, &checkup->checks[checkup->told]);
+            checkup->on_check(checkup->cookie, &checkup->checks[checkup->settled]);
 }
 
 void cara_checkup_add(cara_checkup *checkup, const char *name, cara_finding finding,
                       const char *format, ...) {
     cara_checkup_settle(checkup);
     if (checkup->n == CARA_CHECKUP_MAX)
-        checkup->told = --checkup->n;
+        checkup->settled = --checkup->n;
     cara_check *check = &checkup->checks[checkup->n++];
     *check = (cara_check){.finding = finding};
     snprintf(check->name, sizeof check->name, "%s", name);

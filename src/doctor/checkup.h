@@ -1,4 +1,4 @@
-/* What was looked at and what was found: one check, one sentence, one piece of advice. */
+/* What was checked and what was found: one check, one sentence, one piece of advice. */
 #ifndef DOCTOR_CHECKUP_H
 #define DOCTOR_CHECKUP_H
 
@@ -27,7 +27,7 @@ typedef struct cara_check {
 
 typedef struct cara_checkup {
     cara_check checks[CARA_CHECKUP_MAX];
-    size_t n, told;    /* told: how many `on_check` has heard of */
+    size_t n, settled; /* settled: how many `on_check` was called for */
     const char *where; /* of what is added from now on; NULL: "here" */
     /* Called for each check once it is settled; may be NULL. */
     void (*on_check)(void *cookie, const cara_check *check);
@@ -44,7 +44,7 @@ void cara_checkup_add(cara_checkup *checkup, const char *name, cara_finding find
 /* The advice to the latest check. */
 void cara_checkup_advise(cara_checkup *checkup, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Tells `on_check` of all that it has not heard of. */
+/* Calls `on_check` for all checks that it was not called for yet. */
 void cara_checkup_settle(cara_checkup *checkup);
 
 /* OK, WARNING or FAILURE: the worst finding; what was skipped counts as well. */

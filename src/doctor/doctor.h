@@ -1,4 +1,4 @@
-/* The checks, in the order in which a voice note meets what they look at. None of them waits for
+/* The checks, in the order in which a voice note meets what they check. None of them waits for
  * ever, none deletes anything, and the one object that is written is always the same. */
 #ifndef DOCTOR_DOCTOR_H
 #define DOCTOR_DOCTOR_H
@@ -11,7 +11,7 @@ struct cara_aws;
 typedef struct cara_doctor { /* everything is borrowed */
     cara_checkup *checkup;
     double deadline; /* of all together, on cara_clock_monotonic()'s scale; 0: each has its own */
-    int (*stop)(void *cookie); /* somebody wants to leave; may be NULL */
+    int (*stop)(void *cookie); /* the work is to end; may be NULL */
     void *stop_cookie;
 
     /* ---- this machine ---- */
@@ -20,7 +20,7 @@ typedef struct cara_doctor { /* everything is borrowed */
     const char *model_sha256; /* what its digest should be, in hex; NULL: unknown */
     const char *model_source; /* where it is filled from (CARACOLA_MODEL_SOURCE), or NULL */
     const char *vocab;        /* or NULL */
-    const char *language;     /* that notes are heard in, or NULL */
+    const char *language;     /* that notes are spoken in, or NULL */
     const char *cpu;          /* $CARACOLA_CPU, or NULL */
     int threads;              /* to be used; 0: all there are */
     int memory_mb;            /* what Lambda gives; 0: no Lambda */

@@ -136,8 +136,8 @@ static long cgroup_mb(void) {
     return 0;
 }
 
-/* What listening takes beside the file: keys and values of a window and of five candidates, and the
- * encoder's rows. */
+/* What transcribing takes beside the file: keys and values of a window and of five candidates, and
+ * the encoder's rows. */
 static double working_mb(const cara_dims *d) {
     double cross = 2.0 * d->n_text_layer * d->n_audio_ctx * d->n_text_state * 2;
     double self = 5.0 * 2.0 * d->n_text_layer * d->n_text_ctx * d->n_text_state * 4;
@@ -214,7 +214,7 @@ static int on_read(void *cookie, int64_t done, int64_t total) {
     return time_is_up(r->doctor, r->end);
 }
 
-/* Where nobody says which model is meant, its own check sums tell damage at least. */
+/* Where no digest is given, the model's own check sums show damage at least. */
 static void check_sums(cara_doctor *d, const cara_model *model) {
     reading r = {.doctor = d, .end = cara_clock_monotonic() + cara_doctor_time(d, DIGEST_S)};
     cara_error err = {.code = CARA_OK, .position = -1};

@@ -50,11 +50,11 @@ static int same(const words *a, size_t i, const words *b, size_t j) {
     return 1;
 }
 
-size_t cara_doctor_wrong_words(const char *said, const char *heard, size_t *n_said) {
+size_t cara_doctor_wrong_words(const char *expected, const char *got, size_t *n_expected) {
     words a, b;
-    split(said, &a);
-    split(heard, &b);
-    *n_said = a.n;
+    split(expected, &a);
+    split(got, &b);
+    *n_expected = a.n;
     /* Levenshtein, one row at a time. */
     size_t row[MAX_WORDS + 1];
     for (size_t j = 0; j <= b.n; j++)
@@ -73,13 +73,13 @@ size_t cara_doctor_wrong_words(const char *said, const char *heard, size_t *n_sa
     return row[b.n];
 }
 
-typedef struct listening {
+typedef struct time_limit {
     const cara_doctor *doctor;
     double end;
-} listening;
+} time_limit;
 
 static int should_stop(void *cookie) {
-    const listening *l = cookie;
+    const time_limit *l = cookie;
     return cara_clock_monotonic() > l->end ||
            (l->doctor->stop && l->doctor->stop(l->doctor->stop_cookie));
 }
@@ -88,36 +88,37 @@ static int is_language(const char *language, const char *code, const char *name)
     return language && (strcmp(language, code) == 0 || strcmp(language, name) == 0);
 }
 
-static void judge(cara_doctor *d, const cara_note *note, const char *heard, double seconds,
+static void judge(cara_doctor *d, const cara_note *note, const char *got, double seconds,
                   double spoken, int comparable) {
-    size_t said = 0, wrong = cara_doctor_wrong_words(note->text, heard, &said);
+    size_t said = 0, wrong = cara_doctor_wrong_words(note->text, got, &said);
     cara_checkup *c = d->checkup;
-    cara_slice text = cara_utf8_strip(heard, strlen(heard));
+    cara_slice text = cara_utf8_strip(got, strlen(got));
     if (wrong == 0)
         cara_checkup_add(c, "note", CARA_FINDING_OK,
-                         "a voice note of %.1f s was heard word for word, in %.1f s", spoken,
+                         "a voice note of %.1f s was transcribed word for word, in %.1f s", spoken,
                          seconds);
     else if (d->is_demo) {
-        cara_checkup_add(c, "note", CARA_FINDING_FAILURE,
-                         "a voice note was heard wrong, which the demo model never does: \"%.*s\"",
-                         (int)(text.len > 300 ? 300 : text.len), (const char *)text.ptr);
+        cara_checkup_add(
+            c, "note", CARA_FINDING_FAILURE,
+            "a voice note was transcribed wrongly, which the demo model never does: \"%.*s\"",
+            (int)(text.len > 300 ? 300 : text.len), (const char *)text.ptr);
         cara_checkup_advise(c, "the engine miscalculates on this machine: try CARACOLA_CPU=scalar, "
                                "and report it with the output of `caracola bench`");
     } else if (!comparable)
         cara_checkup_add(
             c, "note", CARA_FINDING_OK,
-            "a voice note of %.1f s was listened to in %.1f s (in a language that is not "
+            "a voice note of %.1f s was transcribed in %.1f s (in a language that is not "
             "its own, so the words are not compared)",
             spoken, seconds);
     else if (2 * wrong <= said)
         cara_checkup_add(
             c, "note", CARA_FINDING_OK,
-            "a voice note of %.1f s was heard in %.1f s, with %zu of %zu words wrong (the "
+            "a voice note of %.1f s was transcribed in %.1f s, with %zu of %zu words wrong (the "
             "voice is a machine's)",
             spoken, seconds, wrong, said);
     else {
         cara_checkup_add(c, "note", CARA_FINDING_WARNING,
-                         "a voice note was not understood by this model: it heard \"%.*s\"",
+                         "a voice note was not understood by this model: it transcribed \"%.*s\"",
                          (int)(text.len > 300 ? 300 : text.len), (const char *)text.ptr);
         cara_checkup_advise(c,
                             "for Spanish voice notes take medium at least; if it is one, check its "
@@ -142,7 +143,7 @@ void cara_doctor_note(cara_doctor *d) {
     int english = d->english_only || is_language(d->language, "en", "English");
     int comparable = english || !d->language || is_language(d->language, "es", "Spanish");
     const cara_note *note = &cara_notes[english ? CARA_NOTE_ENGLISH : CARA_NOTE_SPANISH];
-    listening l = {.doctor = d, .end = cara_clock_monotonic() + cara_doctor_time(d, NOTE_S)};
+    time_limit l = {.doctor = d, .end = cara_clock_monotonic() + cara_doctor_time(d, NOTE_S)};
     const cara_transcriber *t = d->transcriber;
     cara_error err = {.code = CARA_OK, .position = -1};
     cara_resume resume = {0};
@@ -156,14 +157,14 @@ void cara_doctor_note(cara_doctor *d) {
     double seconds = cara_clock_monotonic() - started;
     if (rc && rc != CARA_ERR_CANCELLED) {
         cara_checkup_add(d->checkup, "note", CARA_FINDING_FAILURE,
-                         "a voice note could not be heard: %s", err.text);
+                         "a voice note could not be transcribed: %s", err.text);
         if (rc == CARA_ERR_MEMORY)
             cara_checkup_advise(d->checkup, "there is too little memory for this model");
         return;
     }
     if (rc || result->cut_short) {
         cara_checkup_add(d->checkup, "note", CARA_FINDING_WARNING,
-                         "listening to a voice note of some 10 s was stopped after %.0f s",
+                         "transcribing a voice note of some 10 s was stopped after %.0f s",
                          cara_clock_monotonic() - begun);
         cara_checkup_advise(d->checkup, "%s",
                             d->memory_mb

@@ -117,7 +117,7 @@ static void check_store(cara_doctor *d) {
 
 /* ---- media, clock ---- */
 
-/* Asks for media that is not there: "not found" is what who may ask is told. */
+/* Asks for media that is not there: the answer is "not found" where asking is allowed. */
 static void check_media(cara_doctor *d) {
     if (!d->aws || d->unreachable)
         return;
@@ -158,7 +158,7 @@ static void check_clock(cara_doctor *d) {
     if (!d->aws || cara_aws_clock_ahead(d->aws, &ms)) {
         if (d->aws)
             cara_checkup_add(d->checkup, "clock", CARA_FINDING_SKIPPED,
-                             "no server has told the time, so the clock is not compared");
+                             "no server has sent the time, so the clock is not compared");
         return;
     }
     long long off = ms < 0 ? -ms / 1000 : ms / 1000;

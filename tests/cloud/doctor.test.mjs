@@ -100,7 +100,7 @@ describe('all is well', () => {
     const seen = await examine([]);
     assert.equal(seen.code, 0, JSON.stringify(seen.report.checks, null, 1));
     found(seen, 'aws', 'skipped', /^not set up for AWS: skipped/);
-    found(seen, 'note', 'ok', /heard word for word/);
+    found(seen, 'note', 'ok', /transcribed word for word/);
     assert.deepEqual(Object.keys(seen.report), ['verdict', 'version', 'checks']);
     for (const check of seen.report.checks) {
       assert.deepEqual(Object.keys(check).filter((key) => key !== 'advice'), ['name', 'where', 'status', 'message']);
@@ -167,7 +167,7 @@ describe('this machine', () => {
     'a store that is no folder': ['store', 'failure', /it is no folder/, () => ({ CARACOLA_STORE: file('store', 'x') })],
     'a folder for a store': ['store', 'ok', /records are kept in the folder/, () => ({ CARACOLA_STORE: folder })],
     'another language': ['note', 'ok', /words are not compared/, () => ({ CARACOLA_LANGUAGE: 'fr' })],
-    'English': ['note', 'ok', /heard word for word/, () => ({ CARACOLA_LANGUAGE: 'English' })],
+    'English': ['note', 'ok', /transcribed word for word/, () => ({ CARACOLA_LANGUAGE: 'English' })],
   };
   for (const [name, [check, status, message, env, advice]] of Object.entries(CASES)) {
     // No note is transcribed where the case is not about one.
@@ -176,7 +176,7 @@ describe('this machine', () => {
   }
   test('a model that gives wrong words, its digest unknown', async () => {
     const seen = await examine([], { CARACOLA_MODEL: damaged(model) });
-    found(seen, 'note', 'warning', /was not understood by this model: it heard/, /digest/);
+    found(seen, 'note', 'warning', /was not understood by this model: it transcribed/, /digest/);
     found(seen, 'digest', 'failure', /damaged/);
   });
   test('without a model no note is tried', async () => {
@@ -212,7 +212,7 @@ describe('on AWS', () => {
     'a function that is not there': ['function', 'failure', /settings cannot be read: .*ResourceNotFound/, () => { cloud.functions.functions.clear(); }, /--function/],
     'a function that may not be looked at': ['function', 'warning', /AccessDenied/, () => { cloud.denied.add('lambda:GetFunctionConfiguration'); }, /allow lambda:GetFunctionConfiguration to these credentials/],
     'a function that failed': ['function', 'failure', /state Failed: the image is gone/, () => { Object.assign(fn().config, { State: 'Failed', StateReason: 'the image is gone' }); }],
-    'a timeout that is Lambda\'s default': ['timeout', 'failure', /has 3 s .*too little to hear anything/, () => { fn().config.Timeout = 3; }],
+    'a timeout that is Lambda\'s default': ['timeout', 'failure', /has 3 s .*too little to transcribe anything/, () => { fn().config.Timeout = 3; }],
     'a short timeout': ['timeout', 'warning', /has 60 s/, () => { fn().config.Timeout = 60; }],
     'memory that is Lambda\'s default': ['function-memory', 'failure', /has 128 MB.*too little for any model/, () => { fn().config.MemorySize = 128; }],
     'little memory': ['function-memory', 'warning', /has 512 MB/, () => { fn().config.MemorySize = 512; }],

@@ -22,12 +22,12 @@ after(async () => {
 const cfn = () => cloud.cloudformation;
 const setup = (args, options) => bench.run(cloud, ['setup', '--yes', ...args], options);
 
-test('a creation that fails is taken back, and the next run clears that away', async () => {
+test('a creation that fails is rolled back, and the next run deletes what is left', async () => {
   cfn().failResource('Function', 'The role defined for the function cannot be assumed by Lambda.');
   const done = await setup(['--zip', bench.zip]);
   assert.equal(done.code, 7);
   assert.match(done.err, /^ {2}Function \(AWS::Lambda::Function\) CREATE_FAILED: The role defined/m);
-  assert.match(done.err, /caracola: stack caracola failed, and what had been made was taken away again \(ROLLBACK_COMPLETE\)/);
+  assert.match(done.err, /caracola: stack caracola failed, and what had been created was deleted again \(ROLLBACK_COMPLETE\)/);
   assert.equal(cfn().stack('caracola').status, 'ROLLBACK_COMPLETE');
   assert.deepEqual(cloud.social.accounts[0].eventDestinations, []);
   const again = await setup(['--zip', bench.zip]);
@@ -70,7 +70,7 @@ for (const [name, flags, how, status, said] of REFUSED) {
 test('no terminal to ask on', async () => {
   const done = await bench.run(cloud, ['setup']);
   assert.equal(done.code, 2);
-  assert.match(done.err, /there is nobody to ask: give --yes/);
+  assert.match(done.err, /standard input is not a terminal: give --yes/);
 });
 
 test("another's events are not taken without --take_over", async () => {

@@ -68,7 +68,7 @@ test('teardown keeps the buckets and frees the number', async () => {
   assert.deepEqual(cloud.social.accounts[0].eventDestinations, []);
   const again = await bench.run(cloud, ['teardown', '--yes']);
   assert.equal(again.code, 0);
-  assert.match(again.err, /there is no stack caracola in us-east-1: nothing to take away/);
+  assert.match(again.err, /there is no stack caracola in us-east-1: nothing to remove/);
 });
 
 test('onto EFS the function itself brings the model, in as many calls as it takes', async () => {
@@ -141,13 +141,13 @@ test('messages are deleted only after the name of the bucket was typed', async (
   cloud.s3.put(bucket, '2025-10-15/a & b.json', '{}');
   cloud.s3.put(bucket, '2025-10-15/b.ogg', 'x');
   const no = await bench.run(cloud, ['teardown', '--delete-bucket'], {
-    answers: [['Take away stack caracola .*\\[y/N\\]: ', 'y\r'], ['Type the bucket.s name to go on: ', 'bucket\r']],
+    answers: [['Remove stack caracola .*\\[y/N\\]: ', 'y\r'], ['Type the bucket.s name to go on: ', 'bucket\r']],
   });
   assert.equal(no.code, 130, no.out);
-  assert.match(no.out, /nothing was taken away/);
+  assert.match(no.out, /nothing was removed/);
   assert.equal(cfn().stack('caracola').status, 'CREATE_COMPLETE');
   const yes = await bench.run(cloud, ['teardown', '--delete-bucket'], {
-    answers: [['Take away stack caracola .*\\[y/N\\]: ', 'y\r'], ['Type the bucket.s name to go on: ', `${bucket}\r`]],
+    answers: [['Remove stack caracola .*\\[y/N\\]: ', 'y\r'], ['Type the bucket.s name to go on: ', `${bucket}\r`]],
   });
   assert.equal(yes.code, 0, yes.out);
   assert.ok(!cloud.s3.buckets.has(bucket));

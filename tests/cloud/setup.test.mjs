@@ -126,7 +126,7 @@ test('an update that fails leaves all as it was', async () => {
   assert.equal(done.code, 7);
   assert.match(done.err, /^ {2}Function \(AWS::Lambda::Function\) UPDATE_FAILED: 'MemorySize' value failed to satisfy/m);
   assert.match(done.err, /^ {2}-> new accounts are held to --memory 3008$/m);
-  assert.match(done.err, /taking it back: The following resource\(s\) failed to update: \[Function\]/);
+  assert.match(done.err, /rolling back: The following resource\(s\) failed to update: \[Function\]/);
   assert.match(done.err, /caracola: stack caracola failed, and all is as it was before \(UPDATE_ROLLBACK_COMPLETE\)/);
   assert.deepEqual(cfn().stack('caracola').values, values);
 });

@@ -4,7 +4,7 @@
 
 #include "deploy/deploy.h"
 
-/* 1 where somebody is there to answer. */
+/* 1 where standard input and standard error are a terminal. */
 int cara_ask_can(void);
 /* Asks on standard error, reads a line of standard input into dst ([size]), without blanks around
  * it; an empty one is `fallback`. 0, or -1 at the end of the input or on a signal. */
@@ -19,7 +19,7 @@ typedef struct cara_ask_answers {
 } cara_ask_answers;
 
 /* Asks for every setting that has a question and no flag, and for package, model and WhatsApp
- * account where they are wanted, and puts the answers into d->request. 0, or -1 as above. */
+ * account where they are needed, and puts the answers into d->request. 0, or -1 as above. */
 int cara_ask_settings(cara_deploy *d, cara_ask_answers *answers);
 
 #endif

@@ -47,9 +47,10 @@ static const char details[] =
     "again changes only what differs. On a terminal it asks for what was not said.\n"
     "docs/deploy.md explains it all.\n"
     "\n"
-    "Exit status: 2 a setting that cannot work, or nobody to ask; 4 no .cara; 5 a file, or no\n"
-    "AWS CLI; 7 AWS refuses, or the stack failed and was taken back; 130 interrupted: AWS goes\n"
-    "on with a stack that was begun, and setup again sees it through.";
+    "Exit status: 2 a setting that cannot work, or standard input is not a terminal; 4 no .cara; 5 "
+    "a file, or no\n"
+    "AWS CLI; 7 AWS refuses, or the stack failed and was rolled back; 130 interrupted: AWS goes\n"
+    "on with a stack that was begun, and setup again finishes it.";
 
 typedef struct setup {
     cara_awscli_options cli;
@@ -166,7 +167,7 @@ static int ask_region(setup *s) {
     const cara_outside outside = cara_outside_real();
     cara_error err;
     if (cara_aws_config_load(&config, &outside, NULL, s->cli.profile, &err))
-        return 0; /* whoever opens it next says why */
+        return 0; /* cara_deploy_open() reports why */
     int rc = cara_ask("Region", config.region ? config.region : "us-east-1", s->region,
                       sizeof s->region);
     cara_aws_config_free(&config);
@@ -205,11 +206,11 @@ static int failed(const cara_error *err) {
 
 static int work(setup *s, cara_deploy *d) {
     cara_error err = {.code = CARA_OK, .position = -1};
-    const cara_talk talk = cara_setup_talk(s->dry);
+    const cara_progress progress = cara_setup_progress(s->dry);
     int asking = !s->yes && !s->dry;
     if (asking && !s->cli.region && ask_region(s))
         return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; nothing was changed");
-    int rc = cara_deploy_open(d, &s->cli, &talk, &s->request, &err);
+    int rc = cara_deploy_open(d, &s->cli, &progress, &s->request, &err);
     if (rc)
         return failed(&err);
     if (!cara_deploy_package(d))
@@ -218,7 +219,7 @@ static int work(setup *s, cara_deploy *d) {
         if (cara_ask_settings(d, &s->answers))
             return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; nothing was changed");
     } else if (s->answers.package[0]) {
-        cara_talk_say(&talk, "package: %s", s->answers.package);
+        cara_progress_say(&progress, "package: %s", s->answers.package);
         *(strcmp(cara_deploy_value(d, CARA_SET_VARIANT), "worker") ? &d->request.zip
                                                                    : &d->request.image) =
             s->answers.package;
@@ -256,9 +257,10 @@ int cara_cmd_setup(int argc, char **argv) {
     if (status != CARA_CLI_END)
         goto done;
     if (!s->yes && !s->dry && !cara_ask_can()) {
-        status = (int)cara_cli_fail(CARA_EXIT_USAGE,
-                                    "there is nobody to ask: give --yes, or --dry-run to see what "
-                                    "would be done");
+        status = (int)cara_cli_fail(
+            CARA_EXIT_USAGE,
+            "standard input is not a terminal: give --yes, or --dry-run to see what "
+            "would be done");
         goto done;
     }
     cara_cli_catch_signals();

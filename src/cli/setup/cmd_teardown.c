@@ -1,4 +1,4 @@
-/* caracola teardown: takes away what setup made; the messages stay unless told otherwise. */
+/* caracola teardown: removes what setup made; the messages stay unless a flag says otherwise. */
 #include "cli/cli.h"
 #include "cli/setup/ask.h"
 #include "cli/setup/shared.h"
@@ -22,21 +22,22 @@ static const cara_cli_option options[] = {
 
 static const cara_cli_command command = {
     .name = "teardown",
-    .summary = "take away from an AWS account what setup made",
+    .summary = "remove from an AWS account what setup made",
     .options = options,
     .details =
         "Takes the event destination off the WhatsApp account where it is this stack's, and\n"
         "deletes the stacks NAME and NAME-bootstrap. The buckets are kept, and named, unless\n"
         "--delete-bucket is given; a bucket of your own (--store-bucket) always is.\n"
         "\n"
-        "Exit status: 2 nobody to ask; 5 no AWS CLI; 7 AWS refuses; 130 interrupted, or not\n"
+        "Exit status: 2 standard input is not a terminal; 5 no AWS CLI; 7 AWS refuses; 130 "
+        "interrupted, or not\n"
         "confirmed.",
 };
 
 /* Without a yes nothing is deleted; for the messages the bucket's name has to be typed. */
 static int confirm(const cara_deploy *d, int delete_bucket) {
     char question[300];
-    snprintf(question, sizeof question, "Take away stack %.100s from account %s, %.30s",
+    snprintf(question, sizeof question, "Remove stack %.100s from account %s, %.30s",
              d->request.stack, d->owner, d->cli.region);
     if (cara_ask_yes(question) != 1)
         return 0;
@@ -52,17 +53,17 @@ static int confirm(const cara_deploy *d, int delete_bucket) {
 static int work(cara_deploy *d, const cara_awscli_options *cli, const cara_deploy_request *request,
                 int yes, int dry, int delete_bucket) {
     cara_error err = {.code = CARA_OK, .position = -1};
-    const cara_talk talk = cara_setup_talk(dry);
-    int rc = cara_deploy_open(d, cli, &talk, request, &err);
+    const cara_progress progress = cara_setup_progress(dry);
+    int rc = cara_deploy_open(d, cli, &progress, request, &err);
     if (!rc && !yes && !dry && (d->stack.id[0] || d->bootstrap.id[0]) && !confirm(d, delete_bucket))
-        return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "nothing was taken away");
+        return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "nothing was removed");
     if (!rc)
         rc = cara_deploy_teardown(d, delete_bucket, &err);
     if (rc == CARA_ERR_CANCELLED)
         return (int)cara_cli_fail(
             CARA_EXIT_INTERRUPTED,
             "interrupted; AWS goes on with a stack that is being deleted, and "
-            "teardown again sees it through");
+            "teardown again finishes it");
     return rc ? (int)cara_cli_fail_error(&err) : CARA_EXIT_OK;
 }
 
@@ -91,9 +92,10 @@ int cara_cmd_teardown(int argc, char **argv) {
         return (int)cara_cli_fail(CARA_EXIT_USAGE, "teardown takes flags only, got \"%s\"",
                                   argv[args.operands]);
     if (!yes && !dry && !cara_ask_can())
-        return (int)cara_cli_fail(CARA_EXIT_USAGE,
-                                  "there is nobody to ask: give --yes, or --dry-run to see what "
-                                  "would be done");
+        return (int)cara_cli_fail(
+            CARA_EXIT_USAGE,
+            "standard input is not a terminal: give --yes, or --dry-run to see what "
+            "would be done");
     cara_deploy *d = calloc(1, sizeof *d);
     if (!d)
         return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory");

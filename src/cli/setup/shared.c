@@ -28,9 +28,9 @@ static void now(void *cookie, const char *line) {
         fputc((unsigned char)line[i] < 0x20 ? '?' : line[i], stderr);
 }
 
-cara_talk cara_setup_talk(int dry) {
+cara_progress cara_setup_progress(int dry) {
     /* What a dry run says is its result. */
-    return (cara_talk){.say = say, .now = now, .cookie = dry ? stdout : stderr, .dry = dry};
+    return (cara_progress){.say = say, .now = now, .cookie = dry ? stdout : stderr, .dry = dry};
 }
 
 int cara_setup_stack(const char *value, const char **dst) {

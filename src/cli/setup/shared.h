@@ -18,7 +18,7 @@
     { "dry-run", 'n', NULL, "change nothing, say what would be done" }
 
 /* Lines on standard error; on a terminal also what is going on now. */
-cara_talk cara_setup_talk(int dry);
+cara_progress cara_setup_progress(int dry);
 /* `dst` gets a stack's name; -1 after saying what it may be. */
 int cara_setup_stack(const char *value, const char **dst);
 /* 1 once the user asks for an end. */

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Files heard at once where the flags do not say: more gain little and take memory (docs/SPEED.md).
- */
+/* Files transcribed at once where the flags do not say: more gain little and take memory
+ * (docs/SPEED.md). */
 #define CARA_DEFAULT_BATCH 4
 
 static int model_status(const cara_error *err) {
@@ -47,7 +47,7 @@ static int open_draft(const cara_transcribe_flags *flags, cara_model **draft) {
     return open_failed(strdup(flags->draft_model), &err);
 }
 
-/* How many files to hear at once: one where a draft model does the saving. */
+/* How many files to transcribe at once: one where there is a draft model. */
 static int how_many(const cara_transcribe_flags *flags, int n) {
     int most = flags->batch_size ? flags->batch_size : flags->draft_model ? 1 : CARA_DEFAULT_BATCH;
     return most < n ? most : n;

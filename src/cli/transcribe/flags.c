@@ -62,10 +62,10 @@ static const cara_cli_option options[N_FLAGS + 1] = {
                "the .tiktoken vocabulary of a .pt model (default: the one\n"
                "beside it)"},
     [DRAFT_MODEL] = {"draft-model", 0, "FILE",
-                     "a smaller model of the same vocabulary, whose guesses the\n"
+                     "a smaller model of the same vocabulary, whose tokens the\n"
                      "model verifies: the same text, often sooner"},
     [DRAFT_TOKENS] = {"draft-tokens", 0, "N",
-                      "guesses at a time, 1 to 7; 0: as many as seem to pay\n"
+                      "draft tokens at a time, 1 to 7; 0: as many as seem to pay\n"
                       "(default: 0)"},
     [OUTPUT_DIR] = {"output-dir", 'o', "DIR", "write files into DIR, not text to standard output"},
     [OUTPUT_FORMAT] = {"output-format", 'f', "FORMAT",
@@ -74,7 +74,7 @@ static const cara_cli_option options[N_FLAGS + 1] = {
     [JSON] = {"json", 0, NULL, "a JSON object for each file on standard output, one a line"},
     [VERBOSE] = {"verbose", 0, "BOOL",
                  "True: each segment with its times on standard output as it\n"
-                 "is heard (default: False)"},
+                 "is transcribed (default: False)"},
     [QUIET] = {"quiet", 'q', NULL, "nothing but errors on standard error"},
     [TASK] = {"task", 0, "TASK", "transcribe, or translate into English (default: transcribe)"},
     [LANGUAGE] = {"language", 0, "LANG",
@@ -82,8 +82,9 @@ static const cara_cli_option options[N_FLAGS + 1] = {
                   "(default: None, detect it)"},
     [TEMPERATURE] = {"temperature", 0, "NUMBER", "of the first attempt at a window (default: 0)"},
     [BEST_OF] = {"best-of", 0, "N", "candidates when temperature is above 0 (default: 5)"},
-    [BEAM_SIZE] = {"beam-size", 0, "N", "None: greedy. Beams are not there yet (default: None)"},
-    [PATIENCE] = {"patience", 0, "NUMBER", "None: it belongs to beams (default: None)"},
+    [BEAM_SIZE] = {"beam-size", 0, "N",
+                   "None: greedy. Beam search is not supported yet (default: None)"},
+    [PATIENCE] = {"patience", 0, "NUMBER", "None: it belongs to beam search (default: None)"},
     [LENGTH_PENALTY] = {"length-penalty", 0, "NUMBER",
                         "0 to 1, to rank candidates; None: simple length\n"
                         "normalisation (default: None)"},
@@ -110,7 +111,7 @@ static const cara_cli_option options[N_FLAGS + 1] = {
                              "silence where the no-speech probability is above this and\n"
                              "the log probability too low (default: 0.6)"},
     [CLIP_TIMESTAMPS] = {"clip-timestamps", 0, "TIMES",
-                         "start,end,start,... in seconds: hear only these parts\n"
+                         "start,end,start,... in seconds: transcribe only these parts\n"
                          "(default: 0)"},
     [AUDIO_CTX] = {"audio-ctx", 0, "N",
                    "full: windows of 30 s, as openai's command; auto: no longer\n"
@@ -121,14 +122,14 @@ static const cara_cli_option options[N_FLAGS + 1] = {
     [MAX_SECONDS] = {"max-seconds", 0, "NUMBER", "refuse audio that is longer (default: 86400)"},
     [THREADS] = {"threads", 0, "N", "0: as many as this process may use (default: 0)"},
     [BATCH_SIZE] = {"batch-size", 0, "N",
-                    "files to hear at once, 1 to 16: while several decode, weights\n"
+                    "files to transcribe at once, 1 to 16: while several decode, weights\n"
                     "are read once for all; same text, more memory (default: 4)"},
     [COMPUTE_TYPE] = {"compute-type", 0, "TYPE",
                       "default: as the model's weights are; int8, float32\n"
                       "(default: default)"},
     [DEVICE] = {"device", 0, "cpu", "accepted for openai's command's sake"},
     [FP16] = {"fp16", 0, "BOOL", "accepted, and changes nothing"},
-    [WORD_TIMESTAMPS] = {"word-timestamps", 0, "BOOL", "False: not there yet"},
+    [WORD_TIMESTAMPS] = {"word-timestamps", 0, "BOOL", "False: not supported yet"},
     [HIGHLIGHT_WORDS] = {"highlight-words", 0, "BOOL", "False: needs word timestamps"},
     [MAX_LINE_WIDTH] = {"max-line-width", 0, "N", "None: needs word timestamps"},
     [MAX_LINE_COUNT] = {"max-line-count", 0, "N", "None: needs word timestamps"},
@@ -142,7 +143,7 @@ static const cara_cli_option options[N_FLAGS + 1] = {
 
 static const cara_cli_command command = {
     "transcribe", "FILE...", "turn speech into text",
-    "FILE is audio of any usual format, told from its bytes; - is standard input.\n"
+    "FILE is audio of any usual format, recognised by its bytes; - is standard input.\n"
     "Text goes to standard output. With --output_format or --output_dir, files named after\n"
     "the audio are written instead, as openai's command does. BOOL is True or False.\n"
     "One bad file does not stop the others: the exit status is then 1.\n",
@@ -244,7 +245,7 @@ typedef struct ladder {
 } ladder;
 
 static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *flags, ladder *steps) {
-    static const char not_yet[] = "word timestamps are not there yet";
+    static const char not_yet[] = "word timestamps are not supported yet";
     static const char *const tasks[] = {"transcribe", "translate", NULL};
     static const char *const compute_types[] = {"default", "float32", "int8", NULL};
     static const char *const devices[] = {"cpu", NULL};
@@ -293,10 +294,10 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
         return rc;
     case BEAM_SIZE:
         o->beam_size = 0;
-        return must_be_none(args, "beams are not there yet, decoding is greedy");
+        return must_be_none(args, "beam search is not supported yet, decoding is greedy");
     case PATIENCE:
         o->patience = NAN;
-        return must_be_none(args, "beams are not there yet");
+        return must_be_none(args, "beam search is not supported yet");
     case LENGTH_PENALTY:
         return optional_number(args, 0, 1, &o->length_penalty);
     case SUPPRESS_TOKENS:

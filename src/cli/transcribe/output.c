@@ -132,7 +132,7 @@ void cara_output_segment(const cara_segment *segment) {
     cara_buf_printf(&line, "] %s\n", segment->text);
     if (!line.failed) {
         fwrite(line.data, 1, line.len, stdout);
-        fflush(stdout); /* as it is heard; a failure stays in ferror() */
+        fflush(stdout); /* as it is transcribed; a failure stays in ferror() */
     }
     cara_buf_free(&line);
 }

@@ -12,36 +12,36 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What came of one file. */
-typedef struct heard {
+/* What became of one file. */
+typedef struct outcome {
     cara_result *result; /* NULL: err says why */
     cara_error err;
     int truncated;
     int done;
-} heard;
+} outcome;
 
 typedef struct run {
     const cara_transcribe_flags *flags;
     const cara_options *options;
     int n;
     char **names;
-    int at_once; /* sessions that hear at once */
+    int at_once; /* sessions that transcribe at once */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    heard *heard; /* [n] */
-    int next;     /* the next file to hear */
-    int telling;  /* the file whose turn it is */
+    outcome *outcomes; /* [n] */
+    int next;          /* the next file to transcribe */
+    int reporting;     /* the file that is reported next */
     int stop;
     cara_cli_progress progress; /* of that file */
 } run;
 
 /* One session, in a thread of its own where there are several. */
-typedef struct ear {
+typedef struct worker {
     run *run;
     cara_session *session;
     pthread_t thread;
     int file;
-} ear;
+} worker;
 
 /* Audio that cannot be opened is an audio failure, whatever the system's reason was. */
 static int audio_status(const cara_error *err) {
@@ -50,25 +50,25 @@ static int audio_status(const cara_error *err) {
     return (int)cara_cli_exit_for(err->code);
 }
 
-/* ---- hearing ---- */
+/* ---- transcribing ---- */
 
 static int on_progress(void *cookie, int64_t done, int64_t total) {
-    const ear *e = cookie;
-    run *r = e->run;
+    const worker *w = cookie;
+    run *r = w->run;
     pthread_mutex_lock(&r->lock);
-    if (e->file == r->telling)
+    if (w->file == r->reporting)
         cara_cli_progress_update(&r->progress, done, total);
     int stop = r->stop;
     pthread_mutex_unlock(&r->lock);
     return stop || cara_cli_interrupted();
 }
 
-/* Segments are shown as they come where one file is heard at a time. */
+/* Segments are shown as they come where one file is transcribed at a time. */
 static void on_segment(void *cookie, const cara_segment *segment) {
-    const ear *e = cookie;
-    if (!e->run->flags->verbose || segment->cleared || e->run->at_once > 1)
+    const worker *w = cookie;
+    if (!w->run->flags->verbose || segment->cleared || w->run->at_once > 1)
         return;
-    cara_cli_progress_clear(&e->run->progress);
+    cara_cli_progress_clear(&w->run->progress);
     cara_output_segment(segment);
 }
 
@@ -89,19 +89,19 @@ static int open_audio(const run *r, const char *name, char **bytes, cara_audio *
     return cara_audio_open_memory(*bytes, n, &limits, audio, err);
 }
 
-static void hear(ear *e, int file) {
-    run *r = e->run;
-    heard *h = &r->heard[file];
+static void transcribe(worker *w, int file) {
+    run *r = w->run;
+    outcome *h = &r->outcomes[file];
     char *bytes = NULL;
     cara_audio *audio = NULL;
     cara_options options = *r->options;
     options.progress = on_progress;
     options.on_segment = on_segment;
-    options.cookie = e;
-    e->file = file;
+    options.cookie = w;
+    w->file = file;
     h->err = (cara_error){.code = CARA_OK, .position = -1};
     if (open_audio(r, r->names[file], &bytes, &audio, &h->err) == CARA_OK &&
-        cara_transcribe(e->session, cara_audio_source(audio), &options, &h->result, &h->err) ==
+        cara_transcribe(w->session, cara_audio_source(audio), &options, &h->result, &h->err) ==
             CARA_OK)
         h->truncated = cara_audio_truncated(audio);
     cara_audio_close(audio);
@@ -112,28 +112,28 @@ static void hear(ear *e, int file) {
     pthread_mutex_unlock(&r->lock);
 }
 
-/* ---- telling ---- */
+/* ---- reporting ---- */
 
 static void begin(run *r, int file) {
     const char *shown = cara_output_shown_name(r->names[file]), *slash = strrchr(shown, '/');
     if (r->n > 1 && !r->flags->quiet && !r->flags->json)
         cara_cli_note("%s (%d of %d)", shown, file + 1, r->n);
     pthread_mutex_lock(&r->lock);
-    r->telling = file;
+    r->reporting = file;
     cara_cli_progress_start(&r->progress, slash ? slash + 1 : shown, !r->flags->quiet);
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Says what came of the file and lets go of it; returns its exit status. */
-static int tell(run *r, int file) {
+/* Reports what became of the file and frees its result; returns its exit status. */
+static int report(run *r, int file) {
     const cara_transcribe_flags *flags = r->flags;
     const char *name = r->names[file], *shown = cara_output_shown_name(name);
-    heard *h = &r->heard[file];
+    outcome *h = &r->outcomes[file];
     const cara_result *result = h->result;
     int status = CARA_EXIT_OK;
     pthread_mutex_lock(&r->lock);
     cara_cli_progress_clear(&r->progress);
-    r->telling = -1;
+    r->reporting = -1;
     pthread_mutex_unlock(&r->lock);
     if (!result) {
         status = audio_status(&h->err);
@@ -143,23 +143,25 @@ static int tell(run *r, int file) {
         if (!result->segments[i].cleared)
             cara_output_segment(&result->segments[i]);
     if (h->truncated && !flags->quiet)
-        cara_cli_note("%s ends before its container says; the %.1f s that are there were heard",
-                      shown, result->duration_s);
+        cara_cli_note(
+            "%s ends before its container says; the %.1f s that are there were transcribed", shown,
+            result->duration_s);
     if (flags->verbose && !flags->quiet && !flags->language_named && result->language) {
         int at = cara_language_find(result->language);
         cara_cli_note("%s: detected language: %s", shown,
                       at >= 0 ? cara_language_name(at) : result->language);
     }
     if (flags->verbose && !flags->quiet && flags->draft_model)
-        cara_cli_note("%s: %zu of the draft's %zu guesses were right", shown, result->drafted_right,
+        cara_cli_note("%s: %zu of %zu draft tokens were accepted", shown, result->drafted_right,
                       result->drafted);
     if (cara_output_result(flags, name, result, &h->err) != CARA_OK) {
         status = (int)cara_cli_exit_for(h->err.code);
         goto fail;
     }
     if (result->cut_short)
-        status = (int)cara_cli_fail(CARA_EXIT_INTERRUPTED,
-                                    "interrupted; what was heard of %s until then is kept", shown);
+        status =
+            (int)cara_cli_fail(CARA_EXIT_INTERRUPTED,
+                               "interrupted; what was transcribed of %s until then is kept", shown);
     goto end;
 fail:
     if (strstr(h->err.text, shown))
@@ -176,9 +178,9 @@ end:
 
 /* ---- several at once ---- */
 
-static void *listen(void *ctx) {
-    ear *e = ctx;
-    run *r = e->run;
+static void *work(void *ctx) {
+    worker *w = ctx;
+    run *r = w->run;
     for (;;) {
         pthread_mutex_lock(&r->lock);
         int file = r->stop || cara_cli_interrupted() ? r->n : r->next;
@@ -187,16 +189,16 @@ static void *listen(void *ctx) {
         pthread_mutex_unlock(&r->lock);
         if (file >= r->n)
             return NULL;
-        hear(e, file);
+        transcribe(w, file);
     }
 }
 
-/* Waits for a file; 0 where nobody will hear it, since the work was stopped. */
+/* Waits for a file; 0 where no thread will transcribe it, since the work was stopped. */
 static int await(run *r, int file) {
     pthread_mutex_lock(&r->lock);
-    while (!r->heard[file].done && (file < r->next || !cara_cli_interrupted()))
-        cara_cond_wait(&r->changed, &r->lock, 0.2); /* a signal wakes nobody here */
-    int done = r->heard[file].done;
+    while (!r->outcomes[file].done && (file < r->next || !cara_cli_interrupted()))
+        cara_cond_wait(&r->changed, &r->lock, 0.2); /* a signal wakes no thread here */
+    int done = r->outcomes[file].done;
     pthread_mutex_unlock(&r->lock);
     return done;
 }
@@ -208,22 +210,23 @@ static int was_begun(run *r, int file) {
     return begun;
 }
 
-/* All files in order, each as soon as it was heard: here where there is one session. */
-static int tell_all(run *r, ear *here) {
+/* All files in order, each as soon as it is done: in this thread where there is one session. */
+static int report_all(run *r, worker *here) {
     int failed = 0, first_failure = CARA_EXIT_OK, interrupted = 0;
     for (int i = 0; i < r->n; i++) {
-        /* What others hear still is told: it ends at once, and what it has is kept. */
+        /* What other threads have begun is reported too: it ends at once, and what it has is kept.
+         */
         if (interrupted && !was_begun(r, i))
             break;
         begin(r, i);
         if (here)
-            hear(here, i);
+            transcribe(here, i);
         else if (!await(r, i))
             return CARA_EXIT_INTERRUPTED;
-        int status = tell(r, i);
+        int status = report(r, i);
         cara_exit flushed = cara_cli_flush_stdout();
         if (flushed != CARA_EXIT_OK)
-            return flushed; /* nobody would see the rest */
+            return flushed; /* the rest would not be seen either */
         interrupted |= status == CARA_EXIT_INTERRUPTED || cara_cli_interrupted();
         if (status != CARA_EXIT_OK && failed++ == 0)
             first_failure = status;
@@ -237,24 +240,24 @@ static int tell_all(run *r, ear *here) {
     return first_failure;
 }
 
-static int tell_all_at_once(run *r, cara_session **sessions) {
-    ear ears[CARA_MAX_SESSIONS];
+static int report_all_at_once(run *r, cara_session **sessions) {
+    worker workers[CARA_MAX_SESSIONS];
     int started = 0, status;
     while (started < r->at_once) {
-        ears[started] = (ear){.run = r, .session = sessions[started]};
-        if (cara_thread_start(&ears[started].thread, listen, &ears[started]) != 0)
+        workers[started] = (worker){.run = r, .session = sessions[started]};
+        if (cara_thread_start(&workers[started].thread, work, &workers[started]) != 0)
             break;
         started++;
     }
     if (started)
-        status = tell_all(r, NULL);
+        status = report_all(r, NULL);
     else
         status = (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no thread can be started");
     pthread_mutex_lock(&r->lock);
     r->stop = 1;
     pthread_mutex_unlock(&r->lock);
     for (int i = 0; i < started; i++)
-        pthread_join(ears[i].thread, NULL);
+        pthread_join(workers[i].thread, NULL);
     return status;
 }
 
@@ -265,18 +268,18 @@ int cara_transcribe_files(const cara_transcribe_flags *flags, const cara_options
              .n = n,
              .names = names,
              .at_once = n_sessions < n ? n_sessions : n,
-             .telling = -1};
-    r.heard = calloc((size_t)n, sizeof *r.heard);
-    if (!r.heard)
+             .reporting = -1};
+    r.outcomes = calloc((size_t)n, sizeof *r.outcomes);
+    if (!r.outcomes)
         return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for %d files", n);
     pthread_mutex_init(&r.lock, NULL);
     cara_cond_init(&r.changed);
-    ear here = {.run = &r, .session = sessions[0]};
-    int status = r.at_once > 1 ? tell_all_at_once(&r, sessions) : tell_all(&r, &here);
+    worker here = {.run = &r, .session = sessions[0]};
+    int status = r.at_once > 1 ? report_all_at_once(&r, sessions) : report_all(&r, &here);
     for (int i = 0; i < n; i++)
-        cara_result_free(r.heard[i].result);
+        cara_result_free(r.outcomes[i].result);
     pthread_cond_destroy(&r.changed);
     pthread_mutex_destroy(&r.lock);
-    free(r.heard);
+    free(r.outcomes);
     return status;
 }

@@ -1,12 +1,12 @@
-/* From a file's name to what is said of it: one after the other, or several at once. */
+/* Transcribes files, one after the other or several at once. */
 #ifndef CLI_TRANSCRIBE_RUN_H
 #define CLI_TRANSCRIBE_RUN_H
 
 #include "cli/transcribe/flags.h"
 
-/* Hears all files and tells of each in the order of their names: standard output and files as the
- * flags say, remarks and failures on standard error. `options` are the flags' for this model.
- * With n_sessions > 1 that many are heard at once. Returns the command's exit status. */
+/* Transcribes all files and reports each in the order of their names: standard output and files as
+ * the flags say, remarks and failures on standard error. `options` are the flags' for this model.
+ * With n_sessions > 1 that many are transcribed at once. Returns the command's exit status. */
 int cara_transcribe_files(const cara_transcribe_flags *flags, const cara_options *options,
                           cara_session **sessions, int n_sessions, int n, char **names);
 

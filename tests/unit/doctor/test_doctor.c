@@ -21,33 +21,33 @@
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-static void hear(void *cookie, const cara_check *check) {
-    char *told = cookie;
-    snprintf(told + strlen(told), 200 - strlen(told), "%s=%s/%s;", check->name,
+static void on_check(void *cookie, const cara_check *check) {
+    char *seen = cookie;
+    snprintf(seen + strlen(seen), 200 - strlen(seen), "%s=%s/%s;", check->name,
              cara_finding_name(check->finding), check->advice);
 }
 
-static void findings_are_told_and_judged(void **state) {
+static void findings_are_reported_and_judged(void **state) {
     (void)state;
-    char told[200] = "";
+    char seen[200] = "";
     cara_checkup *c = calloc(1, sizeof *c);
     assert_non_null(c);
-    c->on_check = hear;
-    c->cookie = told;
-    cara_checkup_advise(c, "to nobody");
+    c->on_check = on_check;
+    c->cookie = seen;
+    cara_checkup_advise(c, "to no check");
     assert_int_equal(cara_checkup_verdict(c), CARA_FINDING_OK);
     cara_checkup_add(c, "a", CARA_FINDING_SKIPPED, "one");
     assert_int_equal(cara_checkup_verdict(c), CARA_FINDING_OK);
-    assert_string_equal(told, "");
+    assert_string_equal(seen, "");
     cara_checkup_add(c, "b", CARA_FINDING_WARNING, "line\n%s \xff\xc3", "two");
-    assert_string_equal(told, "a=skipped/;");
+    assert_string_equal(seen, "a=skipped/;");
     cara_checkup_advise(c, "do %d", 1);
     c->where = "function";
     cara_checkup_add(c, "c", CARA_FINDING_OK, "three");
-    assert_string_equal(told, "a=skipped/;b=warning/do 1;");
+    assert_string_equal(seen, "a=skipped/;b=warning/do 1;");
     cara_checkup_settle(c);
     cara_checkup_settle(c);
-    assert_string_equal(told, "a=skipped/;b=warning/do 1;c=ok/;");
+    assert_string_equal(seen, "a=skipped/;b=warning/do 1;c=ok/;");
     assert_int_equal(cara_checkup_verdict(c), CARA_FINDING_WARNING);
     json_t *root = cara_checkup_json(c);
     cara_buf text;
@@ -56,7 +56,7 @@ static void findings_are_told_and_judged(void **state) {
     assert_non_null(strstr(text.data, "\"name\":\"b\",\"where\":\"here\",\"status\":\"warning\","
                                       "\"message\":\"line two \",\"advice\":\"do 1\""));
     json_decref(root);
-    /* More than there is room for: the last ones win, and none is told twice. */
+    /* More than there is room for: the last ones win, and none is reported twice. */
     for (int i = 0; i < 2 * CARA_CHECKUP_MAX; i++)
         cara_checkup_add(c, "d", i % 2 ? CARA_FINDING_OK : CARA_FINDING_FAILURE, "%d", i);
     assert_int_equal(c->n, CARA_CHECKUP_MAX);
@@ -118,7 +118,7 @@ static void other_answers_are_refused(void **state) {
 static void words_are_compared(void **state) {
     (void)state;
     static const struct {
-        const char *said, *heard;
+        const char *expected, *got;
         size_t wrong, n;
     } cases[] = {
         {"", "", 0, 0},
@@ -132,9 +132,9 @@ static void words_are_compared(void **state) {
         {"tibur\xc3\xb3n", "tiburon", 1, 1},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        size_t n = 99, wrong = cara_doctor_wrong_words(cases[i].said, cases[i].heard, &n);
+        size_t n = 99, wrong = cara_doctor_wrong_words(cases[i].expected, cases[i].got, &n);
         if (wrong != cases[i].wrong || n != cases[i].n)
-            fail_msg("%s | %s: %zu of %zu", cases[i].said, cases[i].heard, wrong, n);
+            fail_msg("%s | %s: %zu of %zu", cases[i].expected, cases[i].got, wrong, n);
     }
     /* More words than are looked at. */
     char *many = malloc(4096);
@@ -313,10 +313,14 @@ static void other_stacks_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(findings_are_told_and_judged), cmocka_unit_test(other_answers_are_refused),
-        cmocka_unit_test(words_are_compared),           cmocka_unit_test(notes_are_built_in),
-        cmocka_unit_test(queues_by_arn_and_url),        cmocka_unit_test(answers_in_xml),
-        cmocka_unit_test(stacks_are_read_from_both),    cmocka_unit_test(other_stacks_are_refused),
+        cmocka_unit_test(findings_are_reported_and_judged),
+        cmocka_unit_test(other_answers_are_refused),
+        cmocka_unit_test(words_are_compared),
+        cmocka_unit_test(notes_are_built_in),
+        cmocka_unit_test(queues_by_arn_and_url),
+        cmocka_unit_test(answers_in_xml),
+        cmocka_unit_test(stacks_are_read_from_both),
+        cmocka_unit_test(other_stacks_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "deploy/talk.h"
+#include "deploy/progress.h"
 
 #include "base/clock.h"
 
@@ -8,30 +8,30 @@
 
 enum { LINE = 1000 };
 
-void cara_talk_say(const cara_talk *talk, const char *format, ...) {
+void cara_progress_say(const cara_progress *progress, const char *format, ...) {
     char line[LINE];
     va_list ap;
     va_start(ap, format);
     vsnprintf(line, sizeof line, format, ap);
     va_end(ap);
-    talk->say(talk->cookie, line);
+    progress->say(progress->cookie, line);
 }
 
-void cara_talk_now(const cara_talk *talk, const char *format, ...) {
+void cara_progress_now(const cara_progress *progress, const char *format, ...) {
     char line[LINE];
     va_list ap;
     va_start(ap, format);
     vsnprintf(line, sizeof line, format, ap);
     va_end(ap);
-    talk->now(talk->cookie, line);
+    progress->now(progress->cookie, line);
 }
 
-double cara_talk_patience(int n) {
+double cara_progress_delay(int n) {
     double seconds = 0.5 * (1 + n);
     return seconds < 5 ? seconds : 5;
 }
 
-int cara_talk_wait(const cara_awscli *cli, double seconds, cara_error *err) {
+int cara_progress_wait(const cara_awscli *cli, double seconds, cara_error *err) {
     double until = cara_clock_monotonic() + seconds;
     while (cara_clock_monotonic() < until) {
         if (cli->options.stop && cli->options.stop(cli->options.cookie))
