@@ -1,4 +1,4 @@
-/* What the work tells whoever watches, and how it waits. */
+/* Progress that the user sees, and how the work waits. */
 #ifndef DEPLOY_PROGRESS_H
 #define DEPLOY_PROGRESS_H
 

@@ -62,10 +62,10 @@ static const cara_cli_option options[N_FLAGS + 1] = {
                "the .tiktoken vocabulary of a .pt model (default: the one\n"
                "beside it)"},
     [DRAFT_MODEL] = {"draft-model", 0, "FILE",
-                     "a smaller model of the same vocabulary, whose tokens the\n"
-                     "model verifies: the same text, often sooner"},
+                     "a smaller model of the same vocabulary: it proposes tokens,\n"
+                     "the model verifies them; the same text, often sooner"},
     [DRAFT_TOKENS] = {"draft-tokens", 0, "N",
-                      "draft tokens at a time, 1 to 7; 0: as many as seem to pay\n"
+                      "proposed tokens at a time, 1 to 7; 0: chosen while running\n"
                       "(default: 0)"},
     [OUTPUT_DIR] = {"output-dir", 'o', "DIR", "write files into DIR, not text to standard output"},
     [OUTPUT_FORMAT] = {"output-format", 'f', "FORMAT",
@@ -83,7 +83,7 @@ static const cara_cli_option options[N_FLAGS + 1] = {
     [TEMPERATURE] = {"temperature", 0, "NUMBER", "of the first attempt at a window (default: 0)"},
     [BEST_OF] = {"best-of", 0, "N", "candidates when temperature is above 0 (default: 5)"},
     [BEAM_SIZE] = {"beam-size", 0, "N",
-                   "None: greedy. Beam search is not supported yet (default: None)"},
+                   "None: greedy. Beam search is not implemented yet (default: None)"},
     [PATIENCE] = {"patience", 0, "NUMBER", "None: it belongs to beam search (default: None)"},
     [LENGTH_PENALTY] = {"length-penalty", 0, "NUMBER",
                         "0 to 1, to rank candidates; None: simple length\n"
@@ -127,9 +127,9 @@ static const cara_cli_option options[N_FLAGS + 1] = {
     [COMPUTE_TYPE] = {"compute-type", 0, "TYPE",
                       "default: as the model's weights are; int8, float32\n"
                       "(default: default)"},
-    [DEVICE] = {"device", 0, "cpu", "accepted for openai's command's sake"},
+    [DEVICE] = {"device", 0, "cpu", "accepted, as openai's command has it"},
     [FP16] = {"fp16", 0, "BOOL", "accepted, and changes nothing"},
-    [WORD_TIMESTAMPS] = {"word-timestamps", 0, "BOOL", "False: not supported yet"},
+    [WORD_TIMESTAMPS] = {"word-timestamps", 0, "BOOL", "False: not implemented yet"},
     [HIGHLIGHT_WORDS] = {"highlight-words", 0, "BOOL", "False: needs word timestamps"},
     [MAX_LINE_WIDTH] = {"max-line-width", 0, "N", "None: needs word timestamps"},
     [MAX_LINE_COUNT] = {"max-line-count", 0, "N", "None: needs word timestamps"},
@@ -245,7 +245,7 @@ typedef struct ladder {
 } ladder;
 
 static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *flags, ladder *steps) {
-    static const char not_yet[] = "word timestamps are not supported yet";
+    static const char not_yet[] = "word timestamps are not implemented yet";
     static const char *const tasks[] = {"transcribe", "translate", NULL};
     static const char *const compute_types[] = {"default", "float32", "int8", NULL};
     static const char *const devices[] = {"cpu", NULL};
@@ -294,10 +294,10 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
         return rc;
     case BEAM_SIZE:
         o->beam_size = 0;
-        return must_be_none(args, "beam search is not supported yet, decoding is greedy");
+        return must_be_none(args, "beam search is not implemented yet, decoding is greedy");
     case PATIENCE:
         o->patience = NAN;
-        return must_be_none(args, "beam search is not supported yet");
+        return must_be_none(args, "beam search is not implemented yet");
     case LENGTH_PENALTY:
         return optional_number(args, 0, 1, &o->length_penalty);
     case SUPPRESS_TOKENS:

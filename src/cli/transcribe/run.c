@@ -152,7 +152,7 @@ static int report(run *r, int file) {
                       at >= 0 ? cara_language_name(at) : result->language);
     }
     if (flags->verbose && !flags->quiet && flags->draft_model)
-        cara_cli_note("%s: %zu of %zu draft tokens were accepted", shown, result->drafted_right,
+        cara_cli_note("%s: %zu of %zu proposed tokens were accepted", shown, result->drafted_right,
                       result->drafted);
     if (cara_output_result(flags, name, result, &h->err) != CARA_OK) {
         status = (int)cara_cli_exit_for(h->err.code);
