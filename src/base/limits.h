@@ -6,12 +6,15 @@
 #define CARA_MIB (1024 * CARA_KIB)
 #define CARA_GIB (1024 * CARA_MIB)
 
-#define CARA_LIMIT_EVENT_BYTES (8 * CARA_MIB)    /* one event; SNS and SQS stop at 1 MiB */
-#define CARA_LIMIT_EVENT_MESSAGES 10000          /* messages in one event */
-#define CARA_LIMIT_JSON_DEPTH 64                 /* levels of arrays and objects in JSON */
-#define CARA_LIMIT_JSON_VALUES 1000000           /* values in one JSON text from outside */
-#define CARA_LIMIT_AUDIO_BYTES (2 * CARA_GIB)    /* encoded audio */
-#define CARA_LIMIT_AUDIO_SECONDS (24.0 * 3600)   /* decoded audio */
+#define CARA_LIMIT_EVENT_BYTES (8 * CARA_MIB)  /* one event; SNS and SQS stop at 1 MiB */
+#define CARA_LIMIT_EVENT_MESSAGES 10000        /* messages in one event */
+#define CARA_LIMIT_JSON_DEPTH 64               /* levels of arrays and objects in JSON */
+#define CARA_LIMIT_JSON_VALUES 1000000         /* values in one JSON text from outside */
+#define CARA_LIMIT_AUDIO_BYTES (2 * CARA_GIB)  /* encoded audio */
+#define CARA_LIMIT_AUDIO_SECONDS (24.0 * 3600) /* decoded audio */
+#define CARA_LIMIT_ANSWER_BYTES                                                                    \
+    (16 * CARA_MIB)                              /* JSON from AWS: ten messages of 1 MiB, escaped  \
+                                                  */
 #define CARA_LIMIT_MEDIA_BYTES (128 * CARA_MIB)  /* one WhatsApp media file (theirs is 100 MB) */
 #define CARA_LIMIT_VOCAB_BYTES (16 * CARA_MIB)   /* a tiktoken file */
 #define CARA_LIMIT_RECORD_BYTES (64 * CARA_MIB)  /* one record as JSON */

@@ -4,6 +4,8 @@
 
 #define BODY_LIMIT (4 * CARA_MIB) /* a WhatsApp message is the longest: 2.7 MB in Base64 */
 
+static const cara_json_rules rules = CARA_JSON_RULES(CARA_ERR_NETWORK, CARA_LIMIT_ANSWER_BYTES);
+
 /* Keeps the parsed answer from check to caller. */
 typedef struct reading {
     const char *what;
@@ -12,13 +14,14 @@ typedef struct reading {
 
 static int check(void *cookie, const cara_http_response *response, cara_error *err) {
     reading *r = cookie;
-    int memory = 0;
+    int rc = CARA_OK;
     json_decref(r->root);
-    r->root = response->body.len
-                  ? cara_aws_json_parse(response->body.data, response->body.len, &memory)
-                  : json_object();
-    if (!r->root && (memory || !response->body.len))
-        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the answer to %s", r->what);
+    if (response->body.len)
+        rc = cara_json_read(response->body.data, response->body.len, &rules, &r->root, NULL);
+    else if (!(r->root = json_object()))
+        rc = CARA_ERR_MEMORY;
+    if (rc == CARA_ERR_MEMORY)
+        return cara_fail(err, rc, -1, "no memory for the answer to %s", r->what);
     if (json_is_object(r->root))
         return CARA_OK;
     return cara_fail(err, CARA_ERR_NETWORK, -1, "%s was answered with something that is not JSON",
@@ -31,7 +34,7 @@ int cara_aws_json(cara_aws *aws, cara_aws_call call, json_t *request, json_t **a
     reading r = {.what = call.what};
     cara_buf body;
     cara_buf_init(&body, BODY_LIMIT);
-    int unwritten = request && cara_aws_json_write(request, &body);
+    int unwritten = request && cara_json_write(request, CARA_JSON_COMPACT, &body);
     json_decref(request);
     if (unwritten) {
         cara_buf_free(&body);

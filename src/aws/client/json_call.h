@@ -4,6 +4,7 @@
 
 #include "aws/client/client.h"
 #include "aws/exchange/json_text.h"
+#include "json/json.h"
 
 /* Sends `request` (may be NULL: no body; its reference is released in any case) by `call`, whose
  * body and check are set here, and reads the answer into *answer, which the caller releases with

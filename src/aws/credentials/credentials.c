@@ -1,7 +1,7 @@
 #include "aws/credentials/credentials.h"
 
-#include "aws/exchange/json_text.h"
 #include "aws/signing/dates.h"
+#include "json/json.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -52,30 +52,28 @@ int cara_credentials_set(cara_credentials *out, const char *access_key, const ch
 int cara_credentials_from_json(const char *text, size_t n, const char *source,
                                cara_credentials *out, cara_error *err) {
     *out = (cara_credentials){0};
-    int memory;
-    json_t *root = cara_aws_json_parse(text ? text : "", n, &memory);
-    if (memory)
+    static const cara_json_rules rules = CARA_JSON_RULES(CARA_ERR_NETWORK, CARA_LIMIT_ANSWER_BYTES);
+    json_t *root;
+    if (cara_json_read(text, n, &rules, &root, NULL) == CARA_ERR_MEMORY)
         return no_memory(err);
-    const char *code = json_string_value(json_object_get(root, "Code"));
-    const char *message = json_string_value(json_object_get(root, "Message"));
-    if (!message)
-        message = json_string_value(json_object_get(root, "message"));
-    const char *access = json_string_value(json_object_get(root, "AccessKeyId"));
-    const char *secret = json_string_value(json_object_get(root, "SecretAccessKey"));
+    const char *code = cara_json_text(root, "Code");
+    const char *message =
+        cara_json_text_or(root, "Message", cara_json_text_or(root, "message", ""));
+    const char *access = cara_json_text(root, "AccessKeyId");
+    const char *secret = cara_json_text(root, "SecretAccessKey");
     int rc;
     if (!root)
         rc = cara_fail(err, CARA_ERR_NETWORK, -1, "the %s gave credentials that are not JSON",
                        source);
     else if (code && strcmp(code, "Success") != 0)
         rc = cara_fail(err, CARA_ERR_DENIED, -1, "the %s gave no credentials: %.80s %.160s", source,
-                       code, message ? message : "");
+                       code, message);
     else if (!access || !access[0] || !secret || !secret[0])
         rc = cara_fail(err, CARA_ERR_NETWORK, -1,
                        "the %s answered without AccessKeyId and SecretAccessKey", source);
     else
-        rc = cara_credentials_set(
-            out, access, secret, json_string_value(json_object_get(root, "Token")),
-            json_string_value(json_object_get(root, "Expiration")), source, err);
+        rc = cara_credentials_set(out, access, secret, cara_json_text(root, "Token"),
+                                  cara_json_text(root, "Expiration"), source, err);
     json_decref(root);
     return rc;
 }

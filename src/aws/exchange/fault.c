@@ -2,8 +2,8 @@
 
 #include "aws/exchange/xml.h"
 #include "aws/signing/dates.h"
+#include "json/json.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -32,16 +32,18 @@ static void copy_type(cara_aws_fault *out, const char *text) {
 }
 
 static void read_json(const cara_buf *body, cara_aws_fault *out) {
-    json_t *root = json_loadb(body->data, body->len, JSON_REJECT_DUPLICATES, NULL);
+    static const cara_json_rules rules = CARA_JSON_RULES(CARA_ERR_NETWORK, CARA_LIMIT_ANSWER_BYTES);
+    json_t *root;
+    (void)cara_json_read(body->data, body->len, &rules, &root, NULL);
     static const char *const types[] = {"__type", "code", "Code"};
     static const char *const messages[] = {"message", "Message", "errorMessage"};
     for (size_t i = 0; i < 3 && !out->type[0]; i++) {
-        const char *text = json_string_value(json_object_get(root, types[i]));
+        const char *text = cara_json_text(root, types[i]);
         if (text)
             copy_type(out, text);
     }
     for (size_t i = 0; i < 3 && !out->message[0]; i++) {
-        const char *text = json_string_value(json_object_get(root, messages[i]));
+        const char *text = cara_json_text(root, messages[i]);
         if (text)
             copy(out->message, sizeof out->message, text, strlen(text));
     }

@@ -77,14 +77,14 @@ int cara_function_get(cara_aws *aws, const char *name, cara_function *out, cara_
     const char *architecture =
         json_string_value(json_array_get(json_object_get(a, "Architectures"), 0));
     *out = (cara_function){
-        .name = cara_aws_json_text(a, "FunctionName"),
-        .arn = cara_aws_json_text(a, "FunctionArn"),
-        .role = cara_aws_json_text(a, "Role"),
-        .state = cara_aws_json_text(a, "State"),
-        .reason = cara_aws_json_text(a, "StateReason"),
-        .package = cara_aws_json_text(a, "PackageType"),
+        .name = cara_json_text_or(a, "FunctionName", ""),
+        .arn = cara_json_text_or(a, "FunctionArn", ""),
+        .role = cara_json_text_or(a, "Role", ""),
+        .state = cara_json_text_or(a, "State", ""),
+        .reason = cara_json_text_or(a, "StateReason", ""),
+        .package = cara_json_text_or(a, "PackageType", ""),
         .architecture = architecture ? architecture : "",
-        .log_format = cara_aws_json_text(json_object_get(a, "LoggingConfig"), "LogFormat"),
+        .log_format = cara_json_text_or(json_object_get(a, "LoggingConfig"), "LogFormat", ""),
         .timeout_s = integer(a, "Timeout"),
         .memory_mb = integer(a, "MemorySize"),
         .storage_mb = integer(json_object_get(a, "EphemeralStorage"), "Size"),
@@ -97,7 +97,7 @@ int cara_function_get(cara_aws *aws, const char *name, cara_function *out, cara_
 }
 
 const char *cara_function_variable(const cara_function *function, const char *name) {
-    return cara_aws_json_text(function->variables, name);
+    return cara_json_text_or(function->variables, name, "");
 }
 
 int cara_function_failures_get(cara_aws *aws, const char *name, cara_function_failures *out,
@@ -124,7 +124,7 @@ int cara_function_failures_get(cara_aws *aws, const char *name, cara_function_fa
         out->retries = json_integer_value(retries) > 0 ? integer(a, "MaximumRetryAttempts") : 0;
     const json_t *failure = json_object_get(json_object_get(a, "DestinationConfig"), "OnFailure");
     snprintf(out->destination, sizeof out->destination, "%s",
-             cara_aws_json_text(failure, "Destination"));
+             cara_json_text_or(failure, "Destination", ""));
     json_decref(a);
     return CARA_OK;
 }
@@ -134,8 +134,8 @@ static int each_source(const json_t *answer, cara_function_each each, void *ctx)
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
         const json_t *types = json_object_get(one, "FunctionResponseTypes");
-        cara_function_source source = {.arn = cara_aws_json_text(one, "EventSourceArn"),
-                                       .state = cara_aws_json_text(one, "State")};
+        cara_function_source source = {.arn = cara_json_text_or(one, "EventSourceArn", ""),
+                                       .state = cara_json_text_or(one, "State", "")};
         for (size_t t = 0; t < json_array_size(types); t++) {
             const char *type = json_string_value(json_array_get(types, t));
             source.partial |= type && strcmp(type, "ReportBatchItemFailures") == 0;
@@ -159,7 +159,7 @@ int cara_function_sources(cara_aws *aws, const char *name, cara_function_each ea
         if (rc)
             break;
         rc = each_source(answer, each, ctx);
-        const char *next = cara_aws_json_text(answer, "NextMarker");
+        const char *next = cara_json_text_or(answer, "NextMarker", "");
         int more = !rc && next[0];
         cara_buf_clear(&query);
         if (more && pages == MAX_PAGES)

@@ -1,10 +1,9 @@
 #include "aws/services/lambda_runtime.h"
 
-#include "aws/exchange/json_text.h"
 #include "base/limits.h"
-#include "base/utf8.h"
 #include "net/http.h"
 #include "net/url.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,16 +151,13 @@ int cara_lambda_respond(cara_lambda *lambda, const char *request_id, const void 
 
 static int post_error(cara_lambda *lambda, const char *path, const char *type, const char *message,
                       cara_error *err) {
-    char *clean = malloc(3 * strlen(message) + 1); /* jansson refuses what is not UTF-8 */
-    if (clean)
-        cara_utf8_replace(message, strlen(message), clean);
-    json_t *root = json_pack("{s:s, s:s, s:[]}", "errorMessage", clean ? clean : "", "errorType",
-                             type, "stackTrace");
+    json_t *root =
+        json_pack("{s:o, s:s, s:[]}", "errorMessage", cara_json_string(message, strlen(message)),
+                  "errorType", type, "stackTrace");
     cara_buf body;
     cara_buf_init(&body, ERROR_LIMIT);
-    int unwritten = !root || cara_aws_json_write(root, &body);
+    int unwritten = cara_json_write(root, CARA_JSON_COMPACT, &body);
     json_decref(root);
-    free(clean);
     /* Better without words than not at all: an event that is not failed waits for its timeout. */
     int rc = unwritten ? post(lambda, path, type, "{}", 2, err)
                        : post(lambda, path, type, body.data, body.len, err);

@@ -65,7 +65,8 @@ int cara_social_get_media(cara_aws *aws, const char *media_id, const char *phone
     rc = cara_aws_json(aws, call, request, &answer, err);
     if (rc)
         return rc;
-    snprintf(out->mime_type, sizeof out->mime_type, "%s", cara_aws_json_text(answer, "mimeType"));
+    snprintf(out->mime_type, sizeof out->mime_type, "%s",
+             cara_json_text_or(answer, "mimeType", ""));
     const json_t *size = json_object_get(answer, "fileSize");
     if (json_is_integer(size))
         out->file_size = json_integer_value(size);
@@ -104,7 +105,7 @@ int cara_social_send(cara_aws *aws, const char *phone_number_id, const char *mes
     rc = cara_aws_json(aws, call, request, &answer, err);
     if (rc)
         return rc;
-    snprintf(message_id, size, "%s", cara_aws_json_text(answer, "messageId"));
+    snprintf(message_id, size, "%s", cara_json_text_or(answer, "messageId", ""));
     json_decref(answer);
     return CARA_OK;
 }
@@ -151,12 +152,12 @@ static int each_account(const json_t *answer, cara_social_each each, void *ctx) 
         const json_t *a = json_array_get(list, i);
         const json_t *destination = json_array_get(json_object_get(a, "eventDestinations"), 0);
         const cara_social_account account = {
-            cara_aws_json_text(a, "id"),
-            cara_aws_json_text(a, "arn"),
-            cara_aws_json_text(a, "wabaId"),
-            cara_aws_json_text(a, "wabaName"),
-            cara_aws_json_text(a, "registrationStatus"),
-            cara_aws_json_text(destination, "eventDestinationArn"),
+            cara_json_text_or(a, "id", ""),
+            cara_json_text_or(a, "arn", ""),
+            cara_json_text_or(a, "wabaId", ""),
+            cara_json_text_or(a, "wabaName", ""),
+            cara_json_text_or(a, "registrationStatus", ""),
+            cara_json_text_or(destination, "eventDestinationArn", ""),
         };
         int rc = each(ctx, &account);
         if (rc)
@@ -180,7 +181,7 @@ int cara_social_list_accounts(cara_aws *aws, cara_social_each each, void *ctx, c
         if (rc)
             break;
         rc = each_account(answer, each, ctx);
-        const char *token = cara_aws_json_text(answer, "nextToken");
+        const char *token = cara_json_text_or(answer, "nextToken", "");
         more = token[0] != 0;
         cara_buf_clear(&query);
         if (!rc && more &&
@@ -216,10 +217,11 @@ int cara_social_phones(cara_aws *aws, const char *waba_id, cara_social_each_phon
     const json_t *list = json_object_get(json_object_get(answer, "account"), "phoneNumbers");
     for (size_t i = 0; !rc && i < json_array_size(list); i++) {
         const json_t *p = json_array_get(list, i);
-        const cara_social_phone phone = {
-            cara_aws_json_text(p, "phoneNumberId"), cara_aws_json_text(p, "arn"),
-            cara_aws_json_text(p, "metaPhoneNumberId"), cara_aws_json_text(p, "displayPhoneNumber"),
-            cara_aws_json_text(p, "qualityRating")};
+        const cara_social_phone phone = {cara_json_text_or(p, "phoneNumberId", ""),
+                                         cara_json_text_or(p, "arn", ""),
+                                         cara_json_text_or(p, "metaPhoneNumberId", ""),
+                                         cara_json_text_or(p, "displayPhoneNumber", ""),
+                                         cara_json_text_or(p, "qualityRating", "")};
         rc = each(ctx, &phone);
     }
     json_decref(answer);

@@ -124,18 +124,18 @@ int cara_sqs_receive(cara_aws *aws, const char *queue_url, int most, int wait_s,
         const json_t *m = json_array_get(list, i);
         const json_t *body = json_object_get(m, "Body");
         cara_sqs_message *item = &out->items[out->n];
-        item->id = cara_aws_json_text(m, "MessageId");
-        item->receipt = cara_aws_json_text(m, "ReceiptHandle");
-        item->body = cara_aws_json_text(m, "Body");
+        item->id = cara_json_text_or(m, "MessageId", "");
+        item->receipt = cara_json_text_or(m, "ReceiptHandle", "");
+        item->body = json_is_string(body) ? json_string_value(body) : ""; /* may hold NUL */
         item->body_len = json_string_length(body);
         const json_t *attributes = json_object_get(m, "Attributes");
         item->receive_count =
-            strtoll(cara_aws_json_text(attributes, "ApproximateReceiveCount"), NULL, 10);
-        item->sent_ms = strtoll(cara_aws_json_text(attributes, "SentTimestamp"), NULL, 10);
+            strtoll(cara_json_text_or(attributes, "ApproximateReceiveCount", ""), NULL, 10);
+        item->sent_ms = strtoll(cara_json_text_or(attributes, "SentTimestamp", ""), NULL, 10);
         /* A message without a receipt can never be deleted, and a damaged one must not be: both
          * come back by themselves when their time is up. */
         if (item->receipt[0] &&
-            md5_fits(item->body, item->body_len, cara_aws_json_text(m, "MD5OfBody")))
+            md5_fits(item->body, item->body_len, cara_json_text_or(m, "MD5OfBody", "")))
             out->n++;
     }
     if (json_array_size(list) && !out->n) {
@@ -167,19 +167,20 @@ int cara_sqs_change_visibility(cara_aws *aws, const char *queue_url, const char 
 }
 
 static int64_t number(const json_t *attributes, const char *name) {
-    return strtoll(cara_aws_json_text(attributes, name), NULL, 10);
+    return strtoll(cara_json_text_or(attributes, name, ""), NULL, 10);
 }
 
 /* {"deadLetterTargetArn":"arn:...","maxReceiveCount":3}, as a text in a text. */
 static void read_redrive(const char *text, cara_sqs_queue *out) {
-    int memory;
-    json_t *policy = cara_aws_json_parse(text, strlen(text), &memory);
+    static const cara_json_rules rules = CARA_JSON_RULES(CARA_ERR_NETWORK, CARA_LIMIT_ANSWER_BYTES);
+    json_t *policy;
+    (void)cara_json_read(text, strlen(text), &rules, &policy, NULL);
     const json_t *most = json_object_get(policy, "maxReceiveCount");
     json_int_t n = json_is_string(most) ? strtoll(json_string_value(most), NULL, 10)
                                         : json_integer_value(most);
     out->max_receives = n > 0 && n <= 1000 ? (int)n : 0;
     snprintf(out->dead_letters, sizeof out->dead_letters, "%s",
-             cara_aws_json_text(policy, "deadLetterTargetArn"));
+             cara_json_text_or(policy, "deadLetterTargetArn", ""));
     json_decref(policy);
 }
 
@@ -196,7 +197,7 @@ int cara_sqs_attributes(cara_aws *aws, const char *queue_url, cara_sqs_queue *ou
     out->in_work = number(attributes, "ApproximateNumberOfMessagesNotVisible");
     out->visibility_s = (int)number(attributes, "VisibilityTimeout");
     out->retention_s = (int)number(attributes, "MessageRetentionPeriod");
-    read_redrive(cara_aws_json_text(attributes, "RedrivePolicy"), out);
+    read_redrive(cara_json_text_or(attributes, "RedrivePolicy", ""), out);
     json_decref(answer);
     return CARA_OK;
 }

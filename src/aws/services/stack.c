@@ -25,9 +25,10 @@ void cara_stack_free(cara_stack *stack) {
 int cara_stack_read_json(const json_t *answer, const char *name, cara_stack *out, cara_error *err) {
     json_t *stack = json_array_get(json_object_get(answer, "Stacks"), 0);
     *out = (cara_stack){.json = json_incref(stack)};
-    snprintf(out->id, sizeof out->id, "%s", cara_aws_json_text(stack, "StackId"));
-    snprintf(out->status, sizeof out->status, "%s", cara_aws_json_text(stack, "StackStatus"));
-    snprintf(out->reason, sizeof out->reason, "%s", cara_aws_json_text(stack, "StackStatusReason"));
+    snprintf(out->id, sizeof out->id, "%s", cara_json_text_or(stack, "StackId", ""));
+    snprintf(out->status, sizeof out->status, "%s", cara_json_text_or(stack, "StackStatus", ""));
+    snprintf(out->reason, sizeof out->reason, "%s",
+             cara_json_text_or(stack, "StackStatusReason", ""));
     if (!out->id[0] || !out->status[0])
         return cara_fail(err, CARA_ERR_NETWORK, -1,
                          "CloudFormation returned no status for stack %.128s", name);
@@ -40,8 +41,8 @@ static const char *find(const cara_stack *stack, const char *list, const char *n
                         const char *value, const char *key) {
     const json_t *rows = json_object_get(stack->json, list);
     for (size_t i = 0; i < json_array_size(rows); i++)
-        if (strcmp(cara_aws_json_text(json_array_get(rows, i), name), key) == 0)
-            return cara_aws_json_text(json_array_get(rows, i), value);
+        if (strcmp(cara_json_text_or(json_array_get(rows, i), name, ""), key) == 0)
+            return cara_json_text_or(json_array_get(rows, i), value, "");
     return NULL;
 }
 
