@@ -1,4 +1,4 @@
-/* The public door: pick the decoder, bring everything to 16 kHz, keep to the limits. */
+/* The public functions: pick the decoder, convert to 16 kHz, keep the limits. */
 #include "audio/decoder.h"
 #include "audio/sniff.h"
 #include "base/file.h"
@@ -11,7 +11,8 @@
 
 #define KNOWN "Ogg/Opus, WAV, MP3, M4A/AAC, AMR, FLAC, Ogg/Vorbis, WebM or common video"
 
-/* After so many samples the mapped file's memory is given back: hours of it would count as ours. */
+/* After so many samples the mapped file's pages are released: hours of audio would count as memory
+ * of this process. */
 #define RELEASE ((int64_t)1 << 20)
 
 struct cara_audio {

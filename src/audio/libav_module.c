@@ -1,7 +1,7 @@
 /* caracola-libav.so: every format that is neither Ogg/Opus nor WAV, by FFmpeg's libraries.
  *
  * libav sees bytes in memory and nothing else: no names, no URLs, no protocol, no second file; one
- * container (the one that the sniffer saw) and audio codecs only. It resamples and rounds as the
+ * container (the one that the sniffer found) and audio codecs only. It resamples and rounds as the
  * ffmpeg command does for openai/whisper's load_audio(), so the samples are the same. */
 #include "audio/libav_module.h"
 
@@ -36,7 +36,7 @@ struct cara_libav_stream {
     SwrContext *swr;
     AVChannelLayout layout; /* what swr was made for */
     int rate, sample_format;
-    int index; /* of the stream that we hear */
+    int index; /* of the stream that is decoded */
     int16_t *pcm;
     size_t pcm_cap, pcm_at, pcm_n;
     int64_t made; /* samples in all */
@@ -332,8 +332,8 @@ static int refill(cara_libav_stream *s) {
             rc = s->swr ? convert(s, NULL) : 0;
             if (rc < 0)
                 return rc;
-            double declared = declared_seconds(s), heard = (double)s->made / RATE;
-            s->cut |= s->last_bad || heard + 0.25 + declared * 0.002 < declared;
+            double declared = declared_seconds(s), decoded = (double)s->made / RATE;
+            s->cut |= s->last_bad || decoded + 0.25 + declared * 0.002 < declared;
             s->ended = 1;
         } else {
             s->last_bad |= rc != AVERROR(EAGAIN) && !amr(s);

@@ -65,7 +65,7 @@ static int64_t resample_read(cara_audio_decoder *self, float *dst, size_t n, car
     return (int64_t)filled;
 }
 
-/* Makes the resampler, or makes it anew. */
+/* Makes the resampler, or makes it again. */
 static int start(resampler *r, cara_error *err) {
     soxr_quality_spec_t quality = soxr_quality_spec(QUALITY, 0);
     soxr_runtime_spec_t runtime = soxr_runtime_spec(1); /* one thread: ours */

@@ -2,8 +2,8 @@
  * (16 taps) and whose resampler then brings 48 kHz back to 16 kHz (32 taps, cutoff 0.97). Up by
  * three and down by three is a linear filter at 16 kHz: -0.1 dB at 6 kHz, -1.8 dB at 7 kHz, -5.8 dB
  * at 7.5 kHz. We decode at 16 kHz in the first place and apply the slope alone. These are its taps,
- * the answer of the two resamplers to one unit sample, faded out (half a cosine) from the eighth to
- * the twelfth: docs/audio.md says why there. */
+ * the response of the two resamplers to one unit sample, faded out (half a cosine) from the eighth
+ * to the twelfth: docs/audio.md says why there. */
 #include "audio/rolloff.h"
 
 #include <string.h>

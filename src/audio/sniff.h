@@ -1,4 +1,4 @@
-/* Which format some bytes are, told from the bytes alone. */
+/* Which format some bytes are, by the bytes alone. */
 #ifndef AUDIO_SNIFF_H
 #define AUDIO_SNIFF_H
 

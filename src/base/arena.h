@@ -1,5 +1,6 @@
 /* Memory with one owner and one end: everything allocated from an arena goes at once.
- * Each arena is born with a ceiling, so input can never make us allocate without bound. */
+ * Each arena has a limit from the start, so that no input can make the program allocate without
+ * bound. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 

@@ -1,4 +1,4 @@
-/* A growing byte buffer that is born with its ceiling. */
+/* A growing byte buffer with a limit from the start. */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 

@@ -109,7 +109,7 @@ int cara_sync_dir(const char *path, cara_error *err) {
 }
 
 int cara_atomic_begin(cara_atomic_file *file, const char *path, unsigned mode, cara_error *err) {
-    /* The serial keeps threads of one process apart; O_EXCL keeps everyone else out. */
+    /* The serial keeps threads of one process apart; O_EXCL keeps other processes apart. */
     static atomic_uint serial;
     size_t size = strlen(path) + 48;
     *file = (cara_atomic_file){.fd = -1, .path = malloc(size), .temporary = malloc(size)};

@@ -1,4 +1,4 @@
-/* Files: mapped, read whole under a ceiling, or written so that a reader sees all or nothing. */
+/* Files: mapped, read whole up to a limit, or written so that a reader sees all or nothing. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -13,7 +13,7 @@ typedef struct cara_mapping {
 /* Maps a regular file read-only. Close with cara_unmap(). NOT_FOUND, IO. */
 int cara_map_file(const char *path, cara_mapping *out, cara_error *err);
 void cara_unmap(cara_mapping *mapping);
-/* Lets go of the memory of what was read of it; it comes back where it is read again. */
+/* Releases the pages that were read; reading them again loads them again. */
 void cara_mapping_release(const cara_mapping *mapping);
 
 /* Reads a descriptor to its end; *out is malloc'd (NUL-terminated beyond *n) and the caller's.
@@ -38,8 +38,8 @@ int cara_atomic_begin(cara_atomic_file *file, const char *path, unsigned mode, c
 /* Writes at any offset, in any order. IO. */
 int cara_atomic_put(cara_atomic_file *file, int64_t offset, const void *bytes, size_t n,
                     cara_error *err);
-/* fsyncs and takes the name; ends the file whatever comes of it. Without `replace`, a file that is
- * there already is left alone: CONFLICT. IO. */
+/* fsyncs and takes the name; ends the file on success and on failure. Without `replace`, a file
+ * that is there already is left alone: CONFLICT. IO. */
 int cara_atomic_commit(cara_atomic_file *file, int replace, cara_error *err);
 /* Removes the temporary file; nothing happens after a commit. */
 void cara_atomic_abort(cara_atomic_file *file);

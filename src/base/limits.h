@@ -1,4 +1,4 @@
-/* Every ceiling of the program in one place. */
+/* Every limit of the program in one place. */
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 

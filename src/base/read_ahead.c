@@ -12,7 +12,7 @@
 
 #define PAGE ((size_t)4096)
 #define PIECE (2 * CARA_MIB)  /* mapped at a time; stopping waits for one */
-#define QUEUE (32 * CARA_MIB) /* asked of the disk before it is wanted */
+#define QUEUE (32 * CARA_MIB) /* requested from the disk before it is needed */
 
 struct cara_read_ahead {
     const uint8_t *data;

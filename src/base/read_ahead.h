@@ -1,5 +1,5 @@
-/* A mapped file is brought into memory in its order by a thread of its own, ahead of those that
- * compute with it: they then wait for the disk as little as may be. */
+/* A mapped file is brought into memory in its order by a thread of its own, ahead of the threads
+ * that compute with it, so that these wait less for the disk. */
 #ifndef BASE_READ_AHEAD_H
 #define BASE_READ_AHEAD_H
 
@@ -8,11 +8,11 @@
 typedef struct cara_read_ahead cara_read_ahead;
 
 /* For `data` [size], mapped and to stay so until cara_read_ahead_free(). Nothing is read yet. NULL
- * on no memory: reading ahead is a favour, and without it all works as before. */
+ * on no memory: then nothing is read ahead, and all else works. */
 cara_read_ahead *cara_read_ahead_new(const void *data, size_t size);
 
-/* Begins, where that was not done yet; from any thread. Takes nothing but page cache, which the
- * system takes back when it needs it. NULL is allowed. */
+/* Begins, unless it has begun already; from any thread. Uses page cache only, which the system
+ * reclaims when it needs memory. NULL is allowed. */
 void cara_read_ahead_start(cara_read_ahead *ahead);
 
 /* Stops, within one piece, and frees. NULL is allowed. */

@@ -1,4 +1,4 @@
-/* Borrowed bytes: somebody else's memory, with its length. */
+/* Borrowed bytes: a pointer into memory that something else owns, with its length. */
 #ifndef BASE_SLICE_H
 #define BASE_SLICE_H
 

@@ -87,7 +87,7 @@ static void *work(void *arg) {
     }
 }
 
-/* Starts job `generation + 1` for everyone; the mutex pairs it with sleepers. */
+/* Starts job `generation + 1` for all workers; the mutex pairs it with sleepers. */
 static void announce(cara_pool *pool) {
     pthread_mutex_lock(&pool->mutex);
     atomic_fetch_add_explicit(&pool->generation, 1, memory_order_release);

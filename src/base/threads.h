@@ -1,4 +1,4 @@
-/* A pool of threads that share one job at a time, and how many threads are ours to use. */
+/* A pool of threads that share one job at a time, and how many threads this process may use. */
 #ifndef BASE_THREADS_H
 #define BASE_THREADS_H
 
@@ -22,7 +22,7 @@ void cara_pool_run(cara_pool *pool, cara_task_fn fn, void *ctx, size_t tasks);
 
 void cara_pool_free(cara_pool *pool);
 
-/* A thread of one's own that signals pass by: they are for the main thread. 0, or an errno. */
+/* Starts a thread that receives no signals: the main thread handles those. 0, or an errno. */
 int cara_thread_start(pthread_t *thread, void *(*run)(void *), void *ctx);
 
 /* A condition that waits by the monotonic clock, and waiting for it for so long at most: 0, or

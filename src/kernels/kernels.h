@@ -60,7 +60,8 @@ typedef struct cara_attend {
     float *out; /* [n_q, d]; may be q itself */
     size_t ldo;
     float scale;
-    int causal; /* the last query sees all n_kv keys, the one before it one fewer, and so on */
+    int causal; /* the last query attends to all n_kv keys, the one before it one fewer, and so on
+                 */
 } cara_attend;
 
 /* One head of attention for few queries over keys and values that were narrowed to f16 once:
@@ -106,8 +107,8 @@ typedef struct cara_kernels {
     /* gemm works on tiles of at most tile_n columns (any number of rows); tile_m rows make a task
      * that is worth its packing. */
     size_t gemm_tile_m, gemm_tile_n;
-    size_t gemm_scratch;   /* bytes that gemm wants, 64-byte aligned */
-    size_t attend_scratch; /* bytes that attend wants, 64-byte aligned */
+    size_t gemm_scratch;   /* bytes that gemm needs, 64-byte aligned */
+    size_t attend_scratch; /* bytes that attend needs, 64-byte aligned */
 
     /* The tile [m0, m1) x [n0, n1) of g->c. n1 - n0 <= gemm_tile_n. */
     void (*gemm)(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1, void *scratch);

@@ -12,7 +12,8 @@
 int cara_dims_check(const cara_dims *dims, cara_error *err);
 
 /* The published model of these dims, or "custom". large-v1 and large-v2 have the same dims: they
- * are told by the file's name ("large-v2.pt", any folder), and are "large" where it tells nothing.
+ * are told apart by the file's name ("large-v2.pt", any folder); under any other name it is
+ * "large".
  */
 const char *cara_dims_name(const cara_dims *dims, const char *path);
 

@@ -31,13 +31,13 @@ typedef struct cara_slot {
     uint32_t crc;      /* CRC-32 as the file says it */
 } cara_slot;
 
-/* Told by whoever fills a model's memory while it is in use already, as in streaming it. */
+/* How to wait for weights, for a model whose memory is still being filled while it is in use. */
 typedef struct cara_arrival {
-    /* Returns once bytes [offset, offset + n) of the file are there for good, or a negative code:
-     * the weights will not come (NETWORK, ...), or nobody wants them any more (CANCELLED). Called
-     * before each layer by the threads that own sessions, so it must be safe for several, and cheap
-     * where the bytes have long been there. A failure ends that call of cara_transcribe() alone:
-     * the next one asks again. */
+    /* Returns once bytes [offset, offset + n) of the file are in memory and will not change, or a
+     * negative code: the weights will not come (NETWORK, ...), or the transcription was cancelled
+     * (CANCELLED). Called before each layer by the threads that own sessions, so it must be
+     * thread-safe, and fast where the bytes have arrived. A failure ends that call of
+     * cara_transcribe() alone: the next one calls it again. */
     int (*wait)(void *cookie, uint64_t offset, uint64_t n, cara_error *err);
     void *cookie;
 } cara_arrival;
@@ -49,8 +49,9 @@ typedef enum cara_model_format {
 
 struct cara_model {
     cara_mapping file;
-    int owns_file;    /* it is unmapped with the model */
-    cara_arena arena; /* all below that is not in the file; its limit is told by the file's size */
+    int owns_file; /* it is unmapped with the model */
+    cara_arena
+        arena; /* all below that is not in the file; its limit follows from the file's size */
     cara_model_format format;
     cara_dims dims;
     char name[CARA_NAME_MAX + 1];
@@ -100,7 +101,7 @@ int cara_model_open_bytes(cara_slice bytes, const char *path, cara_model **out, 
 int64_t cara_cara_head_size(cara_slice start);
 #define CARA_HEAD_MAX (64 * CARA_MIB) /* vocabulary and directory at their largest, and more */
 
-/* A model whose weights are still on their way:
+/* To open a model whose weights are still being streamed:
  *
  *     the file's size and its first 256 bytes are known; memory for all of it is there
  *     the first cara_cara_head_size() bytes are read into it
@@ -119,7 +120,7 @@ int cara_model_find_vocab(cara_model *model, const char *model_path, const char 
 typedef int (*cara_model_progress_fn)(void *cookie, int64_t done, int64_t total);
 
 /* Reads all weights and compares them with the check sums that the file holds. MODEL_CORRUPT names
- * the first tensor that is damaged. CANCELLED where the callback (may be NULL) says so. */
+ * the first tensor that is damaged. CANCELLED where the callback (may be NULL) returns non-zero. */
 int cara_model_check(const cara_model *model, cara_model_progress_fn progress, void *cookie,
                      cara_error *err);
 

@@ -76,7 +76,7 @@ const cara_alignment_head *cara_model_alignment_heads(const cara_model *model, s
 int cara_model_await(const cara_model *model, const void *part, size_t size, cara_error *err);
 
 /* Begins to bring the weights into memory in the order in which they lie, which is that of use, by
- * a thread that ends with the model; once, whoever asks. */
+ * a thread that ends with the model; calls after the first do nothing. */
 void cara_model_read_ahead(const cara_model *model);
 
 /* Opens the weights only, for `model info` and tests of numerics; else as cara_model_open(). */

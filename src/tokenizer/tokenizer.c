@@ -123,7 +123,7 @@ int cara_tokenizer_encode(const cara_tokenizer *tokenizer, const char *text, siz
     const char *valid = text;
     size_t valid_n = n;
     if (!cara_utf8_valid(text, n)) {
-        /* Python would not have let such a text in; with U+FFFD it is one. */
+        /* A Python str holds no such text; with U+FFFD in place of ill-formed bytes it is valid. */
         repaired = malloc(3 * n + 1);
         if (!repaired)
             return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a text of %zu bytes", n);

@@ -27,7 +27,7 @@ typedef struct cara_special_tokens {
 } cara_special_tokens;
 
 /* Makes a tokenizer from the bytes of a tiktoken rank file ("<base64> <rank>" lines). `n_vocab` is
- * the model's (51864 English-only; 51865 with 99 languages; 51866 with 100): it tells the layout
+ * the model's (51864 English-only; 51865 with 99 languages; 51866 with 100): it says the layout
  * of the special tokens and must fit the number of ranks. The bytes are not kept.
  * Errors: VOCAB (with the position of the bad line), MEMORY. On failure *out is NULL. */
 int cara_tokenizer_new(const void *tiktoken, size_t n, int32_t n_vocab, cara_tokenizer **out,

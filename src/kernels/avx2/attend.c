@@ -54,7 +54,8 @@ static void one_block(const cara_attend *a, const float *q /* [d][6], scaled */,
         }
     }
     for (size_t l = 0; l < rows; l++) {
-        size_t sees = cara_attend_sees(a, i + l), here = sees > k0 ? cara_least(sees - k0, n) : 0;
+        size_t visible = cara_visible_keys(a, i + l),
+               here = visible > k0 ? cara_least(visible - k0, n) : 0;
         shrink[l] = here ? cara_soften(score + l * KV, here, &top[l], &sum[l]) : 1;
         size_t filled = (here + 7) / 8 * 8;
         if (filled < n)
@@ -97,7 +98,7 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
     }
     size_t padded = (i1 - i0 + CARA_MR - 1) / CARA_MR * CARA_MR;
     memset(acc, 0, padded * a->d * sizeof *acc);
-    size_t n_kv = cara_attend_sees(a, i1 - 1);
+    size_t n_kv = cara_visible_keys(a, i1 - 1);
     for (size_t k0 = 0; k0 < n_kv; k0 += KV) {
         size_t n = cara_least(n_kv - k0, KV);
         pack_keys(a, k0, n, keys);

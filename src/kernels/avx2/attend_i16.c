@@ -139,7 +139,7 @@ static inline __m256i larger(__m256i most, __m256 x) {
 }
 
 /* What takes numbers of at most `largest` to steps, `most` to either side; *scale takes them
- * back. What is too small to be told from nothing becomes 0. */
+ * back. What is too small to differ from 0 becomes 0. */
 static inline float steps_for(float largest, float most, float *scale) {
     *scale = largest / most;
     return largest < 1e-34f ? 0 : most / largest;
@@ -308,7 +308,7 @@ static inline __m256i weights_of(__m256i x) {
 static inline float weigh(float *score, size_t n, float by, float most, int16_t *weight,
                           int32_t *own) {
     __m256 times = _mm256_set1_ps(2048 * by), base = _mm256_set1_ps(2048 * by * most);
-    if (fabsf(2048 * by * most) > 0x1p20f) { /* too large to be told from its rounding */
+    if (fabsf(2048 * by * most) > 0x1p20f) { /* so large that the fraction is lost in rounding */
         base = _mm256_setzero_ps();
         for (size_t j = 0; j < n; j += 8)
             _mm256_store_ps(score + j,
@@ -417,7 +417,7 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, work *w) {
 }
 
 void cara_avx2_attend_i16(const cara_attend *a, void *scratch) {
-    /* Where a query's last block ends would say what scale its values have. */
+    /* A causal query's last block ends elsewhere, and so would have another scale of values. */
     if (a->causal) {
         cara_avx2_attend(a, scratch);
         return;

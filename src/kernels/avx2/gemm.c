@@ -99,7 +99,7 @@ void cara_avx2_gemm(const cara_gemm *g, size_t m0, size_t m1, size_t n0, size_t 
 }
 
 /* Four rows of w against up to three rows of a. Each sum has one accumulator, whatever it is
- * grouped with, so that a row's result does not depend on its company. */
+ * grouped with, so that a row's result does not depend on the others. */
 #define GROUP_N 4
 
 static inline __attribute__((always_inline)) void dots(const cara_gemm *g, size_t i,

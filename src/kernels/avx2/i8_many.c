@@ -385,18 +385,18 @@ static void many_block(const cara_i8_product *p, size_t tile0, size_t tile1, siz
     for (size_t i = 0; i < padded;) {
         size_t half = half_of(k, i), next = i + half * 2 * CARA_I8_GROUP;
         const int8_t *at = left + i * CARA_I8_PANEL;
-        /* Where the next piece lies; asking for what is behind the last does no harm. */
+        /* Where the next piece lies; prefetching beyond the last does no harm. */
         const int8_t *ahead =
             next < padded ? left + next * CARA_I8_PANEL : left + 2 * CARA_I8_PANEL * padded;
-        size_t asked = 0, calls = PRODUCTS * (tile1 - tile0),
+        size_t fetched = 0, calls = PRODUCTS * (tile1 - tile0),
                lines = (2 * half + calls - 1) / calls;
         for (size_t j = 0; j < PRODUCTS; j++) {
             widen_for(j, at, panels > 1 ? at + CARA_I8_PANEL * padded : no_panel, half, &b);
             for (size_t t = tile0; t < tile1; t++) {
                 int last = next == padded && j == PRODUCTS - 1;
-                for (size_t n = 0; n < lines && asked < 2 * half; n++, asked++) {
-                    __builtin_prefetch(ahead + asked * 64, 0, 2);
-                    __builtin_prefetch(ahead + asked * 64 + CARA_I8_PANEL * padded, 0, 2);
+                for (size_t n = 0; n < lines && fetched < 2 * half; n++, fetched++) {
+                    __builtin_prefetch(ahead + fetched * 64, 0, 2);
+                    __builtin_prefetch(ahead + fetched * 64 + CARA_I8_PANEL * padded, 0, 2);
                 }
                 if (last)
                     i8_fetch(p, t * I8_ROWS, i8_rows_at(p, t * I8_ROWS), panel * CARA_I8_PANEL,

@@ -177,8 +177,8 @@ static void one_block(const cara_attend *a, const float *q, size_t i, size_t row
     const size_t n_steps = attend_steps(n);
     multiply_keys(a->d, n, q, keys, score);
     for (size_t l = 0; l < ATTEND_ROWS; l++) {
-        size_t sees = l < rows ? cara_attend_sees(a, i + l) : 0;
-        size_t here = sees > k0 ? cara_least(sees - k0, n) : 0;
+        size_t visible = l < rows ? cara_visible_keys(a, i + l) : 0;
+        size_t here = visible > k0 ? cara_least(visible - k0, n) : 0;
         float *to = weight + l * (KV / G);
         if (!here) {
             memset(to, 0, n_steps * 4);
@@ -205,7 +205,7 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
         sum[i] = 0;
     }
     memset(acc, 0, CARA_512_PADDED(i1 - i0, ATTEND_ROWS) * a->d * sizeof *acc);
-    size_t n_kv = cara_attend_sees(a, i1 - 1);
+    size_t n_kv = cara_visible_keys(a, i1 - 1);
     for (size_t k0 = 0; k0 < n_kv; k0 += KV) {
         size_t n = cara_least(n_kv - k0, KV);
         pack_keys(a, k0, n, keys);

@@ -23,8 +23,8 @@ static inline const void *cara_weight_row(const void *w, cara_weight_type type, 
     return (const char *)w + row * k * cara_weight_size(type);
 }
 
-/* How many keys query i sees. */
-static inline size_t cara_attend_sees(const cara_attend *a, size_t i) {
+/* How many keys query i attends to: the first ones. */
+static inline size_t cara_visible_keys(const cara_attend *a, size_t i) {
     return a->causal ? a->n_kv - (a->n_q - 1 - i) : a->n_kv;
 }
 

@@ -130,7 +130,7 @@ typedef struct i8_steps {
 
 /* The range from the least to the largest of a row, 0 included, in I8_STEPS steps. What GELU leaves
  * is hardly ever negative: steps that were symmetric about 0 would go half unused. 0 itself is a
- * whole number of steps, so that what is silent is exact. */
+ * whole number of steps, so that zeros are exact. */
 static inline i8_steps i8_steps_of(const float *row, size_t k) {
     i8_vec low[4] = {{0}}, high[4] = {{0}};
     size_t i = 0;
@@ -153,7 +153,7 @@ static inline i8_steps i8_steps_of(const float *row, size_t k) {
     }
     i8_steps s = {.bias = I8_ROUND};
     float range = most - least;
-    if (!(range > 1e-30f && range < INFINITY)) { /* nothing to tell apart, or overflow */
+    if (!(range > 1e-30f && range < INFINITY)) { /* all values equal, or overflow */
         s.scale = range > 1 ? range : 0;
         return s;
     }
@@ -253,7 +253,7 @@ static void i8_quantise(const float *x, size_t ldx, size_t rows, size_t k, size_
 #endif
 
 /* GELU by erf as a quotient of polynomials on [-4, 4] (the form that Eigen and XLA use): off by
- * 4e-7 of erf at most, which int8 cannot see. */
+ * 4e-7 of erf at most, which is below what int8 resolves. */
 static inline i8_vec i8_gelu(i8_vec x) {
     i8_vec z = i8_max(i8_min(x * 0.70710678f, i8_all(4.0f)), i8_all(-4.0f)), s = z * z;
     i8_vec p = i8_fma(s, i8_all(-2.72614225801306e-10f), i8_all(2.77068142495902e-08f));
@@ -320,7 +320,7 @@ static void i8_finish_edge(const cara_i8_product *p, const int32_t *acc, size_t 
     }
 }
 
-/* Asks for the memory of results (and often of residuals) while they are being summed. */
+/* Prefetches the memory of results (and often of residuals) while they are being summed. */
 static inline void i8_fetch(const cara_i8_product *p, size_t row, size_t rows, size_t channel,
                             size_t channels) {
     for (size_t r = row; r < row + rows; r++)

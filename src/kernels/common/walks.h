@@ -75,7 +75,8 @@ static inline __attribute__((always_inline)) void cara_few_walk(const cara_atten
         for (size_t j = 0; j < n; j++)
             parts.score(a, k0 + j, score, j);
         for (size_t i = 0; i < a->n_q; i++) {
-            size_t sees = cara_attend_sees(a, i), here = sees > k0 ? cara_least(sees - k0, n) : 0;
+            size_t visible = cara_visible_keys(a, i),
+                   here = visible > k0 ? cara_least(visible - k0, n) : 0;
             if (!here)
                 continue;
             float shrink = parts.soften(score[i], here, &top[i], &sum[i]);

@@ -65,8 +65,8 @@ static int has_avx512vnni(void) {
     return has_avx512() && has_7(ECX, BIT(11));
 }
 
-/* Linux hands out tile data only to processes that ask (Documentation/arch/x86/xstate.rst); asking
- * twice is no harm, and threads inherit it. */
+/* Linux permits tile data only to processes that request it (Documentation/arch/x86/xstate.rst);
+ * requesting it twice does no harm, and threads inherit it. */
 static int has_amx(void) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     return has_avx512vnni() && saves(STATE_AMX) && has_7(EDX, BIT(24) | BIT(25)) &&

@@ -51,11 +51,11 @@ static void pack_queries(const cara_attend *a, size_t i0, size_t i1, float *dst)
             }
 }
 
-/* Keys that a query of the group does not see. */
+/* Keys that a query of the group does not attend to. */
 static void hide(const cara_attend *a, size_t i, size_t k0, size_t n, float *score) {
     for (size_t l = 0; l < GROUP && i + l < a->n_q; l++) {
-        size_t sees = cara_attend_sees(a, i + l);
-        for (size_t j = sees > k0 ? sees - k0 : 0; j < n; j++)
+        size_t visible = cara_visible_keys(a, i + l);
+        for (size_t j = visible > k0 ? visible - k0 : 0; j < n; j++)
             score[j * GROUP + l] = -INFINITY;
     }
 }
@@ -133,7 +133,7 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
         sum[i] = 0;
     }
     memset(acc, 0, (i1 - i0 + GROUP - 1) / GROUP * GROUP * a->d * sizeof *acc);
-    size_t n_kv = cara_attend_sees(a, i1 - 1);
+    size_t n_kv = cara_visible_keys(a, i1 - 1);
     for (size_t k0 = 0; k0 < n_kv; k0 += KV) {
         size_t n = cara_least(n_kv - k0, KV);
         pack_keys(a, k0, n, keys);

@@ -98,7 +98,7 @@ static inline __attribute__((always_inline)) pair pair_load(const char *p, const
 }
 
 /* The sums of one row of a with them: two registers each, whatever they are grouped with, so that a
- * row's result does not depend on its company. */
+ * row's result does not depend on the others. */
 static inline pair pair_add(pair s, const float *a, pair w) {
     float32x4_t x0 = vld1q_f32(a), x1 = vld1q_f32(a + 4);
     return (pair){vfmaq_f32(s.p0, x0, w.p0), vfmaq_f32(s.p1, x1, w.p1), vfmaq_f32(s.q0, x0, w.q0),

@@ -89,7 +89,7 @@ static void scalar_gemv(const cara_gemm *g, size_t n0, size_t n1) {
 static void attend_one(const cara_attend *a, size_t i) {
     float acc[CARA_HEAD_DIM_MAX] = {0}, score[KEY_BLOCK];
     float top = -INFINITY, sum = 0;
-    size_t n_kv = cara_attend_sees(a, i);
+    size_t n_kv = cara_visible_keys(a, i);
     for (size_t k0 = 0; k0 < n_kv; k0 += KEY_BLOCK) {
         size_t n = n_kv - k0 < KEY_BLOCK ? n_kv - k0 : KEY_BLOCK;
         float block_top = top;

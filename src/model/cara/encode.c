@@ -1,5 +1,6 @@
 /* The weights are cut into pieces of about a MiB; a thread takes a piece, encodes and writes it.
- * Check sums are combined from those of the pieces, so nothing depends on who came first. */
+ * Check sums are combined from those of the pieces, so nothing depends on the order of the threads.
+ */
 #include "model/cara/encode.h"
 
 #include "base/half.h"

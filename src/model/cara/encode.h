@@ -1,4 +1,4 @@
-/* Weights on their way into a `.cara` file: from any type to the one asked for, by many threads. */
+/* Encoding weights for a `.cara` file: from any type to the requested one, by many threads. */
 #ifndef MODEL_CARA_ENCODE_H
 #define MODEL_CARA_ENCODE_H
 

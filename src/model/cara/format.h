@@ -1,4 +1,4 @@
-/* The `.cara` file, version 1. docs/model-files.md describes it for strangers; all numbers are
+/* The `.cara` file, version 1. docs/model-files.md describes it for other programs; all numbers are
  * little-endian.
  *
  *     header       256 bytes

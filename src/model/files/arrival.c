@@ -1,4 +1,4 @@
-/* Weights that come while the model is in use already. */
+/* Models whose weights are still being streamed into memory while they are used. */
 #include "model/bytes.h"
 #include "model/cara/format.h"
 #include "model/model.h"

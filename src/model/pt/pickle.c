@@ -23,7 +23,7 @@ typedef struct machine {
     cara_error *err;
 } machine;
 
-/* All that a pickle may name: what _rebuild_tensor_v2 is told, and the plain containers. */
+/* All that a pickle may name: what _rebuild_tensor_v2 is given, and the plain containers. */
 static const char *const known_globals[] = {
     "collections.OrderedDict",
     "torch._utils._rebuild_tensor_v2",
@@ -255,7 +255,7 @@ static int push_long(machine *m, size_t n) {
 }
 
 static int push_float(machine *m, const uint8_t *p) {
-    uint64_t bits = 0; /* big-endian, alone among them all */
+    uint64_t bits = 0; /* big-endian, the only one */
     for (int i = 0; i < 8; i++)
         bits = bits << 8 | p[i];
     double real;
@@ -383,7 +383,7 @@ static int step(machine *m, uint8_t opcode) {
         }
     case 'R':
         return reduce(m);
-    case 'b': /* BUILD: a state dict's _metadata, of no use to us */
+    case 'b': /* BUILD: a state dict's _metadata, which we do not need */
         v = pop(m);
         if (!v || !m->n || !m->stack[m->n - 1] || m->stack[m->n - 1]->type != CARA_PICKLE_DICT)
             return corrupt(m, "sets the state of what has none");
