@@ -27,7 +27,7 @@ typedef enum cara_stage {
 } cara_stage;
 enum { CARA_STAGES = CARA_STAGE_TRANSCRIBE + 1 };
 
-/* The kinds of failure that the user of a service is told apart. */
+/* The kinds of failure that a service reports. */
 typedef enum cara_failure_type {
     CARA_FAILURE_OUT_OF_TIME,
     CARA_FAILURE_OUT_OF_MEMORY,
