@@ -30,12 +30,14 @@
 typedef struct cara_decoder cara_decoder;
 
 /* n_audios and n_slots at least 1. A slot's cache has memory once it is reserved, and costs it as
- * it is filled. Errors: USAGE, MEMORY, MODEL_SHAPE. */
+ * it is filled. `compute` is copied, what it points to borrowed. Errors: USAGE, MEMORY,
+ * MODEL_SHAPE. */
 int cara_decoder_new(const cara_compute *compute, int n_audios, int n_slots, cara_decoder **out,
                      cara_error *err);
 
 /* Computes an audio's keys and values from states [n_audio_ctx, n_audio_state], and empties the
- * slots that attend to it. CANCELLED, after which the audio is as if never set. */
+ * slots that attend to it. CANCELLED and the errors of cara_model_await(), after which the audio is
+ * as if never set. */
 int cara_decoder_set_audio(cara_decoder *decoder, int audio, const float *states, cara_error *err);
 
 /* From the audio's next cara_decoder_set_audio() on, its states are [n, n_audio_state], n 1 to

@@ -6,18 +6,19 @@
 
 typedef struct cara_encoder cara_encoder; /* scratch memory, reused between windows */
 
+/* `compute` is copied, what it points to borrowed. Errors: MODEL_SHAPE, MEMORY. */
 int cara_encoder_new(const cara_compute *compute, cara_encoder **out, cara_error *err);
 
-/* mel [n_mels, 2 * n_audio_ctx] to states [n_audio_ctx, n_audio_state]. CANCELLED, else succeeds.
- */
+/* mel [n_mels, 2 * n_audio_ctx] to states [n_audio_ctx, n_audio_state]. CANCELLED, and the errors
+ * of cara_model_await(). */
 int cara_encoder_run(cara_encoder *encoder, const float *mel, float *states, cara_error *err);
 
-/* For measuring: functions that see what passes. Either may be NULL. */
+/* For measuring: functions that are called while the encoder runs. Either may be NULL. */
 typedef struct cara_encoder_probe {
     /* The inputs [rows, k] of every product but the first convolution's, which it may change. Not
      * called where the blocks are int8. */
     void (*inputs)(void *ctx, float *a, size_t rows, size_t k);
-    /* The residual stream [n_audio_ctx, n_audio_state] behind a block. */
+    /* The residual stream [n_audio_ctx, n_audio_state] after a block. */
     void (*layer)(void *ctx, size_t layer, const float *x);
     void *ctx;
 } cara_encoder_probe;
