@@ -94,7 +94,7 @@ static void cut_files_give_what_they_hold(void **state) {
     static const struct {
         const char *file;
         size_t keep; /* in 16ths */
-        int tells;
+        int notices;
     } cases[] = {{"speech.mp3", 9, 1},     {"bare.mp3", 9, 0},   {"speech.aac", 9, 0},
                  {"speech.flac", 9, 1},    {"speech.amr", 9, 0}, {"speech.webm", 9, 1},
                  {"fragmented.m4a", 9, 0}, {"speech.mka", 9, 1}};
@@ -103,7 +103,7 @@ static void cut_files_give_what_they_hold(void **state) {
         snprintf(name, sizeof name, "audio/%s", cases[k].file);
         blob b = fixture(name);
         decoded d = decode(b.data, b.n * cases[k].keep / 16, NULL, 4096);
-        if (d.code || d.got.n < 5000 || d.got.n > 24000 || (cases[k].tells && !d.truncated))
+        if (d.code || d.got.n < 5000 || d.got.n > 24000 || (cases[k].notices && !d.truncated))
             fail_msg("%s: code %d, %zu samples, truncated %d, %s", cases[k].file, d.code, d.got.n,
                      d.truncated, d.err.text);
         free(d.got.pcm);

@@ -48,7 +48,7 @@ static size_t page_at(const blob *b, int index) {
     return at;
 }
 
-/* Ogg's checksum, so that a test's own change of a page is believed. */
+/* Ogg's checksum, so that a test's own change of a page is accepted. */
 static void seal(blob *b, size_t at, size_t size) {
     uint32_t crc = 0;
     memset(b->data + at + 22, 0, 4);
@@ -132,7 +132,8 @@ static void every_prefix_gives_what_it_holds(void **state) {
     free(b.data);
 }
 
-/* With the checksum as it was (the page is dropped) and mended (the damage reaches the decoder). */
+/* With the checksum as it was (the page is dropped) and corrected (the damage reaches the decoder).
+ */
 static void flipped_bits_are_survived(void **state) {
     (void)state;
     blob b = fixture("audio/speech.ogg");

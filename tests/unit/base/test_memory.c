@@ -37,7 +37,7 @@ static void blocks_are_aligned_zeroed_and_whole(void **state) {
         for (size_t at = 0; at < n; at += at + 1 < n && at % 4096 == 0 ? 1 : 997)
             assert_int_equal(p[at], 0);
         if (n) {
-            memset(p, 0xa5, n); /* to the last byte, and into nobody else's */
+            memset(p, 0xa5, n); /* to the last byte, and into no other block */
             assert_int_equal(q[0], 0);
             assert_int_equal(q[n - 1], 0);
         }

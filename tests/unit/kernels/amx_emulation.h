@@ -20,7 +20,7 @@ static struct {
 
 static inline void amx_loadconfig(const void *p) {
     const uint8_t *config = p;
-    assert_false(amx.configured);   /* who had them let go of them */
+    assert_false(amx.configured);   /* the last user released them */
     assert_int_equal(config[0], 1); /* palette */
     for (int i = 0; i < 8; i++) {
         uint16_t n;

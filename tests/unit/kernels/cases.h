@@ -65,7 +65,7 @@ static void out_free(out *o) {
 static void *scratch_new(size_t n) {
     void *p = aligned_alloc(64, (n + 127) / 64 * 64);
     assert_non_null(p);
-    memset(p, 0xff, (n + 127) / 64 * 64); /* NaN: scratch is not to be trusted */
+    memset(p, 0xff, (n + 127) / 64 * 64); /* NaN: what scratch holds before must not matter */
     return p;
 }
 

@@ -111,7 +111,7 @@ static void attend_i8(const cara_kernels *kernels, const cara_attend *a) {
                             .scale = a->scale};
     kernels->attend_i8(&given);
     check_cached(kernels, a, wide_k, wide_v);
-    /* A query alone gives what it gives in company. */
+    /* A query alone gives what it gives beside others. */
     given.n_q = 1;
     for (size_t i = 0; i < a->n_q; i++) {
         float alone[CARA_HEAD_DIM_MAX];
@@ -367,7 +367,7 @@ static void coarse_attention_holds_at_the_edges(void **state) {
 }
 
 /* What is not a number in one query or one column of values stays there. */
-static void strangers(const cara_kernels *kernels) {
+static void non_finite_numbers(const cara_kernels *kernels) {
     static const float kinds[] = {NAN, INFINITY, -INFINITY};
     enum { D = 32 };
     float *q = floats(N_Q * D, 1), *k = floats(N_KV * D, 1), *v = floats(N_KV * D, 1);
@@ -396,9 +396,9 @@ static void strangers(const cara_kernels *kernels) {
     free(scratch);
 }
 
-static void strangers_stay_where_they_are(void **state) {
+static void non_finite_numbers_stay_where_they_are(void **state) {
     (void)state;
-    at_every_level(strangers);
+    at_every_level(non_finite_numbers);
 }
 
 #ifdef CARA_X86
@@ -415,7 +415,7 @@ static void amx_runs_as_compiled(void **state) {
     seed = 1;
     attentions(&cara_kernels_amx_bf16);
     coarse_ones(&cara_kernels_amx_bf16);
-    strangers(&cara_kernels_amx_bf16);
+    non_finite_numbers(&cara_kernels_amx_bf16);
 }
 #endif
 
@@ -423,7 +423,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_matches_at_every_level),
         cmocka_unit_test(coarse_attention_holds_at_the_edges),
-        cmocka_unit_test(strangers_stay_where_they_are),
+        cmocka_unit_test(non_finite_numbers_stay_where_they_are),
 #ifdef CARA_X86
         cmocka_unit_test(amx_runs_as_compiled),
 #endif

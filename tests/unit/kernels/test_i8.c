@@ -91,7 +91,7 @@ static float *run(const cara_i8_ops *ops, const matrix *m, const float *x, size_
                          .residual = residual,
                          .gelu = gelu};
 #ifdef __x86_64__
-    if (ops == &cara_i8_amx && !cara_cpu_has(CARA_CPU_AMX)) /* which asks for the permission */
+    if (ops == &cara_i8_amx && !cara_cpu_has(CARA_CPU_AMX)) /* which requests the permission */
         amx_trap();
 #endif
     size_t half = tiles / 2, third = panels / 3;
@@ -134,7 +134,7 @@ static void compare(const cara_i8_ops *ops) {
             float *w = floats(n * k), *x = floats(rows * k), *bias = floats(n),
                   *residual = floats(rows * ldy);
             if (variant == 5)
-                memset(x, 0, k * sizeof *x); /* a silent row has no scale to divide by */
+                memset(x, 0, k * sizeof *x); /* a row of zeros has no scale to divide by */
             if (variant == 6)
                 for (size_t i = 0; i < rows * k; i++) /* lopsided, as behind a GELU */
                     x[i] = x[i] < 0 ? 0.1f * x[i] : 3 * x[i] * x[i];

@@ -157,7 +157,7 @@ static void other_kinds_convert(void **state) {
     }
 }
 
-/* ---- lies ---- */
+/* ---- wrong fields ---- */
 
 static uint8_t *small; /* a good file */
 static size_t small_n;
@@ -175,7 +175,7 @@ static void make_small(void) {
     small_data = cara_le64(small + CARA_H_DATA);
 }
 
-/* The check sum is made good, so that the lie itself must be seen. */
+/* The check sum is corrected, so that the wrong field itself must be found. */
 static void sign(uint8_t *file) {
     cara_put_le32(file + CARA_H_CRC, 0);
     cara_put_le32(file + CARA_H_CRC, (uint32_t)crc32_z(0, file, (size_t)small_data));
@@ -188,15 +188,15 @@ static cara_code try_bytes(const uint8_t *bytes, size_t n, cara_error *err) {
     return (cara_code)rc;
 }
 
-typedef struct lie {
+typedef struct wrong_field {
     uint64_t at;
     int size;
     uint64_t value;
     cara_code code;
     const char *says;
-} lie;
+} wrong_field;
 
-static void tell(const lie *l, size_t i) {
+static void check_wrong_field(const wrong_field *l, size_t i) {
     uint8_t kept[8];
     memcpy(kept, small + l->at, 8);
     if (l->size == 8)
@@ -211,18 +211,18 @@ static void tell(const lie *l, size_t i) {
     memcpy(small + l->at, kept, 8);
     sign(small);
     if (code != l->code || !strstr(err.text, l->says))
-        fail_msg("lie %zu at %llu: %s: \"%s\" lacks \"%s\"", i, (unsigned long long)l->at,
+        fail_msg("field %zu at %llu: %s: \"%s\" lacks \"%s\"", i, (unsigned long long)l->at,
                  cara_code_name(code), err.text, l->says);
 }
 
-static void each_field_that_lies_is_caught(void **state) {
+static void each_wrong_field_is_found(void **state) {
     (void)state;
     const uint64_t e = CARA_HEADER_SIZE; /* the first entry: encoder.conv1.weight [4, 80, 3] */
     const uint64_t heads = cara_le64(small + CARA_H_HEADS);
     const uint64_t suppress = cara_le64(small + CARA_H_SUPPRESS);
     const uint64_t first = cara_le64(small + e + CARA_E_OFFSET);
     const cara_code C = CARA_ERR_MODEL_CORRUPT, F = CARA_ERR_MODEL_FORMAT, S = CARA_ERR_MODEL_SHAPE;
-    const lie lies[] = {
+    const wrong_field fields[] = {
         {CARA_H_MAGIC, 1, 'x', F, "no model file"},
         {CARA_H_VERSION, 4, 2, F, "version 2, but this caracola reads version 1; use a newer"},
         {CARA_H_VERSION, 4, 0, F, "version 0"},
@@ -300,9 +300,9 @@ static void each_field_that_lies_is_caught(void **state) {
         {e + CARA_E_SUM, 8, 1, C, "scales or sums"},
         {e + CARA_E_SUM_SIZE, 8, 4, C, "scales or sums"},
     };
-    for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
-        /* The second offset lie shows on the tensor behind it. */
-        tell(&lies[i], i);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        /* A wrong second offset shows at the tensor behind it. */
+        check_wrong_field(&fields[i], i);
     }
     cara_error err;
     assert_int_equal(try_bytes(small, small_n, &err), CARA_OK);
@@ -317,14 +317,14 @@ static void each_field_that_lies_is_caught(void **state) {
     sign(small);
 }
 
-/* Any bit of the header that turns over is seen by its check sum. */
-static void damage_is_seen(void **state) {
+/* Any changed bit of the header is found by its check sum. */
+static void damage_is_found(void **state) {
     (void)state;
     cara_error err;
     for (uint64_t at = 0; at < small_data; at += at < 8192 ? 1 : 997) {
         small[at] ^= 0x10;
         if (try_bytes(small, small_n, &err) == CARA_OK)
-            fail_msg("byte %llu turned over and nobody saw it", (unsigned long long)at);
+            fail_msg("byte %llu was changed and the file still opened", (unsigned long long)at);
         small[at] ^= 0x10;
     }
     /* Damage in the weights is for --check. */
@@ -429,8 +429,8 @@ int main(void) {
         cmocka_unit_test(a_converted_model_is_the_same),
         cmocka_unit_test(the_demo_model_is_nano),
         cmocka_unit_test(other_kinds_convert),
-        cmocka_unit_test(each_field_that_lies_is_caught),
-        cmocka_unit_test(damage_is_seen),
+        cmocka_unit_test(each_wrong_field_is_found),
+        cmocka_unit_test(damage_is_found),
         cmocka_unit_test(a_cut_file_is_refused),
         cmocka_unit_test(a_file_appears_whole_or_not_at_all),
     };

@@ -86,7 +86,7 @@ static void code_is_never_run(void **state) {
         says(&err, cases[i].says);
         cara_arena_free(&arena);
     }
-    /* The same through the door that people use. */
+    /* The same through cara_model_open(). */
     pt_spec spec = {.dims = pt_tiny_dims, .pickle = cases[0].bytes, .pickle_n = cases[0].n};
     pt_write(&spec, in_scratch("attack.pt"));
     cara_model *m;

@@ -182,7 +182,7 @@ static void each_storage_holds_the_weights(void **state) {
     cara_model_close(from);
 }
 
-/* ---- lies about int8 tensors ---- */
+/* ---- wrong fields of int8 tensors ---- */
 
 static void sign(uint8_t *file) {
     size_t data = (size_t)cara_le64(file + CARA_H_DATA);
@@ -190,7 +190,7 @@ static void sign(uint8_t *file) {
     cara_put_le32(file + CARA_H_CRC, (uint32_t)crc32_z(0, file, data));
 }
 
-static void each_field_that_lies_is_caught(void **state) {
+static void each_wrong_field_is_found(void **state) {
     (void)state;
     cara_model *from = open_model(fixture_path("models/demo.cara"));
     write_as(from, CARA_STORAGE_INT8, 2, in_scratch("i8.cara"));
@@ -211,7 +211,7 @@ static void each_field_that_lies_is_caught(void **state) {
         uint64_t value;
         cara_code code;
         const char *says;
-    } lies[] = {
+    } fields[] = {
         {e + CARA_E_LAYOUT, 4, 0, CARA_ERR_MODEL_FORMAT, "type 3 in layout 0"},
         {e + CARA_E_LAYOUT, 4, 2, CARA_ERR_MODEL_FORMAT, "type 3 in layout 2"},
         {e + CARA_E_DTYPE, 4, 1, CARA_ERR_MODEL_FORMAT, "type 1 in layout 1"},
@@ -231,20 +231,20 @@ static void each_field_that_lies_is_caught(void **state) {
     };
     cara_error err;
     cara_model *m;
-    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         uint8_t kept[8];
-        memcpy(kept, file + lies[i].at, 8);
-        if (lies[i].size == 8)
-            cara_put_le64(file + lies[i].at, lies[i].value);
+        memcpy(kept, file + fields[i].at, 8);
+        if (fields[i].size == 8)
+            cara_put_le64(file + fields[i].at, fields[i].value);
         else
-            cara_put_le32(file + lies[i].at, (uint32_t)lies[i].value);
+            cara_put_le32(file + fields[i].at, (uint32_t)fields[i].value);
         sign(file);
         int rc = cara_model_open_bytes(cara_slice_of(file, n), NULL, &m, &err);
         cara_model_close(m);
-        memcpy(file + lies[i].at, kept, 8);
-        if (rc != (int)lies[i].code || !strstr(err.text, lies[i].says))
-            fail_msg("lie %zu: %s: \"%s\" lacks \"%s\"", i, cara_code_name((cara_code)rc), err.text,
-                     lies[i].says);
+        memcpy(file + fields[i].at, kept, 8);
+        if (rc != (int)fields[i].code || !strstr(err.text, fields[i].says))
+            fail_msg("field %zu: %s: \"%s\" lacks \"%s\"", i, cara_code_name((cara_code)rc),
+                     err.text, fields[i].says);
     }
     /* Positions are never in int8, even where every size is right. */
     uint8_t *p = file + positions;
@@ -384,7 +384,7 @@ int main(void) {
         cmocka_unit_test(halves_round_to_nearest_even),
         cmocka_unit_test(a_packed_row_is_the_nearest),
         cmocka_unit_test(each_storage_holds_the_weights),
-        cmocka_unit_test(each_field_that_lies_is_caught),
+        cmocka_unit_test(each_wrong_field_is_found),
         cmocka_unit_test(damage_in_scales_is_found),
         cmocka_unit_test(a_stopped_conversion_leaves_nothing),
         cmocka_unit_test(a_random_model_is_the_same_everywhere),

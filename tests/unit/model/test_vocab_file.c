@@ -55,7 +55,7 @@ static void vocabularies_are_found(void **state) {
     assert_int_equal(cara_model_open(model_path, NULL, &m, &err), CARA_OK);
     assert_string_equal(m->vocab_path, path);
     cara_model_close(m);
-    /* A named one goes before that, and its faults are told. */
+    /* A named one goes before that, and its faults are reported. */
     snprintf(path, sizeof path, "%s/b.tiktoken", folder);
     assert_int_equal(cara_model_open(model_path, path, &m, &err), CARA_ERR_VOCAB);
     says(&err, "b.tiktoken: line 1 ");
