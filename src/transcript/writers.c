@@ -1,6 +1,6 @@
 /* WriteTXT, WriteVTT, WriteSRT and WriteTSV of whisper/utils.py, and the choice of a writer. */
 #include "base/utf8.h"
-#include "transcript/json.h"
+#include "transcript/result_json.h"
 #include "transcript/transcript.h"
 #include "json/json.h"
 

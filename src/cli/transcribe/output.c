@@ -3,7 +3,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/limits.h"
-#include "transcript/json.h"
+#include "transcript/result_json.h"
 #include "transcript/transcript.h"
 #include "json/json.h"
 

@@ -5,7 +5,7 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "crypto/encoding.h"
-#include "transcript/json.h"
+#include "transcript/result_json.h"
 #include "json/json.h"
 
 #include <math.h>

@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "transcript/json.h"
 #include "transcript/result.h"
+#include "transcript/result_json.h"
 #include "transcript/transcript.h"
 #include "json/json.h"
 

@@ -1,7 +1,7 @@
 /* A result as JSON: the objects that openai/whisper's transcribe() returns. Files, lines and
  * records are written from these. */
-#ifndef TRANSCRIPT_JSON_H
-#define TRANSCRIPT_JSON_H
+#ifndef TRANSCRIPT_RESULT_JSON_H
+#define TRANSCRIPT_RESULT_JSON_H
 
 #include <caracola/result.h>
 #include <jansson.h>

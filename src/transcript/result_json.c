@@ -1,4 +1,4 @@
-#include "transcript/json.h"
+#include "transcript/result_json.h"
 #include "json/json.h"
 
 #include <string.h>
