@@ -1,8 +1,8 @@
 #include "deploy/awscli.h"
 
-#include "aws/client/json_call.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "json/json.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -235,12 +235,16 @@ int cara_awscli_json(const cara_awscli *cli, const cara_aws_service *service,
     if (answer)
         *answer = NULL;
     if (!rc && answer) {
-        int memory = 0;
-        *answer = result.out.len ? cara_aws_json_parse(result.out.data, result.out.len, &memory)
-                                 : json_object();
-        if (!*answer)
-            rc = cara_fail(err, memory ? CARA_ERR_MEMORY : CARA_ERR_NETWORK, -1,
-                           "aws %s %s printed something that is not JSON", args[0], args[1]);
+        static const cara_json_rules rules = CARA_JSON_RULES(CARA_ERR_NETWORK, ANSWER_LIMIT);
+        if (result.out.len)
+            rc = cara_json_read(result.out.data, result.out.len, &rules, answer, NULL);
+        else if (!(*answer = json_object()))
+            rc = CARA_ERR_MEMORY;
+        if (rc)
+            cara_fail(err, (cara_code)rc, -1,
+                      rc == CARA_ERR_MEMORY ? "no memory for what aws %s %s printed"
+                                            : "aws %s %s printed something that is not JSON",
+                      args[0], args[1]);
     }
     cara_child_free(&result);
     return rc;

@@ -9,7 +9,7 @@
 #include "aws/settings/config.h"
 #include "deploy/child.h"
 
-#include <jansson.h>
+#include "json/json.h"
 
 extern const cara_aws_service cara_service_ecr;
 

@@ -14,9 +14,9 @@ static int find_caller(cara_deploy *d, cara_error *err) {
     json_t *answer;
     int rc = cara_awscli_json(&d->cli, &cara_service_sts, args, &answer, NULL, err);
     if (!rc) {
-        snprintf(d->owner, sizeof d->owner, "%s", cara_aws_json_text(answer, "Account"));
+        snprintf(d->owner, sizeof d->owner, "%s", cara_json_text_or(answer, "Account", ""));
         cara_progress_say(&d->progress, "account %s in %s, as %s", d->owner, d->cli.region,
-                          cara_aws_json_text(answer, "Arn"));
+                          cara_json_text_or(answer, "Arn", ""));
     }
     json_decref(answer);
     return rc;

@@ -1,13 +1,15 @@
 /* The model on EFS: the function itself copies it from the bucket (docs/aws.md, "A file that a fill
  * brings"), in as many calls as it takes. */
-#include "aws/client/json_call.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "deploy/deploy.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define ANSWER_LIMIT (64 * CARA_KIB)
 
 enum { MOST_CALLS = 100, MOST_WITHOUT_PROGRESS = 5 };
 
@@ -22,11 +24,11 @@ typedef struct filling {
 static json_t *read_answer(const filling *f) {
     char *text;
     size_t n;
-    int memory = 0;
-    cara_error unsaid;
-    if (cara_read_file(f->answer, 64 * CARA_KIB, &text, &n, &unsaid))
+    if (cara_read_file(f->answer, ANSWER_LIMIT, &text, &n, NULL))
         return NULL;
-    json_t *answer = cara_aws_json_parse(text, n, &memory);
+    static const cara_json_rules rules = CARA_JSON_RULES(CARA_ERR_NETWORK, ANSWER_LIMIT);
+    json_t *answer;
+    (void)cara_json_read(text, n, &rules, &answer, NULL);
     free(text);
     return answer;
 }
@@ -38,7 +40,7 @@ static int call(cara_deploy *d, filling *f, int *done, cara_error *err) {
                                 f->answer,   NULL};
     json_t *result;
     int rc = cara_awscli_json(&d->cli, &cara_service_lambda, args, &result, NULL, err);
-    int failed = cara_aws_json_text(result, "FunctionError")[0] != 0;
+    int failed = cara_json_text_or(result, "FunctionError", "")[0] != 0;
     json_decref(result);
     if (rc)
         return rc;
@@ -52,7 +54,8 @@ static int call(cara_deploy *d, filling *f, int *done, cara_error *err) {
     if (!*done && f->without_progress >= MOST_WITHOUT_PROGRESS)
         rc = cara_fail(err, CARA_ERR_NETWORK, -1,
                        "%.100s does not get the model onto its file system: %.300s", f->function,
-                       failed ? cara_aws_json_text(answer, "errorMessage") : "no more of it comes");
+                       failed ? cara_json_text_or(answer, "errorMessage", "")
+                              : "no more of it comes");
     else if (!*done && size > 0)
         cara_progress_now(&d->progress, "the model comes onto the file system: %d %%",
                           (int)(100.0 * (double)f->bytes / (double)size));

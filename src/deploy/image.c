@@ -1,9 +1,9 @@
 /* Images to ECR by skopeo. The registry's password goes from the AWS CLI's output into a file that
  * only we can read, and from there to skopeo: it is never on a command line. */
-#include "aws/client/json_call.h"
 #include "base/limits.h"
 #include "deploy/upload.h"
 #include "net/url.h"
+#include "json/json.h"
 
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -23,8 +23,8 @@ static int find_digest(const cara_awscli *cli, const char *name, const char *tag
     int rc = cara_awscli_json(cli, &cara_service_ecr, args, &answer, &fault, err);
     if (!rc)
         snprintf(digest, 80, "%s",
-                 cara_aws_json_text(json_array_get(json_object_get(answer, "imageDetails"), 0),
-                                    "imageDigest"));
+                 cara_json_text_or(json_array_get(json_object_get(answer, "imageDetails"), 0),
+                                   "imageDigest", ""));
     json_decref(answer);
     return rc && strcmp(fault.code, "ImageNotFoundException") == 0 ? CARA_OK : rc;
 }
@@ -45,16 +45,15 @@ static int log_in(const cara_awscli *cli, registry *out, cara_error *err) {
     const char *const args[] = {"ecr", "get-authorization-token", NULL};
     json_t *answer = NULL;
     cara_child_result result;
-    int memory = 0;
+    static const cara_json_rules rules = CARA_JSON_RULES(CARA_ERR_NETWORK, CARA_MIB);
     int rc =
         cara_awscli_run(cli, &cara_service_ecr, args, CARA_MIB, NULL, NULL, &result, NULL, err);
-    if (!rc)
-        answer =
-            cara_aws_json_parse(result.out.data ? result.out.data : "", result.out.len, &memory);
+    if (!rc) /* without a password in it, it is refused below */
+        (void)cara_json_read(result.out.data, result.out.len, &rules, &answer, NULL);
     cara_child_free(&result); /* wipes the password */
     const json_t *data = json_array_get(json_object_get(answer, "authorizationData"), 0);
-    const char *token = cara_aws_json_text(data, "authorizationToken");
-    const char *endpoint = cara_aws_json_text(data, "proxyEndpoint");
+    const char *token = cara_json_text_or(data, "authorizationToken", "");
+    const char *endpoint = cara_json_text_or(data, "proxyEndpoint", "");
     cara_url url;
     if (!rc && (!token[0] || cara_url_split(endpoint, &url)))
         rc = cara_fail(err, CARA_ERR_NETWORK, -1, "ECR gave no password for the registry");

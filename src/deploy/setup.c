@@ -1,7 +1,7 @@
 /* From what is there to what is requested. */
-#include "aws/client/json_call.h"
 #include "deploy/deploy.h"
 #include "deploy/templates.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <string.h>

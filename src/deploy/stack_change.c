@@ -1,8 +1,8 @@
 #include "deploy/stack_change.h"
 
-#include "aws/client/json_call.h"
 #include "base/clock.h"
 #include "deploy/stack_events.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -95,7 +95,7 @@ static int create_set(const cara_awscli *cli, change_set *set, cara_error *err) 
     cara_buf text;
     cara_buf_init(&text, 1 << 20);
     int rc = CARA_OK;
-    if (cara_aws_json_write(request->parameters, &text))
+    if (cara_json_write(request->parameters, CARA_JSON_COMPACT, &text))
         rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the parameters");
     if (!rc)
         rc = cara_awscli_file(cli, "parameters.json", text.data, text.len, parameters,
@@ -128,8 +128,8 @@ static int create_set(const cara_awscli *cli, change_set *set, cara_error *err) 
     rc = cara_awscli_json(cli, SERVICE, args, &answer, &fault, err);
     if (rc && fault.code[0])
         cara_error_prefix(err, "stack %s", request->name);
-    snprintf(set->id, sizeof set->id, "%s", cara_aws_json_text(answer, "Id"));
-    snprintf(set->stack_id, sizeof set->stack_id, "%s", cara_aws_json_text(answer, "StackId"));
+    snprintf(set->id, sizeof set->id, "%s", cara_json_text_or(answer, "Id", ""));
+    snprintf(set->stack_id, sizeof set->stack_id, "%s", cara_json_text_or(answer, "StackId", ""));
     json_decref(answer);
     return rc;
 }
@@ -144,13 +144,13 @@ static void show_changes(const cara_progress *progress, const json_t *answer) {
     const json_t *changes = json_object_get(answer, "Changes");
     for (size_t i = 0; i < json_array_size(changes); i++) {
         const json_t *one = json_object_get(json_array_get(changes, i), "ResourceChange");
-        const char *action = cara_aws_json_text(one, "Action");
-        const char *replaced = cara_aws_json_text(one, "Replacement");
+        const char *action = cara_json_text_or(one, "Action", "");
+        const char *replaced = cara_json_text_or(one, "Replacement", "");
         if (strcmp(action, "Add") != 0)
             cara_progress_say(progress, "  to %s: %s (%s)%s",
                               strcmp(action, "Remove") ? "change" : "remove",
-                              cara_aws_json_text(one, "LogicalResourceId"),
-                              cara_aws_json_text(one, "ResourceType"),
+                              cara_json_text_or(one, "LogicalResourceId", ""),
+                              cara_json_text_or(one, "ResourceType", ""),
                               strcmp(replaced, "True") == 0 ? ", by a new one" : "");
     }
 }
@@ -165,8 +165,8 @@ static int await_set(const cara_awscli *cli, const cara_progress *progress, cons
         int rc = cara_awscli_json(cli, SERVICE, args, &answer, NULL, err);
         if (rc)
             return rc;
-        const char *status = cara_aws_json_text(answer, "Status");
-        const char *why = cara_aws_json_text(answer, "StatusReason");
+        const char *status = cara_json_text_or(answer, "Status", "");
+        const char *why = cara_json_text_or(answer, "StatusReason", "");
         int busy = ends_with(status, "_IN_PROGRESS") || ends_with(status, "_PENDING");
         if (strcmp(status, "CREATE_COMPLETE") == 0)
             show_changes(progress, answer);
@@ -264,8 +264,8 @@ static void say_dry(const cara_progress *progress, const cara_stack_request *req
     int n = 0;
     for (size_t i = 0; i < json_array_size(request->parameters); i++) {
         const json_t *one = json_array_get(request->parameters, i);
-        const char *key = cara_aws_json_text(one, "ParameterKey");
-        const char *want = cara_aws_json_text(one, "ParameterValue");
+        const char *key = cara_json_text_or(one, "ParameterKey", "");
+        const char *want = cara_json_text_or(one, "ParameterValue", "");
         const char *is_now = stack->exists ? cara_stack_parameter(stack, key) : NULL;
         if (is_now ? strcmp(is_now, want) == 0 : !want[0])
             continue;

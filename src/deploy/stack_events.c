@@ -1,6 +1,6 @@
 #include "deploy/stack_events.h"
 
-#include "aws/client/json_call.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static int fetch(const cara_stack_watch *watch, json_t **events, cara_error *err
 }
 
 static void remember(cara_stack_watch *watch, const json_t *newest) {
-    snprintf(watch->seen, sizeof watch->seen, "%s", cara_aws_json_text(newest, "EventId"));
+    snprintf(watch->seen, sizeof watch->seen, "%s", cara_json_text_or(newest, "EventId", ""));
 }
 
 int cara_stack_watch_begin(cara_stack_watch *watch, const cara_awscli *cli,
@@ -66,11 +66,11 @@ static void advise(const cara_progress *progress, const char *why) {
 
 /* Reports one event; 1 where it is the stack's own end. */
 static int report(const cara_stack_watch *watch, const json_t *event) {
-    const char *status = cara_aws_json_text(event, "ResourceStatus");
-    const char *name = cara_aws_json_text(event, "LogicalResourceId");
-    const char *why = cara_aws_json_text(event, "ResourceStatusReason");
+    const char *status = cara_json_text_or(event, "ResourceStatus", "");
+    const char *name = cara_json_text_or(event, "LogicalResourceId", "");
+    const char *why = cara_json_text_or(event, "ResourceStatusReason", "");
     int busy = ends_with(status, "_IN_PROGRESS");
-    int own = strcmp(cara_aws_json_text(event, "PhysicalResourceId"), watch->id) == 0;
+    int own = strcmp(cara_json_text_or(event, "PhysicalResourceId", ""), watch->id) == 0;
     if (own && strstr(status, "ROLLBACK_IN_PROGRESS"))
         cara_progress_say(watch->progress, "  rolling back: %s", why);
     if (own)
@@ -79,15 +79,15 @@ static int report(const cara_stack_watch *watch, const json_t *event) {
     /* Those that were cancelled only because another one failed say nothing new. */
     if (ends_with(status, "_FAILED") && !strstr(why, "cancelled")) {
         cara_progress_say(watch->progress, "  %s (%s) %s: %s", name,
-                          cara_aws_json_text(event, "ResourceType"), status, why);
+                          cara_json_text_or(event, "ResourceType", ""), status, why);
         advise(watch->progress, why);
     } else if (strcmp(status, "DELETE_SKIPPED") == 0)
         cara_progress_say(watch->progress, "  %s (%s) kept: %s", name,
-                          cara_aws_json_text(event, "ResourceType"),
-                          cara_aws_json_text(event, "PhysicalResourceId"));
+                          cara_json_text_or(event, "ResourceType", ""),
+                          cara_json_text_or(event, "PhysicalResourceId", ""));
     else if (!busy)
         cara_progress_say(watch->progress, "  %s (%s) %s", name,
-                          cara_aws_json_text(event, "ResourceType"), status);
+                          cara_json_text_or(event, "ResourceType", ""), status);
     return 0;
 }
 
@@ -95,7 +95,7 @@ static int report(const cara_stack_watch *watch, const json_t *event) {
 static int report_new(cara_stack_watch *watch, const json_t *events) {
     size_t n = 0, have = json_array_size(events);
     while (n < have && n < MAX_REPORTED &&
-           strcmp(cara_aws_json_text(json_array_get(events, n), "EventId"), watch->seen) != 0)
+           strcmp(cara_json_text_or(json_array_get(events, n), "EventId", ""), watch->seen) != 0)
         n++;
     int done = 0;
     for (size_t i = n; i-- > 0;)

@@ -1,8 +1,8 @@
 /* Removing an installation. */
-#include "aws/client/json_call.h"
 #include "aws/services/social.h"
 #include "base/limits.h"
 #include "deploy/deploy.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,8 +31,8 @@ static json_t *objects_of(const json_t *answer) {
         const json_t *rows = json_object_get(answer, lists[k]);
         for (size_t i = 0; i < json_array_size(rows); i++) {
             const json_t *row = json_array_get(rows, i);
-            const char *version = cara_aws_json_text(row, "VersionId");
-            json_t *one = json_pack("{s:s, s:s*}", "Key", cara_aws_json_text(row, "Key"),
+            const char *version = cara_json_text_or(row, "VersionId", "");
+            json_t *one = json_pack("{s:s, s:s*}", "Key", cara_json_text_or(row, "Key", ""),
                                     "VersionId", version[0] ? version : NULL);
             if (json_array_append_new(out, one)) {
                 json_decref(out);
@@ -49,9 +49,9 @@ static int delete_objects(const cara_awscli *cli, const char *bucket, json_t *ob
     cara_buf text;
     cara_buf_init(&text, 4 * CARA_MIB);
     json_t *request = json_pack("{s:O, s:b}", "Objects", objects, "Quiet", 1);
-    int rc = request && !cara_aws_json_write(request, &text)
-                 ? CARA_OK
-                 : cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a list of keys");
+    int rc = CARA_OK;
+    if (cara_json_write(request, CARA_JSON_COMPACT, &text))
+        rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a list of keys");
     json_decref(request);
     if (!rc)
         rc = cara_awscli_file(cli, "delete.json", text.data, text.len, path, sizeof path, err);
@@ -65,8 +65,9 @@ static int delete_objects(const cara_awscli *cli, const char *bucket, json_t *ob
     rc = cara_awscli_json(cli, &cara_service_s3, args, &answer, NULL, err);
     const json_t *first = json_array_get(json_object_get(answer, "Errors"), 0);
     if (!rc && first)
-        rc = cara_fail(err, CARA_ERR_DENIED, -1, "S3 does not delete %.200s: %.200s",
-                       cara_aws_json_text(first, "Key"), cara_aws_json_text(first, "Message"));
+        rc =
+            cara_fail(err, CARA_ERR_DENIED, -1, "S3 does not delete %.200s: %.200s",
+                      cara_json_text_or(first, "Key", ""), cara_json_text_or(first, "Message", ""));
     json_decref(answer);
     return rc;
 }

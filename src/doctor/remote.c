@@ -24,8 +24,7 @@ static void no_answer(cara_doctor *d, int rc, const cara_error *err) {
 static void function_failed(cara_doctor *d, const cara_buf *answer) {
     json_t *root = NULL;
     static const cara_json_rules rules = CARA_JSON_RULES(CARA_ERR_NETWORK, CARA_LIMIT_EVENT_BYTES);
-    (void)cara_json_read_repaired(answer->data ? answer->data : "", answer->len, &rules, &root,
-                                  NULL, NULL);
+    (void)cara_json_read_repaired(answer->data, answer->len, &rules, &root, NULL, NULL);
     const char *type = cara_json_text_or(root, "errorType", "");
     const char *message = cara_json_text_or(root, "errorMessage", "it says nothing more");
     cara_checkup_add(d->checkup, "invoke", CARA_FINDING_FAILURE, "the function fails: %s%s%.400s",
@@ -52,9 +51,9 @@ void cara_doctor_function(cara_doctor *d) {
     json_t *request = d->phone[0] ? json_pack("{s:s, s:s}", "caracola", "doctor", "phone", d->phone)
                                   : json_pack("{s:s}", "caracola", "doctor");
     int failed = 0;
-    int rc = !request || cara_aws_json_write(request, &event)
-                 ? cara_fail(&err, CARA_ERR_MEMORY, -1, "no memory for the event")
-                 : CARA_OK;
+    int rc = CARA_OK;
+    if (cara_json_write(request, CARA_JSON_COMPACT, &event))
+        rc = cara_fail(&err, CARA_ERR_MEMORY, -1, "no memory for the event");
     json_decref(request);
     double limit = cara_doctor_time(d, INVOKE_S);
     cara_aws_set_deadline(d->aws, cara_clock_monotonic() + limit);

@@ -3,7 +3,6 @@
 #define AWS_JSON_CALL_H
 
 #include "aws/client/client.h"
-#include "aws/exchange/json_text.h"
 #include "json/json.h"
 
 /* Sends `request` (may be NULL: no body; its reference is released in any case) by `call`, whose
