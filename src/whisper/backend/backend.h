@@ -73,6 +73,12 @@ typedef struct cara_backend_ops {
     int (*forward)(cara_backend *b, const cara_run *runs, size_t n_runs, const size_t *wanted,
                    size_t n_wanted, float *logits, cara_error *err);
 
+    /* forward() of one run, which also gives the cross-attention scores of some heads
+     * (find_alignment() of timing.py); its logits are the same. NULL where the backend has no
+     * scores to give. Errors as forward(), and USAGE where there is no such head. */
+    int (*align)(cara_backend *b, const cara_run *run, const size_t *wanted, size_t n_wanted,
+                 float *logits, const cara_alignment *alignment, cara_error *err);
+
     /* Frees the backend. */
     void (*free)(cara_backend *b);
 } cara_backend_ops;

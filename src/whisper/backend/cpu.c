@@ -62,6 +62,11 @@ static int cpu_forward(cara_backend *b, const cara_run *runs, size_t n_runs, con
     return cara_decoder_forward(((cpu *)b)->decoder, runs, n_runs, wanted, n_wanted, logits, err);
 }
 
+static int cpu_align(cara_backend *b, const cara_run *run, const size_t *wanted, size_t n_wanted,
+                     float *logits, const cara_alignment *alignment, cara_error *err) {
+    return cara_decoder_align(((cpu *)b)->decoder, run, wanted, n_wanted, logits, alignment, err);
+}
+
 static void cpu_free(cara_backend *b) {
     cpu *c = (cpu *)b;
     cara_decoder_free(c->decoder);
@@ -81,6 +86,7 @@ static const cara_backend_ops ops = {
     .fork = cpu_fork,
     .reorder = cpu_reorder,
     .forward = cpu_forward,
+    .align = cpu_align,
     .free = cpu_free,
 };
 

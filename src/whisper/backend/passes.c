@@ -250,6 +250,20 @@ static int member_forward(cara_backend *b, const cara_run *runs, size_t n_runs,
     return own.rc;
 }
 
+/* The session computes it alone, between the others' passes. */
+static int member_align(cara_backend *b, const cara_run *run, const size_t *wanted, size_t n_wanted,
+                        float *logits, const cara_alignment *alignment, cara_error *err) {
+    const member *m = (const member *)b;
+    cara_backend *shared = m->passes->shared;
+    const cara_run own = {slot_of(m, run->slot), run->tokens, run->n};
+    enter(m->passes);
+    shared->ops->set_stop(shared, m->stop);
+    int rc = shared->ops->align(shared, &own, wanted, n_wanted, logits, alignment, err);
+    shared->ops->set_stop(shared, (cara_backend_stop){NULL, NULL});
+    leave(m->passes);
+    return rc;
+}
+
 static void member_free(cara_backend *b) {
     (void)b; /* cara_passes_free() does it */
 }
@@ -264,6 +278,7 @@ static const cara_backend_ops ops = {
     .fork = member_fork,
     .reorder = member_reorder,
     .forward = member_forward,
+    .align = member_align,
     .free = member_free,
 };
 

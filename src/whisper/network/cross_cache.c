@@ -310,3 +310,53 @@ void cara_cross_cache_attend(cara_cross_cache *c, size_t layer) {
     if (groups)
         cara_pool_run(pass->compute->pool, head_task, c, groups * pass->shape.n_head);
 }
+
+/* ---- alignment ---- */
+
+size_t cara_cross_cache_ctx(const cara_cross_cache *c, int audio) {
+    return c->audios[audio].n_ctx;
+}
+
+/* Keys [first, first + n) of a head, a block or less, as f32 [n, d]. */
+static void widen_keys(const cara_cross_cache *c, int audio, size_t layer, size_t head,
+                       size_t first, size_t n, float *keys) {
+    size_t d = c->pass->shape.d, n_ctx = c->audios[audio].n_ctx;
+    const int8_t *block =
+        keys_of(c, audio, layer) + head * cara_f16_keys_count(n_ctx, d) + first * d;
+    const float *scale =
+        scales_of(c, audio, layer, 0) + (head * blocks_of(n_ctx) + first / CARA_I8_KEYS) * d;
+    for (size_t j = 0; j < n; j++)
+        for (size_t p = 0; p < d; p++)
+            keys[j * d + p] = scale[p] * block[(j / 16 * d + p) * 16 + j % 16];
+}
+
+void cara_cross_cache_scores(const cara_cross_cache *c, size_t layer, size_t head,
+                             const cara_pass_run *run, float *scores) {
+    const cara_pass *pass = c->pass;
+    size_t s = pass->n_state, d = pass->shape.d, n_ctx = c->audios[run->audio].n_ctx;
+    const float scale = 1.0f / sqrtf((float)d);
+    float wide[CARA_I8_KEYS * CARA_HEAD_DIM_MAX];
+    for (size_t first = 0; first < n_ctx; first += CARA_I8_KEYS) {
+        size_t n = n_ctx - first < CARA_I8_KEYS ? n_ctx - first : CARA_I8_KEYS;
+        const float *keys = wide;
+        if (c->i8)
+            widen_keys(c, run->audio, layer, head, first, n, wide);
+        else
+            keys = floats(c, run->audio, layer, 0) + (head * n_ctx + first) * d;
+        for (size_t row = 0; row < run->n; row += CARA_FEW_ROWS) {
+            size_t m = run->n - row < CARA_FEW_ROWS ? run->n - row : CARA_FEW_ROWS;
+            const cara_gemm product = {.m = m,
+                                       .n = n,
+                                       .k = d,
+                                       .a = pass->q + (run->first + row) * s + head * d,
+                                       .lda = s,
+                                       .w = keys,
+                                       .type = CARA_WEIGHT_F32,
+                                       .c = scores + row * n_ctx + first,
+                                       .ldc = n_ctx};
+            pass->compute->kernels->gemv(&product, 0, n);
+        }
+    }
+    for (size_t i = 0; i < run->n * n_ctx; i++)
+        scores[i] *= scale;
+}

@@ -30,4 +30,12 @@ int cara_cross_cache_is_set(const cara_cross_cache *cache, int audio);
 /* Attention of the pass's q over each run's audio, to its norm. */
 void cara_cross_cache_attend(cara_cross_cache *cache, size_t layer);
 
+/* What a head's softmax is taken of (qk of timing.py): q . k / sqrt(d) of the pass's q of a run,
+ * over its audio's n_ctx positions, to scores [run->n, n_ctx]. */
+void cara_cross_cache_scores(const cara_cross_cache *cache, size_t layer, size_t head,
+                             const cara_pass_run *run, float *scores);
+
+/* Positions of an audio. */
+size_t cara_cross_cache_ctx(const cara_cross_cache *cache, int audio);
+
 #endif

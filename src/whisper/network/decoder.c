@@ -22,7 +22,8 @@ struct cara_decoder {
     cara_pass pass;
     cara_self_cache *self;
     cara_cross_cache *cross;
-    int *fed; /* [n_slots] runs of a call for each */
+    int *fed;                        /* [n_slots] runs of a call for each */
+    const cara_alignment *alignment; /* of the call at hand, or NULL */
 };
 
 static size_t most(size_t a, size_t b) {
@@ -236,10 +237,23 @@ static void self_attention(cara_decoder *d, const cara_block *b, size_t layer) {
     product(d, cara_block_dense(b, CARA_ATTN_OUT), 0, p->norm, p->x, p->x);
 }
 
+/* Scores of the heads of this layer, for the only run of the pass. */
+static void align(const cara_decoder *d, size_t layer) {
+    const cara_alignment *a = d->alignment;
+    const cara_pass_run *run = &d->pass.runs[0];
+    size_t size = run->n * cara_cross_cache_ctx(d->cross, run->audio);
+    for (size_t i = 0; i < a->n_heads; i++)
+        if (a->heads[i].layer == (int32_t)layer)
+            cara_cross_cache_scores(d->cross, layer, (size_t)a->heads[i].head, run,
+                                    a->scores + i * size);
+}
+
 static void cross_attention(cara_decoder *d, const cara_block *b, size_t layer) {
     const cara_pass *p = &d->pass;
     normalise(d, cara_block_norm(b, CARA_CROSS_ATTN_LN));
     product(d, cara_block_dense(b, CARA_CROSS_ATTN_QUERY), 0, p->norm, NULL, p->q);
+    if (d->alignment)
+        align(d, layer);
     cara_cross_cache_attend(d->cross, layer);
     product(d, cara_block_dense(b, CARA_CROSS_ATTN_OUT), 0, p->norm, p->x, p->x);
 }
@@ -383,4 +397,22 @@ int cara_decoder_forward(cara_decoder *d, const cara_run *runs, size_t n_runs, c
     for (size_t i = 0; i < n_runs; i++)
         cara_self_cache_extend(d->self, runs[i].slot, runs[i].n);
     return CARA_OK;
+}
+
+int cara_decoder_align(cara_decoder *d, const cara_run *run, const size_t *wanted, size_t n_wanted,
+                       float *logits, const cara_alignment *alignment, cara_error *err) {
+    const cara_text_shape *shape = &d->pass.shape;
+    for (size_t i = 0; i < alignment->n_heads; i++) {
+        const cara_alignment_head *head = &alignment->heads[i];
+        if (head->layer < 0 || (size_t)head->layer >= shape->n_layer || head->head < 0 ||
+            (size_t)head->head >= shape->n_head)
+            return cara_fail(err, CARA_ERR_USAGE, -1,
+                             "there is no head %d in layer %d; expected 0 to %zu in 0 to %zu",
+                             (int)head->head, (int)head->layer, shape->n_head - 1,
+                             shape->n_layer - 1);
+    }
+    d->alignment = alignment;
+    int code = cara_decoder_forward(d, run, 1, wanted, n_wanted, logits, err);
+    d->alignment = NULL;
+    return code;
 }

@@ -71,6 +71,19 @@ void cara_decoder_reorder(cara_decoder *decoder, int first, const int *source, i
 int cara_decoder_forward(cara_decoder *decoder, const cara_run *runs, size_t n_runs,
                          const size_t *wanted, size_t n_wanted, float *logits, cara_error *err);
 
+/* Where the cross-attention of some heads goes, before its softmax (QKs of timing.py). */
+typedef struct cara_alignment {
+    const cara_alignment_head *heads; /* [n_heads] */
+    size_t n_heads;
+    float *scores; /* [n_heads, tokens of the run, positions of its audio] */
+} cara_alignment;
+
+/* cara_decoder_forward() of one run, with the scores of its tokens beside its logits, which are the
+ * same. USAGE also where there is no such head. */
+int cara_decoder_align(cara_decoder *decoder, const cara_run *run, const size_t *wanted,
+                       size_t n_wanted, float *logits, const cara_alignment *alignment,
+                       cara_error *err);
+
 void cara_decoder_free(cara_decoder *decoder);
 
 #endif
