@@ -8,7 +8,6 @@
 
 #include "aws/settings/config.h"
 #include "deploy/child.h"
-
 #include "json/json.h"
 
 extern const cara_aws_service cara_service_ecr;

@@ -3,7 +3,6 @@
 #include "cli/model/make.h"
 #include "model/model.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
