@@ -6,9 +6,9 @@
  * cold: the file's pages are dropped first, so that it comes from the disk. A streamed or filled
  * model needs CARACOLA_MODEL_SHA256. One line of JSON. bench/model-delivery.mjs runs it. */
 #define _GNU_SOURCE
+#include "app/model_fetch.h"
 #include "app/model_path.h"
 #include "app/model_stream.h"
-#include "aws/s3/s3_file.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/limits.h"
@@ -41,17 +41,12 @@ static int drop(const char *path) {
 }
 
 static int fill(const char *url, const char *path, const cara_model_stream *how, cara_error *err) {
-    char bucket[64], key[CARA_S3_KEY_MAX + 1];
-    int rc = cara_s3_url_split(url, bucket, key, err);
-    if (rc)
-        return rc;
-    const cara_s3_fill one = {
-        .from = {.bucket = bucket, .key = key, .connections = how->connections, .part = how->part},
-        .sha256 = getenv("CARACOLA_MODEL_SHA256"),
-        .path = path};
+    const cara_s3_fill one = {.from = {.connections = how->connections, .part = how->part},
+                              .sha256 = getenv("CARACOLA_MODEL_SHA256"),
+                              .path = path};
     cara_s3_filled filled;
     double started = cara_clock_monotonic();
-    rc = cara_s3_fill_file(&one, &filled, err);
+    int rc = cara_model_fetch(url, "CARACOLA_MODEL_SHA256", &one, &filled, err);
     if (!rc)
         printf("{\"bytes\": %llu, \"fill_s\": %.3f, \"processor_s\": %.3f}\n",
                (unsigned long long)filled.bytes, cara_clock_monotonic() - started, processor());

@@ -1,6 +1,7 @@
 #include "app/app.h"
 
 #include "app/environment.h"
+#include "app/model_fetch.h"
 #include "app/model_path.h"
 #include "app/zone.h"
 #include "aws/s3/s3_file.h"
@@ -162,18 +163,12 @@ int cara_app_fill(cara_app *s, double left_s, json_t **answer, cara_error *err) 
                          "a fill needs CARACOLA_MODEL_SOURCE=s3://bucket/key and "
                          "CARACOLA_MODEL_SHA256, and a file's path in CARACOLA_MODEL");
     double started = cara_clock_monotonic();
-    char bucket[64], key[CARA_S3_KEY_MAX + 1];
-    int rc = cara_s3_url_split(from, bucket, key, err);
-    if (rc)
-        return rc;
     const cara_s3_fill fill = {
-        .from = {.bucket = bucket,
-                 .key = key,
-                 .deadline = left_s > 0 ? started + left_s - cara_service_keep(left_s) : 0},
+        .from = {.deadline = left_s > 0 ? started + left_s - cara_service_keep(left_s) : 0},
         .sha256 = cara_env("CARACOLA_MODEL_SHA256"),
         .path = s->model_path};
     cara_s3_filled filled;
-    rc = cara_s3_fill_file(&fill, &filled, err);
+    int rc = cara_model_fetch(from, "CARACOLA_MODEL_SHA256", &fill, &filled, err);
     if (rc)
         return rc;
     if (filled.done && !filled.already)
@@ -181,8 +176,8 @@ int cara_app_fill(cara_app *s, double left_s, json_t **answer, cara_error *err) 
     cara_log_line(&s->log.log, CARA_LOG_INFO, "fill: %llu of %llu bytes of %s, %s",
                   (unsigned long long)filled.bytes, (unsigned long long)filled.size, s->model_path,
                   filled.done   ? "done"
-                  : filled.busy ? "another process is at it"
-                                : "to be gone on with");
+                  : filled.busy ? "another process fills it"
+                                : "to be continued");
     *answer =
         json_pack("{s:s, s:b, s:b, s:b, s:I, s:I, s:f}", "caracola", "fill", "done", filled.done,
                   "already", filled.already, "busy", filled.busy, "bytes", (json_int_t)filled.bytes,

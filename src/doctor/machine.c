@@ -294,7 +294,7 @@ static void check_streamed(cara_doctor *d) {
     if (rc) {
         d->unusable = 1;
         cara_checkup_add(d->checkup, "model", CARA_FINDING_FAILURE,
-                         "the model %.200s cannot be had: %s", d->model, err.text);
+                         "the model %.200s cannot be fetched: %s", d->model, err.text);
         cara_checkup_advise(d->checkup, "check CARACOLA_MODEL, and that the role may s3:GetObject "
                                         "it");
         return;

@@ -87,7 +87,7 @@ static void judge_letters(cara_doctor *d, int64_t waiting, int64_t oldest) {
     else
         cara_checkup_add(
             d->checkup, "dead-letters", left < 86400 ? CARA_FINDING_FAILURE : CARA_FINDING_WARNING,
-            "%lld dead letter%s %s; the audio of the oldest can be had for another %lld "
+            "%lld dead letter%s %s; the audio of the oldest can be fetched for another %lld "
             "days and %lld hours",
             (long long)waiting, s, wait, (long long)(left / 86400),
             (long long)(left % 86400 / 3600));

@@ -1,6 +1,5 @@
 /* caracola model fetch: a model from S3 to a file, as the function's fill does it. */
-#include "aws/s3/s3_file.h"
-#include "aws/s3/s3_memory.h"
+#include "app/model_fetch.h"
 #include "cli/cli.h"
 #include "cli/model/make.h"
 
@@ -22,7 +21,8 @@ int cara_cli_model_fetch(int argc, char **argv) {
         {NULL, 0, NULL, NULL}};
     static const cara_cli_command command = {
         "model fetch", "s3://BUCKET/KEY FILE", "bring a model from S3 to a file",
-        "By several connections. What has come stays beside FILE until all is there, so that the\n"
+        "By several connections. What has arrived stays beside FILE until all is there, so that "
+        "the\n"
         "same command goes on after an interruption; FILE is there when its SHA-256 is right.\n"
         "Region and credentials are found as every AWS SDK finds them.\n"
         "\n"
@@ -48,30 +48,26 @@ int cara_cli_model_fetch(int argc, char **argv) {
                                   "model fetch takes s3://bucket/key and the file to write; got %d "
                                   "operands",
                                   args.argc - args.operands);
-    char bucket[64], key[CARA_S3_KEY_MAX + 1];
     cara_error err = {.code = CARA_OK, .position = -1};
-    if (cara_s3_url_split(args.argv[args.operands], bucket, key, &err) ||
-        cara_s3_digest_check(sha256, "--sha256", &err))
-        return (int)cara_cli_fail_error(&err);
     cara_cli_progress progress;
     cara_cli_progress_start(&progress, "fetching", !quiet);
     cara_cli_catch_signals();
-    const cara_s3_fill fill = {.from = {.bucket = bucket, .key = key},
-                               .sha256 = sha256,
+    const cara_s3_fill fill = {.sha256 = sha256,
                                .path = args.argv[args.operands + 1],
                                .stop = stop,
                                .progress = on_progress,
                                .cookie = &progress};
     cara_s3_filled filled;
-    int rc = cara_s3_fill_file(&fill, &filled, &err);
+    int rc = cara_model_fetch(args.argv[args.operands], "--sha256", &fill, &filled, &err);
     cara_cli_progress_clear(&progress);
     if (rc)
         return (int)cara_cli_fail_error(&err);
     if (filled.busy)
         return (int)cara_cli_fail(CARA_EXIT_FILES, "another process is fetching %s", fill.path);
     if (!filled.done)
-        return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED,
-                                  "interrupted; what has come stays, and the same command goes on");
+        return (int)cara_cli_fail(
+            CARA_EXIT_INTERRUPTED,
+            "interrupted; what has arrived stays, and the same command goes on");
     if (!quiet)
         cara_cli_note("%s %s: %llu bytes", filled.already ? "nothing to do for" : "wrote",
                       fill.path, (unsigned long long)filled.bytes);

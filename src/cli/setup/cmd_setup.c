@@ -43,14 +43,13 @@ static const cara_cli_option own[FIRST_SETTING] = {
 static const char details[] =
     "Makes or changes the stack NAME and, before it, NAME-bootstrap (a bucket and a registry);\n"
     "uploads package, model and template; sends the WhatsApp account's events to the stack; and\n"
-    "says which number to send a voice note to. What is not said stays as it is, so running it\n"
-    "again changes only what differs. On a terminal it asks for what was not said.\n"
+    "says which number to send a voice note to. Settings without a flag stay as they are, so\n"
+    "running it again changes only what differs. On a terminal it asks for the others.\n"
     "docs/deploy.md explains it all.\n"
     "\n"
-    "Exit status: 2 a setting that cannot work, or standard input is not a terminal; 4 no .cara; 5 "
-    "a file, or no\n"
-    "AWS CLI; 7 AWS refuses, or the stack failed and was rolled back; 130 interrupted: AWS goes\n"
-    "on with a stack that was begun, and setup again finishes it.";
+    "Exit status: 2 a setting that cannot work, or standard input is not a terminal; 4 no .cara;\n"
+    "5 a file, or no AWS CLI; 7 AWS refuses, or the stack failed and was rolled back; 130\n"
+    "interrupted: AWS goes on with a stack that was begun, and setup again finishes it.";
 
 typedef struct setup {
     cara_awscli_options cli;
