@@ -40,11 +40,11 @@ static const cara_cli_command command = {
     .summary = "turn the WhatsApp events of an SQS queue into records",
     .options = options,
     .details =
-        "Takes one event after the other, or --batch_size at once: each is deleted once its "
-        "messages are kept, and\n"
-        "stays in the queue where a retry can cure what went wrong. SIGTERM and SIGINT end\n"
-        "the work: what was transcribed of a voice note is kept, and the event goes back into\n"
-        "the queue. Logs go to standard error, as JSON if $AWS_LAMBDA_LOG_FORMAT is JSON.\n"
+        "Takes one event after the other, or --batch_size at once: each is deleted once its\n"
+        "messages are kept, and stays in the queue where a retry may succeed. SIGTERM and\n"
+        "SIGINT end the work: what was transcribed of a voice note is kept, and the event goes\n"
+        "back into the queue. Logs go to standard error, as JSON if $AWS_LAMBDA_LOG_FORMAT is\n"
+        "JSON.\n"
         "\n"
         "Exit status: 130 after a signal; 2 a setting that cannot work; 4 no model; 5 the\n"
         "store cannot be opened; 7 the queue is not there or refuses."};

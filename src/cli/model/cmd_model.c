@@ -244,9 +244,9 @@ static int convert(int argc, char **argv) {
         "model convert", "IN OUT", "write a model as a .cara file, which opens at once",
         "IN is OpenAI's .pt, or a .cara. OUT appears once it is whole. int8 keeps a scale for "
         "each\n"
-        "output channel; layer norms, biases and positions keep their type. A .pt needs its "
-        "vocabulary: multilingual.tiktoken, or gpt2.tiktoken for\n"
-        "English-only models, from openai/whisper's repository, folder whisper/assets.\n",
+        "output channel; layer norms, biases and positions keep their type. A .pt needs its\n"
+        "vocabulary: multilingual.tiktoken, or gpt2.tiktoken for English-only models, from\n"
+        "openai/whisper's repository, folder whisper/assets.\n",
         options};
     const char *vocab = NULL;
     int force = 0, quiet = 0;

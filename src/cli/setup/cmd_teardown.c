@@ -29,9 +29,8 @@ static const cara_cli_command command = {
         "deletes the stacks NAME and NAME-bootstrap. The buckets are kept, and named, unless\n"
         "--delete-bucket is given; a bucket of your own (--store-bucket) always is.\n"
         "\n"
-        "Exit status: 2 standard input is not a terminal; 5 no AWS CLI; 7 AWS refuses; 130 "
-        "interrupted, or not\n"
-        "confirmed.",
+        "Exit status: 2 standard input is not a terminal; 5 no AWS CLI; 7 AWS refuses; 130\n"
+        "interrupted, or not confirmed.",
 };
 
 /* Without a yes nothing is deleted; for the messages the bucket's name has to be typed. */
