@@ -300,7 +300,7 @@ static void fill(char *memory, size_t n) {
     }
 }
 
-/* How fast memory is read depends on where its pages lie: some are read nearly twice as fast as
+/* How fast memory is read depends on where its pages are: some are read nearly twice as fast as
  * most. Of three pieces that are there at once the one in the middle counts. */
 static int measure_reading(cara_pool *pool, double *gbs, cara_error *err) {
     size_t threads = (size_t)cara_pool_threads(pool), part = memory_to_read() / threads / 256 * 256;

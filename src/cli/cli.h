@@ -76,7 +76,7 @@ void cara_cli_args_init(cara_cli_args *args, const cara_cli_command *command, in
 
 /* The next flag as its index in command->options; CARA_CLI_END after the last one; CARA_CLI_HELP
  * where --help was given (printed already: exit with 0); CARA_CLI_BAD where a flag is unknown or
- * lacks its value (said already: exit with CARA_EXIT_USAGE). */
+ * lacks its value (reported already: exit with CARA_EXIT_USAGE). */
 int cara_cli_args_next(cara_cli_args *args);
 
 /* Prints --help of one command. */

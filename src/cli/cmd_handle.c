@@ -30,10 +30,10 @@ static const cara_cli_option options[] = {
                   "without it $TZ, else UTC. A store should keep to one"},
     [THREADS] = {"threads", 't', "N", "threads to use; 0, the default, is all that there are"},
     [RETRY_FAILED] = {"again", 0, NULL,
-                      "also try audio again that could not be read before (trouble that may\n"
+                      "also try audio again that could not be read before (a failure that may\n"
                       "pass, such as a missing file, is tried again in any case)"},
     [JSON] = {"json", 0, NULL, "one JSON object for each message on standard output"},
-    [QUIET] = {"quiet", 'q', NULL, "no lines on standard error but those about trouble"},
+    [QUIET] = {"quiet", 'q', NULL, "only failures on standard error"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -50,7 +50,7 @@ static const cara_cli_command command = {
         "\n"
         "Standard output names the key of each record, one a line. Standard error shows key, type\n"
         "and outcome: done, already (it was there), failed (recorded with its error), retry\n"
-        "(handle the event again once the trouble is over), quarantined (not understood; kept\n"
+        "(handle the event again once the cause is gone), quarantined (not understood; kept\n"
         "under quarantine/ with the reason). Texts are not printed.\n"
         "\n"
         "Exit status: 0 all was kept, whether understood or quarantined; 1 some messages failed "
@@ -132,8 +132,8 @@ static void on_report(void *cookie, const cara_report *r) {
         h->broken |= print_json(r) || ferror(stdout);
     else if (r->key[0])
         h->broken |= puts(r->key) < 0;
-    int trouble = r->outcome != CARA_OUTCOME_DONE && r->outcome != CARA_OUTCOME_ALREADY;
-    if (h->flags->quiet && !trouble)
+    int failed = r->outcome != CARA_OUTCOME_DONE && r->outcome != CARA_OUTCOME_ALREADY;
+    if (h->flags->quiet && !failed)
         return;
     char length[48] = "";
     if (r->audio_seconds > 0)
@@ -141,7 +141,7 @@ static void on_report(void *cookie, const cara_report *r) {
                  r->no_speech ? ", no speech" : "");
     cara_cli_note("%s  %.32s  %s%s%s%s", r->key[0] ? r->key : "(no key)",
                   r->type[0] ? r->type : "-", cara_outcome_name(r->outcome), length,
-                  trouble && r->error ? ": " : "", trouble && r->error ? r->error->text : "");
+                  failed && r->error ? ": " : "", failed && r->error ? r->error->text : "");
 }
 
 static void handle_file(handle *h, const cara_pipeline *pipeline, const char *path) {

@@ -29,7 +29,7 @@ typedef struct cara_awscli {
     cara_awscli_options options;
 } cara_awscli;
 
-/* What the service said; "" where the trouble was another. */
+/* What the service said; "" where the failure was not the service's. */
 typedef struct cara_awscli_fault {
     char code[80];
     char message[400];

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The digest under which a tag lies there; "" where it does not. */
+/* The digest of a tag in the registry; "" where it has none. */
 static int find_digest(const cara_awscli *cli, const char *name, const char *tag, char digest[80],
                        cara_error *err) {
     char ids[120];

@@ -19,7 +19,7 @@ const cara_setting cara_settings[CARA_N_SETTINGS] = {
          "How should it run: direct, queued, vpc or worker", "direct", "direct queued vpc worker",
          0, 0},
     [CARA_SET_DELIVERY] = {"delivery", "ModelDelivery", "WAY",
-                           "where the model lies: image (inside the package), s3 (default with\n"
+                           "where the model is: image (inside the package), s3 (default with\n"
                            "--model) or efs (variant vpc)",
                            NULL, "image", "image efs s3", 0, 0},
     [CARA_SET_LANGUAGE] = {"language", "Language", "CODE",

@@ -23,7 +23,7 @@ static int unlink_accounts(cara_deploy *d, cara_error *err) {
     return rc;
 }
 
-/* One page of versions and delete markers as DeleteObjects wants them; NULL on no memory. */
+/* One page of versions and delete markers as DeleteObjects takes them; NULL on no memory. */
 static json_t *objects_of(const json_t *answer) {
     static const char *const lists[] = {"Versions", "DeleteMarkers"};
     json_t *out = json_array();

@@ -54,7 +54,7 @@ static const char details[] =
 typedef struct setup {
     cara_awscli_options cli;
     cara_deploy_request request;
-    int yes, dry, said; /* said: 1 where a flag named something to be deployed */
+    int yes, dry, named; /* named: 1 where a flag named something to be deployed */
     char region[64];
     cara_ask_answers answers;
 } setup;
@@ -62,7 +62,7 @@ typedef struct setup {
 static int read_setting(setup *s, const cara_cli_args *args, int id) {
     const cara_setting *setting = &cara_settings[id];
     s->request.values[id] = args->value;
-    s->said = 1;
+    s->named = 1;
     if (cara_setting_fits(setting, args->value))
         return 0;
     char takes[200];
@@ -114,7 +114,7 @@ static int read_flag(setup *s, const cara_cli_args *args, int at) {
     default:
         return read_setting(s, args, at - FIRST_SETTING);
     }
-    s->said = 1;
+    s->named = 1;
     return 0;
 }
 
@@ -214,7 +214,7 @@ static int work(setup *s, cara_deploy *d) {
         return failed(&err);
     if (!cara_deploy_package(d))
         find_package(d, s->answers.package, sizeof s->answers.package);
-    if (asking && !(d->stack.exists && s->said)) {
+    if (asking && !(d->stack.exists && s->named)) {
         if (cara_ask_settings(d, &s->answers))
             return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; nothing was changed");
     } else if (s->answers.package[0]) {

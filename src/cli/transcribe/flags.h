@@ -21,7 +21,7 @@ typedef struct cara_transcribe_flags {
     int quiet;               /* errors only on standard error */
     double max_seconds;      /* of one audio; 0: the default limit */
     int threads;
-    int batch_size;           /* files at once; 0: not said */
+    int batch_size;           /* files at once; 0: not given */
     const char *compute_type; /* static; NULL: default */
     int language_named;       /* --language was given */
     cara_options options;
