@@ -1,4 +1,4 @@
-# One name for each thing one does here. The build itself is Meson's.
+# A name for each task. Meson does the build itself.
 BUILD ?= build
 JOBS ?= $(shell nproc)
 SEED ?= 1
@@ -11,16 +11,16 @@ help:
 	@echo 'make demo      handle a WhatsApp event with a voice note and show the record'
 	@echo 'make cloud-demo  the same through a test cloud on loopback, as Lambda would run it'
 	@echo 'make test      everything: unit, golden, CLI, templates, sanitizers, fuzzing, lint'
-	@echo 'make check     the same less sanitizers and fuzzing (quick)'
+	@echo 'make check     the same without sanitizers, fuzzing and packages (quick)'
 	@echo 'make build     build/caracola'
 	@echo 'make lint      includes, source rules, format, scripts'
 	@echo 'make fuzz      each fuzz target for FUZZ_SECONDS (20)'
 	@echo 'make fault-test  1,000 messages under faults and kills; SEED=n, FAULT_ARGS=...'
 	@echo 'make infra-test  the CloudFormation templates, every variant of them'
-	@echo 'make bench     how fast this machine runs each model, beside how fast it could (SHAPES=...)'
+	@echo 'make bench     how fast this machine runs each model, and how fast it could (SHAPES=...)'
 	@echo 'make bench-invocation  a cold and a warm invocation, and where the time goes; BENCH_ARGS=...'
-	@echo 'make bench-delivery  the first token by each way of having the model; BENCH_ARGS=...'
-	@echo 'make format    clang-format over our C'
+	@echo 'make bench-delivery  the time to the first token for each way to get the model; BENCH_ARGS=...'
+	@echo 'make format    clang-format on all C files'
 	@echo 'make package   Lambda zip, OCI image and .deb into build/package; MODEL=file.cara for the image'
 	@echo 'make package-test  starts each of them in a bare root and has it handle a voice note'
 	@echo 'make install   into PREFIX (/usr/local), DESTDIR honoured'

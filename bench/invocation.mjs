@@ -4,7 +4,7 @@
 //     make bench-invocation        or: tests/cloud/run.sh ../../bench/invocation.mjs [--cold N] [--warm N]
 //         [--note FILE.ogg] [--memory MB] [--program PATH] [--model FILE]
 //
-// Prints medians. "Processor" is what the process took of it, which says more where the machine is shared.
+// Prints medians. "Processor" is the processor time of the process, which is more reliable on a shared machine.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';

@@ -20,12 +20,12 @@ import time
 
 LENGTHS = "5,30,60,600,7200"
 RATE = 16000
-MORE = 64 * 1000 * 1000  # bytes that a long audio may take beyond a minute's
+MORE = 64 * 1000 * 1000  # bytes that a long audio may take more than one of a minute
 FLAGS = ["--language", "es", "--temperature", "0", "--temperature_increment_on_fallback", "None", "--quiet"]
 
 
 def speech(source):
-    """Samples of the golden notes, f32 little-endian, as they lie in their .npy files."""
+    """Samples of the golden notes, f32 little-endian, as stored in their .npy files."""
     out = b""
     for path in sorted((source / "tests/data/golden/stages").glob("es-*.pcm.npy")):
         data = path.read_bytes()

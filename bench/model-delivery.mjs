@@ -1,11 +1,11 @@
-// Seconds from the start of a process to its first token, for each way of having the model: a file that is in the
-// memory of the machine, a file that comes from its disk, and a model streamed from a local S3 that gives so many MB a second.
-// And how long a fill takes, and, with --sizes, what connections and parts do for it, in memory.
+// Seconds from the start of a process to its first token, for each way to get the model: a file that is in the
+// memory of the machine, a file on its disk, and a model streamed from a local S3 with a given rate in MB a second.
+// And how long a fill takes, and, with --sizes, how it depends on connections and parts, in memory.
 //
 //     make bench-delivery        or: node bench/model-delivery.mjs [--shape small] [--rates 100,300,600] [--runs 3]
 //         [--threads 1] [--latency MS] [--sizes] [--model FILE] [--note FILE.ogg]
 //
-// The model is a random one of that shape in int8, made once in the build folder. The server keeps to its rate over all connections,
+// The model is a random one of that shape in int8, made once in the build folder. The server limits its rate over all connections,
 // as a function's network does, begins each answer after 15 ms, as S3 does at best, and checks no signatures.
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -78,7 +78,7 @@ async function measure(args, url = '') {
   return { ...JSON.parse(stdout), total_s: (performance.now() - began) / 1000 };
 }
 
-/** Each figure's median and, in brackets, least: on a machine that others use too, that says more. */
+/** Each figure's median and, in brackets, least, which is more reliable on a shared machine. */
 async function figures(work) {
   const all = [];
   for (let i = 0; i < Number(values.runs); i++) all.push(await work());

@@ -17,7 +17,7 @@ EOT, SOT, TIMESTAMPS = 50257, 50258, 1501
 
 
 def variables(s):
-    """Name to array; every linear layer in int8 with the inverse of its step, as the converter leaves them."""
+    """Name to array; every linear layer in int8 with the inverse of its step, as the converter writes them."""
     n, v = s.state, {}
 
     def linear(name, out, inputs, bias=True):

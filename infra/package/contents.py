@@ -1,4 +1,4 @@
-"""Builds caracola as the packages carry it, and says what goes into each."""
+"""Builds caracola for the packages, and lists what goes into each."""
 import json
 import os
 import pathlib
@@ -13,12 +13,12 @@ LIBDIR = "lib/x86_64-linux-gnu"
 OPTIONS = ["--buildtype=release", "-Dtests=disabled", "--prefix=/usr", f"--libdir={LIBDIR}",
            "-Db_pie=true", "-Dlibav=enabled",
            "-Dc_args=-D_FORTIFY_SOURCE=2", "-Dc_link_args=-Wl,-z,relro,-z,now,--as-needed"]
-# libc opens it by name when a thread ends early.
+# libc opens it by name when a thread is cancelled.
 OPENED_BY_NAME = ["libgcc_s.so.1"]
 
 
 def environment(epoch):
-    """Ours alone: flags of the user's would change the packages."""
+    """Without the user's compiler flags, which would change the packages."""
     env = {name: value for name, value in os.environ.items()
            if name not in ("CFLAGS", "CPPFLAGS", "LDFLAGS", "CC_LD", "DESTDIR")}
     return {**env, "CC": "gcc", "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(epoch)}
@@ -105,7 +105,7 @@ def lambda_tree(program):
 
 
 def image_trees(program, model):
-    """The layers: what changes seldom, the program, the model."""
+    """The layers: what rarely changes, the program, the model."""
     base, ours, weights = Tree(), Tree(), Tree()
     libraries = {**program.libraries, **program.module_libraries}
     packages = add_libraries(base, libraries, LIBDIR, "lib64")

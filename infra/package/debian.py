@@ -1,5 +1,5 @@
-"""What Debian knows: which libraries a program needs, which package a file is of, and under which
-terms. Libraries are found by their headers alone, as this machine's CPU must not choose."""
+"""What Debian knows: which libraries a program needs, which package a file is from, and its
+licence. Libraries are found by their headers alone, as this machine's CPU must not choose."""
 import functools
 import pathlib
 import re
@@ -10,7 +10,7 @@ LOADER = "ld-linux-x86-64.so.2"
 CERTIFICATES = pathlib.Path("/usr/share/ca-certificates/mozilla")
 ZONES = pathlib.Path("/usr/share/zoneinfo")
 
-# Debian's short names of licences that SPDX calls otherwise; those that are SPDX's own are kept.
+# Debian's short names of licences that have another name in SPDX; others are kept.
 SPDX = {
     "Expat": "MIT", "MIT": "MIT", "X11": "X11", "ISC": "ISC", "zlib": "Zlib", "Zlib": "Zlib",
     "curl": "curl", "BSD-2-clause": "BSD-2-Clause", "BSD-3-clause": "BSD-3-Clause",
@@ -100,7 +100,7 @@ def copyright_file(package):
 
 @functools.lru_cache(maxsize=None)
 def licences(package):
-    """The short names in the package's machine-readable copyright file, sorted; or [] where it is prose."""
+    """The short names in the package's machine-readable copyright file, sorted; or [] if it is not machine-readable."""
     try:
         text = copyright_file(package).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -125,7 +125,7 @@ def spdx_licence(package):
 
 
 def certificate_bundle():
-    """Debian's own roots as one PEM file: not those that this machine's owner has added."""
+    """Debian's own root certificates as one PEM file, without those added on this machine."""
     paths = sorted(CERTIFICATES.glob("*.crt"))
     if len(paths) < 50:
         raise SystemExit(f"package: only {len(paths)} certificates in {CERTIFICATES}; install ca-certificates")

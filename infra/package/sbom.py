@@ -46,8 +46,8 @@ def describe_caracola(version, name="caracola"):
 
 
 def bill(artifact, tree, version, epoch, depends=(), static=()):
-    """`artifact` is the finished package, `tree` what is in it. `depends`: Debian packages that it only
-    asks for; `static`: those with code inside our own programs."""
+    """`artifact` is the finished package, `tree` what is in it. `depends`: Debian packages that it
+    depends on but does not contain; `static`: those with code inside our own programs."""
     digest = hashlib.sha256(artifact.read_bytes()).hexdigest()
     root = describe_caracola(version, artifact.name)
     root.update({"filesAnalyzed": False, "packageFileName": artifact.name,

@@ -1,5 +1,5 @@
-"""What goes into a package: files by path, written as tar or zip with no trace of when, where or by
-whom. Links are followed, so that each path is a file of its own."""
+"""What goes into a package: files by path, written as tar or zip without time, place or
+user of the build. Links are followed, so that each path is a file of its own."""
 import io
 import pathlib
 import tarfile

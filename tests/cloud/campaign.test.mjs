@@ -1,5 +1,5 @@
-// The fault campaign tests itself: with a right program it passes, and each bug that a program has makes it
-// fail. Bugs that are made from outside are in program.test.mjs.
+// The fault campaign tests itself: with a correct program it passes, and each bug of a program makes it
+// fail. Bugs that are put in from outside are in program.test.mjs.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// Our C client over real HTTP: against S3 servers of others, under each fault, and with credentials from
+// Our C client over real HTTP: against S3 servers written by others, under each fault, and with credentials from
 // each place.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

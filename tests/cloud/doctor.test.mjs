@@ -1,4 +1,4 @@
-// `caracola doctor`: everything is set right and it says so; then each thing is broken in turn, and it finds that.
+// `caracola doctor`: everything is correct and it says so; then one thing after the other is broken, and it finds that.
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -38,7 +38,7 @@ after(async () => {
   assert.deepEqual(cloud.broken, []);
 });
 
-/** An account in which all is well, variant "queued": WhatsApp, topic, queue, function, dead letters. */
+/** An account in which all is correct, variant "queued": WhatsApp, topic, queue, function, dead letters. */
 function healthy() {
   cloud.faults.quiet();
   cloud.denied.clear();
@@ -83,7 +83,7 @@ const onAws = (env = {}) => ({ ...cloud.clientEnv(), CARACOLA_STORE: STORE, ...e
 const EXIT = { ok: 0, warning: 1, failure: 8 };
 const worst = ({ checks }) => ['failure', 'warning', 'ok'].find((status) => status === 'ok' || checks.some((c) => c.status === status));
 
-/** The check is found to be as bad as said, with a sentence that says so and advice; verdict and exit status follow. */
+/** The check has this status, with a sentence that says so and advice; result and exit status follow from it. */
 function found({ code, report, find, stderr }, name, status, message, advice = /\S/) {
   const check = find(name, 'here') ?? find(name);
   assert.ok(check, `no check ${name}: ${JSON.stringify(report.checks, null, 1)}${stderr}`);
@@ -312,7 +312,7 @@ describe('on AWS', () => {
     found(seen, 'queue', 'ok', /the queue works: 0 events wait/);
     found(seen, 'dead-letters', 'ok', /no dead letters wait/);
     assert.ok(seen.report.checks.every((c) => c.where === 'here'));
-    // As the worker's own role, which may not look at what is around it: warnings, and no failure but the model's.
+    // As the worker's own role, which may not read the settings of other resources: warnings, and no failure but the model's.
     for (const action of ['social-messaging:ListLinkedWhatsAppBusinessAccounts', 'sns:GetTopicAttributes', 'sqs:GetQueueAttributes']) cloud.denied.add(action);
     const alone = await examine(['--queue', cloud.sqs.queues.get('events').url, '--topic', topic, '--model', '/none'], onAws());
     for (const name of ['whatsapp', 'topic', 'queue']) found(alone, name, 'warning', /AccessDenied/, /^allow /);

@@ -1,4 +1,4 @@
-// Signatures and faults: what a client sees of each kind, and that a bad signature is never let through.
+// Signatures and faults: what a client sees of each kind, and that a bad signature is never accepted.
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, beforeEach, describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// `caracola setup` where things are not as they should be; through the real AWS CLI.
+// `caracola setup` when something is missing, wrong or fails; through the real AWS CLI.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { writeFileSync } from 'node:fs';

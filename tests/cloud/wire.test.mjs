@@ -1,5 +1,5 @@
-// Our client's requests beside those of AWS's own SDK for the same calls, as they came over the wire:
-// method, path, query, body, the headers that carry meaning, and the verdict on the signature.
+// Our client's requests beside those of AWS's own SDK for the same calls, as the servers received them:
+// method, path, query, body, the headers that matter, and whether the signature is right.
 // Left out, as the SDK's own additions: x-id, checksums, user agents, amz-sdk-*.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

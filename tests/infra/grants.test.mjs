@@ -72,7 +72,7 @@ async function asFunction(cloud, stack) {
   await asLambda(cloud, { env, memoryMb: Number(stack.parameters.MemorySize) }, async (fn, sandbox, lines) => {
     if (efs && source) assert.equal(JSON.parse((await fn.invoke({ caracola: 'fill' })).body).done, true, lines.join('\n'));
     for (const event of events(cloud)) assert.ok((await fn.invoke(wrap([event]))).ok, lines.join('\n'));
-    // What examines the function from inside must do with the same rights; it is no reason to grant one.
+    // The check of the function from inside has the same rights; it is no reason to grant one.
     cloud.handled = cloud.requests.length;
     if (reply || !ownBucket) return; // its note takes a while
     const { ok, body } = await fn.invoke({ caracola: 'doctor', phone: cloud.social.accounts[0].phoneNumbers[0].phoneNumberId });
@@ -133,7 +133,7 @@ for (const [name, parameters] of Object.entries(RUNS)) {
     const statements = statementsOf(stack);
     assert.deepEqual([...compare(statements, cloud.requests.slice(0, cloud.handled))], []);
     assert.deepEqual([...compare(statements, cloud.requests)], []);
-    // And with each of these grants taken away, or another one made, it would be seen.
+    // Each of these grants removed, or one added, would be noticed.
     for (const { Sid, actions } of statements.filter((one) => one.Sid.startsWith('Code'))) {
       for (const gone of actions) {
         const less = statements.map((one) => (one.Sid === Sid ? { ...one, actions: actions.filter((action) => action !== gone) } : one));

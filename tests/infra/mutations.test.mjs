@@ -1,5 +1,5 @@
-// Each assertion can fail: one error at a time is put into the template, and the check that is there for
-// it says so. The template itself passes all of them.
+// Each assertion can fail: one error at a time is put into the template, and the check for it
+// must find it. The template itself passes all of them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CHECKS } from './lib/checks.mjs';

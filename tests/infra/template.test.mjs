@@ -1,4 +1,4 @@
-// infra/*.yaml: every variant is expanded, and each resource, permission and reference is looked at.
+// infra/*.yaml: every variant is expanded, and each resource, permission and reference is checked.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -84,7 +84,7 @@ test('the bootstrap stack', () => {
   assert.deepEqual(stack.outputs, { BucketName: 'caracola-bucket', RepositoryUri: 'Repository-RepositoryUri' });
 });
 
-// The strongest validator there is, but npm and Debian do not have it: used where it is.
+// The strictest validator, but npm and Debian do not have it: used where it is installed.
 test('cfn-lint', async (t) => {
   const run = promisify(execFile);
   try {

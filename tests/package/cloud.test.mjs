@@ -1,5 +1,5 @@
 // The packages in bare roots, against the test cloud: as Lambda functions and as workers. tests/package/run.py
-// unpacks them and says where by PACKAGE_ROOTS.
+// unpacks them and gives their folders in PACKAGE_ROOTS.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -97,7 +97,7 @@ for (const root of ['zip', 'image']) {
   test(`${root} finds hosts by /etc/hosts`, () => transcribes(root, { AWS_ENDPOINT_URL_S3: cloud.endpoints.s3.replace('127.0.0.1', 'localhost') }));
 }
 
-/** Answers every question with 127.0.0.1, as a name server; rejects where that port is not to be had. */
+/** Answers every question with 127.0.0.1, as a name server; rejects where that port is not free. */
 async function nameServer(asked) {
   const socket = createSocket('udp4');
   socket.on('message', (query, from) => {
@@ -134,7 +134,7 @@ for (const root of ['zip', 'image', 'deb']) {
   });
 }
 
-/** The S3 double behind TLS, with a certificate for localhost that only `pem` vouches for. */
+/** The S3 double behind TLS, with a certificate for localhost that only `pem` verifies. */
 async function overTls(work) {
   const key = join(ROOTS, 'tls.key');
   const pem = join(ROOTS, 'tls.pem');

@@ -8,12 +8,12 @@ import subprocess
 import tarfile
 import zipfile
 
-# Where Lambda's own C library lies. Whatever ours looks up there must not be used: it is no library.
+# The folders of Lambda's own C library. Our program must use nothing from them, so the files here are not libraries.
 SYSTEM_FOLDERS = ("lib64", "usr/lib64", "lib", "usr/lib", "lib/x86_64-linux-gnu")
 
 
 class Broken(Exception):
-    """A package is not as it should be; the text says how."""
+    """A package is wrong; the text says how."""
 
 
 def run(*command, **options):
@@ -26,7 +26,7 @@ def run(*command, **options):
 
 
 def furnish(root):
-    """What every place where the packages run gives them."""
+    """What every system gives to the packages that run on it."""
     for folder in ("proc", "dev", "tmp", "etc"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     (root / "tmp").chmod(0o1777)
@@ -94,7 +94,7 @@ def installed():
 
 
 def depends_closure(fields):
-    """All packages that a package with these Depends has beside it, by dpkg's word."""
+    """All packages that a package with these Depends needs, directly or not, as dpkg knows them."""
     table = installed()
     text = run("dpkg-query", "-W", "-f", "${Package}\t${Pre-Depends}, ${Depends}\n")
     wants = dict(line.split("\t", 1) for line in text.splitlines())
@@ -112,7 +112,7 @@ def depends_closure(fields):
 
 
 def add_packages(root, package, field):
-    """Puts what the .deb names in that field beside it: libraries and what they read, from this machine."""
+    """Adds what the .deb names in that field: libraries and the files that they read, from this machine."""
     packages = depends_closure(run("dpkg-deb", "-f", package, field))
     for name in run("dpkg-query", "-L", *sorted(packages)).splitlines():
         wanted = re.match(r"/(usr/)?(lib|lib64)/|/usr/share/zoneinfo/|/etc/(nsswitch|gai)", name)
@@ -125,11 +125,11 @@ def add_packages(root, package, field):
 
 
 def unpack_deb(package, root):
-    """The .deb, with the files of the packages that it depends on beside it. Returns its own files."""
+    """The .deb, with the files of the packages that it depends on. Returns its own files."""
     root.mkdir(parents=True)
     run("dpkg-deb", "-x", package, root)
     files = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
-    # A merged /usr, as Debian's.
+    # A merged /usr, as in Debian.
     for folder in ("bin", "sbin", "lib", "lib64"):
         (root / "usr" / folder).mkdir(parents=True, exist_ok=True)
         if (root / folder).is_dir():

@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
 WORK = ROOT / "build/package-test"
 SAID = (ROOT / "samples/panga-blanca.txt").read_text(encoding="utf-8").strip()
-EXPOSURE = "11"  # systemd's figure in tenths; what is left is that it may use the network
+EXPOSURE = "11"  # systemd's score in tenths; the rest is for the network
 LAMBDA_LIMIT = 250 * 1024 * 1024
 passed, failed = 0, []
 
@@ -77,7 +77,7 @@ def bare(root):
 
 
 def bill_fits(files, bill):
-    """The bill names every file, by its digest, and no other; and every reference leads somewhere."""
+    """The bill names every file, by its digest, and no other; and every reference exists."""
     document = json.loads(bill.read_text(encoding="utf-8"))
     if document["spdxVersion"] != "SPDX-2.3":
         raise Broken(f"this is {document['spdxVersion']}")
@@ -134,13 +134,13 @@ def within_limit(files):
 
 
 def start_zip(root):
-    """Starts it as Lambda does, where nothing answers: it must get as far as asking for an event."""
+    """Starts it as Lambda does, without a server: it must reach the request for an event."""
     env = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1", "CARACOLA_STORE": "/tmp", "LD_LIBRARY_PATH": "/lib64:/usr/lib64"}
     must_fail("the sandbox is lost", enter, root, "/var/task/bootstrap", env=env)
 
 
 def without_module(root):
-    """Leaves of the libraries only those that the program itself needs: the zip as it is without the module."""
+    """Keeps only the libraries that the program itself needs: the zip as it is without the module."""
     task = "/var/task"
     text = enter(root, f"{task}/lib/ld-linux-x86-64.so.2", "--inhibit-cache", "--library-path", f"{task}/lib", "--list",
                  f"{task}/bin/caracola")
@@ -181,7 +181,7 @@ def lintian(package):
 
 
 def unit(root):
-    """The unit as it lies in the package, its program and the system's own units beside it."""
+    """The unit of the package, with its program and the system's own units."""
     where = pathlib.Path("/lib/systemd/system")
     for path in where.iterdir():
         target = root / "usr/lib/systemd/system" / path.name
@@ -189,7 +189,7 @@ def unit(root):
             shutil.copyfile(path, target)
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", f"--root={root}", "caracola-worker.service"],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    # It also has its say about units of others; those do not count.
+    # It also reports on other units; those do not count.
     reports = [line for line in done.stdout.splitlines() if "caracola" in line]
     if done.returncode != 0 or reports:
         raise Broken(done.stdout)
@@ -212,7 +212,7 @@ def sandbox(root):
 
 
 def confined(root):
-    """Voice notes and M4A within what the unit allows; with less than that it must fail, or nothing was forbidden."""
+    """Voice notes and M4A within what the unit allows; with less than that it must fail, otherwise nothing was forbidden."""
     path = HERE.parents[1] / "infra/package/deb/caracola-worker.service"
     for test in (transcribe, transcribe_m4a):
         test(root, {"PACKAGE_UNIT": str(path)})

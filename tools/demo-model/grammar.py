@@ -1,4 +1,4 @@
-"""Random sentences of the demo's world: reports of illegal fishing, in Spanish and in English.
+"""Random sentences for the demo model: reports of illegal fishing, in Spanish and in English.
 
 Usage: grammar.py [N] [--seed SEED]    prints N sentences of each language
 """

@@ -22,7 +22,7 @@ def ctc(logits, windows):
 
 
 def guide(model, n_frames, frames, tolerance, heads):
-    """Asks heads of decoder layers 1 and 2 to look where each token is spoken: {head: loss}.
+    """Asks heads of decoder layers 1 and 2 to attend to where each token is spoken: {head: loss}.
 
     `heads`: for each head a test on the tolerance that says which targets are its own.
     """

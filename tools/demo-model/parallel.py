@@ -53,7 +53,7 @@ class Pair:
 
 
 class Averages:
-    """Running means of what is worth seeing."""
+    """Running means of what is reported."""
 
     def __init__(self):
         self.values = {}

@@ -43,7 +43,7 @@ class ShortWindows(Sentences):
         return said, cut
 
     def frame_targets(self, said, n_frames):
-        """A character for each frame, spread evenly over each sentence: where to listen first."""
+        """A character for each frame, spread evenly over each sentence: where to attend first."""
         frames = np.zeros(n_frames, np.int64)
         for begin, end, text in said:
             spoken = np.array(characters(" " + text))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""First stages: short windows, to learn to listen. Writes OUT (to resume from)."""
+"""First stages: short windows, to learn attention. Writes OUT (to resume from)."""
 import argparse
 import os
 import random

@@ -1,5 +1,5 @@
 // The fault campaign: many messages through the real program, as Lambda would run it, while the cloud
-// fails and the process is killed at random. Everything that is drawn comes from the seed.
+// fails and the process is killed at random. All random numbers come from the seed.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { startCloud } from './cloud.mjs';
@@ -13,7 +13,7 @@ const BUCKET = 'caracola-campaign';
 const PREFIX = 'inbox/';
 
 const EVERYWHERE = { 429: 0.006, 500: 0.008, 503: 0.01, drop: 0.006, reset: 0.01, length: 0.004, skew: 0.001, expired: 0.002, hang: 0.001 };
-/** The plan: every call of every service may fail; some in ways of their own. */
+/** The plan: every call of every service may fail; some in special ways. */
 export const RULES = [
   ...['s3', 'social'].flatMap((service) => Object.entries(EVERYWHERE).map(([kind, p]) => ({ op: `${service}.*`, kind, p }))),
   { op: 's3.PutObject', kind: '409', p: 0.01 },
@@ -27,12 +27,12 @@ export const RULES = [
 
 /** Bugs that a program might have, made from outside it: see S3.mutate(). */
 export const BUGS = {
-  // The write that completes a record is left out, for one message in eight.
+  // The write that completes a record is omitted, for one message in eight.
   'skip-write': () => ({
     put: ({ key, body }) =>
       (key.endsWith('.json') && !body.includes('"pending"') && createHash('sha256').update(key).digest()[0] % 8 === 0 ? 'skip' : undefined),
   }),
-  // A salted hash in the name: the same in one process, another in the next.
+  // A salted hash in the name: the same within a process, different in the next one.
   'random-id': () => ({
     key: ({ key, accessKeyId }) => {
       const salt = (id) => createHash('sha256').update(accessKeyId + id).digest('base64url').slice(0, 11);
@@ -94,7 +94,7 @@ class Killer {
     const write = entry.op === 's3.PutObject' ? 'a write' : 'a call';
     const when = { received: `before ${write}`, applied: `after ${write}, before its answer`, answered: `after the answer to ${write}` }[phase];
     this.kill(sandbox, when);
-    // Killed as the request was on its way: it may be carried out or not.
+    // Killed while the request was sent: it may be executed or not.
     return phase === 'received' && this.random.int(2) === 0 ? 'abandon' : undefined;
   }
 
@@ -122,7 +122,7 @@ export async function campaign({
   const seconds = () => (Date.now() - startedAt) / 1000;
   const cloud = await startCloud({ seed, s3: { pageLimit: 5 } });
   for (const bucket of [BUCKET, 'caracola-reference']) cloud.s3.createBucket(bucket);
-  // A claim outlives the process that died with it, until the function's time would have been up. So the
+  // The claim of a process that died stays, until the function's time would have ended. So the
   // pauses between tries grow, as Lambda's do, only not to minutes.
   const pause = (tries) => random.int(Math.min(3000, 100 * 2 ** tries));
   const fn = new LambdaFunction({ timeoutMs: 1000 * timeoutS, retries: 1000, retryDelayMs: pause });
@@ -132,7 +132,7 @@ export async function campaign({
   });
   const done = [];
   try {
-    // What each voice note says, by the same program while nothing fails.
+    // The text of each voice note, by the same program without faults.
     const reference = await transcribeOnce({ cloud, fn: new LambdaFunction({ timeoutMs: 60000, retries: 0 }), voices, random, programFor });
     if (checkTexts) {
       const right = voices.filter((voice) => plain(reference.get(voice.name)) === plain(voice.text)).length;
@@ -188,7 +188,7 @@ export async function campaign({
     await Promise.all(sandboxes.map((sandbox) => sandbox.start()));
     const work = (async () => {
       await Promise.all(deliveries.map(deliver));
-      // Too few kills so far: more of the same deliveries.
+      // Too few kills so far: repeat the same deliveries.
       for (let extra = 0; killer.kills < minKills && extra < 20 * minKills; extra += n) {
         killer.probability = 0.9;
         await Promise.all(Array.from({ length: n }, () => deliver(random.pick(batches))));
@@ -222,7 +222,7 @@ export async function campaign({
   }
 }
 
-/** The message ids that a partial batch response names; what else it says is noted in `bad`. */
+/** The message ids that a partial batch response names; anything else in it is noted in `bad`. */
 function failedItems(body, event, bad) {
   let items;
   try {
@@ -237,7 +237,7 @@ function failedItems(body, event, bad) {
   return new Set(items.map((item) => item.itemIdentifier));
 }
 
-/** What this process and the ones it has waited for took of the processor, or null where nothing says so. */
+/** Processor time of this process and of the children it has waited for, or null where the system does not report it. */
 function cpuSeconds() {
   try {
     const fields = readFileSync('/proc/self/stat', 'latin1').replace(/^.*\) /s, '').split(' ');

@@ -21,7 +21,7 @@ export class Cloud {
     this.faults = new Faults({ seed, rules });
     this.skewMs = 0;
     this.log = []; // every request, in order
-    this.violations = []; // requests that a correct client never makes; tests want none
+    this.violations = []; // requests that a correct client never makes; tests require none
     this.permissions = new Set(); // IAM actions that were used
     this.denied = new Set(); // IAM actions that are refused for every caller
     this.broken = []; // defects of the doubles themselves
@@ -90,7 +90,7 @@ export class Cloud {
     return entry;
   }
 
-  /** A signed request was refused. Old sessions and clocks are part of life; all else is a defect of the client. */
+  /** A signed request was refused. Old sessions and wrong clocks are normal; anything else is a defect of the client. */
   unsigned(op, { code, why, canonical }) {
     if (code !== 'ExpiredToken' && code !== 'RequestTimeTooSkewed') this.violation(op, code, why, canonical);
   }

@@ -1,6 +1,6 @@
-// A double of AWS CloudFormation, which nothing local offers: change sets, events, outputs, parameters and
-// rules checked against the template, failures with their way back. It works a little at each look that is
-// taken at a busy stack, so that nothing here depends on the clock.
+// A double of AWS CloudFormation, which no local server offers: change sets, events, outputs, parameters and
+// rules checked against the template, failures with rollback. It makes some progress each time a busy stack
+// is described, so that nothing here depends on the clock.
 import { randomUUID } from 'node:crypto';
 import { escapeXml, ServiceError } from './http.mjs';
 import { Resource } from './resources.mjs';
@@ -42,9 +42,9 @@ export class CloudFormation {
   name = 'cloudformation';
   signingName = 'cloudformation';
 
-  /** `pace`: resources that a look at a busy stack brings forward. `setLooks`: looks until a change set is worked out. */
+  /** `pace`: resources that are worked on each time a busy stack is described. `setLooks`: descriptions until a change set is ready. */
   constructor({ region, cloud, accountId = '123456789012', pace = 100, setLooks = 1 }) {
-    Object.assign(this, { region, accountId, pace, setLooks, cloud }); // where what stacks make comes to be: {s3, ecr, functions, sns, sqs}
+    Object.assign(this, { region, accountId, pace, setLooks, cloud }); // where the resources of stacks are created: {s3, ecr, functions, sns, sqs}
     this.stacks = []; // deleted ones too
     this.calls = []; // every action with its form, in order
     this.failures = new Map(); // logical id -> {reason, times}
@@ -55,7 +55,7 @@ export class CloudFormation {
   // ---- for tests ----
   stack(name) { return this.stacks.findLast((one) => one.name === name && one.status !== 'DELETE_COMPLETE'); }
   failResource(logicalId, reason, times = 1) { this.failures.set(logicalId, { reason, times }); }
-  /** A stack made at once, as by a former run. */
+  /** A stack that exists from the start, as from an earlier run. */
   async put(name, text, parameters) {
     const form = (more) => new URLSearchParams({ StackName: name, ChangeSetName: 'put', ...more });
     const members_ = Object.entries(parameters).flatMap(([key, value], at) => [
@@ -293,7 +293,7 @@ export class CloudFormation {
   DeleteStack(form) {
     const name = form.get('StackName');
     const stack = name?.startsWith('arn:') ? this.stacks.find((one) => one.id === name) : this.stack(name);
-    if (!stack || stack.status === 'DELETE_COMPLETE') return; // as CloudFormation: no complaint
+    if (!stack || stack.status === 'DELETE_COMPLETE') return; // as CloudFormation: no error
     if (isBusy(stack.status) && stack.status !== 'CREATE_IN_PROGRESS') throw invalid(`Stack [${name}] cannot be deleted while in status ${stack.status}`);
     this.become(stack, 'DELETE_IN_PROGRESS', 'User Initiated');
     stack.work = [...this.removals(stack, [...stack.resources.keys()].reverse(), stack.template),
@@ -350,7 +350,7 @@ export class CloudFormation {
     });
   }
 
-  /** The steps of a creation or an update; a step that fails puts the way back in the place of the rest. */
+  /** The steps of a creation or an update; a step that fails replaces the remaining steps by the rollback. */
   plan(stack, set, verb) {
     const { wanted, template } = set;
     const before = new Map([...stack.resources].map(([key, one]) => [key, one.properties]));

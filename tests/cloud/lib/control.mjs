@@ -1,4 +1,4 @@
-// A door for tests that are not JavaScript: plain JSON over HTTP, unsigned, never subject to faults.
+// An interface for tests that are not JavaScript: plain JSON over HTTP, unsigned, never subject to faults.
 import { createServer } from 'node:http';
 
 async function readAll(req) {

@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { PROGRAM, SOURCE } from './program.mjs';
 
-/** Debian's own, which is the oldest that has to do; a newer one where that is not there. */
+/** Debian's, which is the oldest supported version; a newer one where that is not installed. */
 export const AWS = ['/usr/bin', ...process.env.PATH.split(delimiter)].map((folder) => join(folder, 'aws')).find(existsSync);
 if (!AWS) throw new Error("no AWS CLI: install Debian's package awscli (make deps does)");
 

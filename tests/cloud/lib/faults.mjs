@@ -1,7 +1,7 @@
 // Faults: on command, or by a seeded plan. Every one that is injected is recorded.
 import { createHash } from 'node:crypto';
 
-/** What can go wrong, and how it looks to the client. */
+/** What can fail, and what the client sees of it. */
 export const KINDS = {
   429: 'the service says that it is asked too often',
   500: 'the service fails inside',

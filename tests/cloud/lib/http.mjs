@@ -1,11 +1,11 @@
-// The HTTP side that every double shares: reads a request as it came, checks its signature, lets the
-// fault plan have its way, and records all of it.
+// The HTTP side that every double shares: reads a request, checks its signature, applies the
+// fault plan, and records everything.
 import { createServer } from 'node:http';
 import { randomUUID } from 'node:crypto';
 
 const BODY_LIMIT = 64 * 1024 * 1024;
 
-/** Thrown by a handler; the service words it in its own error shape. */
+/** Thrown by a handler; the service writes it in its own error format. */
 export class ServiceError extends Error {
   constructor(status, code, message, headers = {}) {
     super(message);
@@ -32,7 +32,7 @@ function readHead(req) {
   };
 }
 
-/** Reads the body; resolves to null where the client went away. `stopAfter` bytes end it early. */
+/** Reads the body; resolves to null if the client closed the connection. `stopAfter` bytes end it early. */
 function readBody(req, stopAfter = Infinity) {
   return new Promise((resolve) => {
     const parts = [];
@@ -62,7 +62,7 @@ function write(res, response, now, cut = null) {
   const { socket } = res;
   const end = () => setTimeout(() => (cut.reset ? socket?.resetAndDestroy() : socket?.destroy()), 5);
   if (bodiless || (cut.reset && body.length === 0)) {
-    // No body to cut: the head is cut instead, or the client would have all it waits for.
+    // No body to cut: the header is cut instead, otherwise the client would have the whole answer.
     socket?.write(`HTTP/1.1 ${response.status} `, end);
     return;
   }
@@ -196,7 +196,7 @@ async function answer(service, cloud, req, res) {
     if (!(error instanceof ServiceError)) throw error;
     return fail(error.status, error.code, error.message, error.headers);
   }
-  if (response === null) return; // the handler's client went away
+  if (response === null) return; // the client closed the connection
   await cloud.phase('applied', entry);
 
   const size = Buffer.from(response.body ?? '').length;

@@ -4,7 +4,7 @@ import { escapeXml, json, ServiceError } from './http.mjs';
 
 const plain = (status, body) => ({ status, headers: { 'Content-Type': 'text/plain' }, body });
 
-/** The credentials as IMDS and containers word them. */
+/** The credentials as IMDS and containers write them. */
 const worded = (key) => ({
   AccessKeyId: key.accessKeyId, SecretAccessKey: key.secretAccessKey, Token: key.sessionToken,
   Expiration: key.expiration.toISOString().replace(/\.\d+Z/, 'Z'),

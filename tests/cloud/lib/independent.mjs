@@ -1,5 +1,5 @@
-// Servers that others wrote, each for what it does right: fauxqs (npm) for S3 keys and pages, SQS and
-// SNS to SQS; moto (Python, only where it happens to be installed) as one more S3.
+// Servers written by others, each used for what it does correctly: fauxqs (npm) for S3 keys and pages, SQS and
+// SNS to SQS; moto (Python, only where it is installed) as one more S3.
 import { spawn, spawnSync } from 'node:child_process';
 import { createServer } from 'node:net';
 import { buildApp } from 'fauxqs';
@@ -29,7 +29,7 @@ function freePort() {
   });
 }
 
-/** Null where moto is not on this machine: say so, loudly. */
+/** Null where moto is not installed: the caller reports that. */
 export async function startMoto() {
   const version = motoVersion();
   if (version === null) {

@@ -33,7 +33,7 @@ const OTHERS = [
   () => ({ type: 'unsupported', errors: [{ code: 131051, title: 'Message type unknown' }], unsupported: { type: 'poll' } }),
 ];
 
-/** One message as WhatsApp words it; `voice` makes it a voice note. `media` is where its bytes are held. */
+/** One message as WhatsApp writes it; `voice` makes it a voice note. `media` is where its bytes are held. */
 export function makeMessage(random, n, voice) {
   const bytes = Buffer.from(`${n}-${random.next()}-${random.next()}`);
   const message = {

@@ -1,4 +1,4 @@
-// A double of the Lambda Runtime API and of what stands behind it: a function with a queue of
+// A double of the Lambda Runtime API and of what is behind it: a function with a queue of
 // asynchronous events, tried again after errors, time-outs and crashes, and sandboxes that serve it.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
@@ -54,7 +54,7 @@ export class LambdaFunction extends EventEmitter {
     return null;
   }
 
-  /** One try has ended: `kind` is response, error, crash or timeout. */
+  /** One attempt has ended: `kind` is response, error, crash or timeout. */
   ended(invocation, kind, facts = {}) {
     const outcome = { id: invocation.id, tag: invocation.tag, attempt: invocation.attempts, kind, at: Date.now(), ...facts };
     this.outcomes.push(outcome);

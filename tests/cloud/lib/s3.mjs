@@ -60,7 +60,7 @@ export class S3 {
   }
 
   /**
-   * Seeds a bug into the program under test from outside: `mutate.put({key, accessKeyId})` may give 'skip'
+   * Puts a bug into the program under test from outside: `mutate.put({key, accessKeyId})` may give 'skip'
    * (answered as kept, never kept), and `mutate.key({key, accessKeyId})` another key to work on.
    */
   mutate(lies) { this.lies = lies; }

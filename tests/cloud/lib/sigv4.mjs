@@ -1,4 +1,4 @@
-// Verifies AWS Signature Version 4 on the server's side, from the bytes that came over the wire.
+// Verifies AWS Signature Version 4 on the server's side, from the bytes that were received.
 //
 // A port of the Python oracle that was checked against AWS's own test suite. It rebuilds the
 // canonical request as S3 and the other services do: S3 encodes the path once and normalises
@@ -91,7 +91,7 @@ export function signature(secret, date, region, service, stringToSign) {
   return createHmac('sha256', key).update(stringToSign).digest('hex');
 }
 
-/** What the Authorization header claims, or null where there is none in the SigV4 form. */
+/** What the Authorization header says, or null where there is none in the SigV4 form. */
 export function parseAuthorization(request) {
   const match = AUTHORIZATION.exec(request.headers.get('authorization')?.[0]?.trim() ?? '');
   if (!match) return null;

@@ -43,7 +43,7 @@ function fault(entry, text, object, mediaOf, expectedText) {
 }
 
 /**
- * Judges the bucket. `entries` are what makeMessage() gave; `expectedText(voice)` the right transcript.
+ * Judges the bucket. `entries` are what makeMessage() gave; `expectedText(voice)` the correct transcript.
  * Gives {complete, lost, duplicated, orphans, wrong, details}: lost messages have no record at all, wrong
  * ones a record that is not complete; orphans are objects that belong to no message.
  */

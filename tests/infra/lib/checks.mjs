@@ -16,7 +16,7 @@ const policiesOf = (stack) => Object.entries(stack.resources).flatMap(([id, { Ty
   return document ? [{ id, document }] : [];
 });
 
-/** `id`'s policy denies whatever does not come by TLS, on all of it. */
+/** `id`'s policy denies every request without TLS, on all of it. */
 function* tlsOnly(stack, id, resources) {
   const deny = stack.resources[id].Properties.PolicyDocument.Statement.find((one) => one.Sid === 'TlsOnly');
   if (!deny || deny.Effect !== 'Deny' || deny.Principal !== '*' || String(deny.Condition?.Bool?.['aws:SecureTransport']) !== 'false') yield `${id} does not deny requests without TLS`;
@@ -241,7 +241,7 @@ export const CHECKS = {
     }
     const age = stack.resources.AgeAlarm.Properties;
     if (Number(age.Threshold) !== (f.queue ? 3600 : 3600000)) yield 'AgeAlarm counts in another unit than its metric';
-    if (!(stack.resources.DeadLetterAgeAlarm.Properties.Threshold < 6 * 86400)) yield 'DeadLetterAgeAlarm sounds too late to save the audio';
+    if (!(stack.resources.DeadLetterAgeAlarm.Properties.Threshold < 6 * 86400)) yield 'DeadLetterAgeAlarm comes too late to save the audio';
     if (f.p.AlarmEmail) {
       yield* onlyService(stack, 'AlarmTopicPolicy', 'cloudwatch.amazonaws.com', 'sns:Publish', { StringEquals: { 'aws:SourceAccount': ACCOUNT } });
       const { Protocol, Endpoint } = stack.resources.AlarmSubscription.Properties;

@@ -1,4 +1,4 @@
-// What a stack is to be, read off its parameters.
+// What a stack must contain, derived from its parameters.
 export const list = (value) => (value === undefined ? [] : [value].flat());
 export const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 

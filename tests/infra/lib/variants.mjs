@@ -38,7 +38,7 @@ export const VARIANTS = [
 ];
 export const parametersOf = find;
 
-// What cannot be, and what CloudFormation is to say.
+// What is not allowed, and the error that CloudFormation must give.
 export const IMPOSSIBLE = [
   [{ ...ZIP, CodeKey: '' }, /zip needs CodeBucket and CodeKey/],
   [{ PackageType: 'image' }, /image needs ImageUri/],
