@@ -10,7 +10,7 @@
 #include "app/model_path.h"
 #include "app/model_stream.h"
 #include "base/clock.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/limits.h"
 #include "net/http.h"
 

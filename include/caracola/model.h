@@ -35,7 +35,8 @@ typedef struct cara_dims {
  *   CARA_ERR_MODEL_FORMAT   no model file that is known, or one of a newer version
  *   CARA_ERR_MODEL_CORRUPT  sizes, offsets or counts in the file are wrong
  *   CARA_ERR_MODEL_SHAPE    a tensor is missing or has another shape than the dims ask
- *   CARA_ERR_VOCAB          no vocabulary, or one that does not fit the model */
+ *   CARA_ERR_VOCAB          no vocabulary, or one that does not fit the model
+ *   CARA_ERR_INTERNAL       the PCRE2 that is installed has no Unicode support */
 CARA_API CARA_MUST_USE int cara_model_open(const char *path, const char *vocab_path,
                                            cara_model **out, cara_error *err);
 

@@ -1,7 +1,7 @@
 /* The public functions: pick the decoder, convert to 16 kHz, keep the limits. */
 #include "audio/decoder.h"
 #include "audio/sniff.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/limits.h"
 #include "base/sized.h"
 

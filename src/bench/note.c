@@ -1,7 +1,7 @@
 /* A note to decode: Opus as WhatsApp sends it (16 kHz mono, 16 kbit/s, frames of 60 ms), in Ogg
  * pages (RFC 3533, RFC 7845) of one packet each. */
-#include "base/buf.h"
 #include "base/limits.h"
+#include "base/memory/buf.h"
 #include "bench/bench.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
  * page cache, beside what reading the file alone takes. */
 #define _GNU_SOURCE /* mincore, posix_fadvise */
 #include "base/clock.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "bench/bench.h"
 
 #include <caracola/caracola.h>

@@ -1,6 +1,6 @@
 /* caracola handle: WhatsApp events to records in a folder or a bucket. */
 #include "app/events.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "pipeline/pipeline.h"

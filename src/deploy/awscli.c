@@ -1,6 +1,6 @@
 #include "deploy/awscli.h"
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/limits.h"
 #include "json/json.h"
 

@@ -2,8 +2,8 @@
 #ifndef DEPLOY_CHILD_H
 #define DEPLOY_CHILD_H
 
-#include "base/buf.h"
 #include "base/error.h"
+#include "base/memory/buf.h"
 
 /* Everything is borrowed for the call. */
 typedef struct cara_child_spec {

@@ -1,6 +1,6 @@
 /* The model on EFS: the function itself copies it from the bucket (docs/aws.md, "A file that a fill
  * brings"), in as many calls as it takes. */
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/limits.h"
 #include "deploy/deploy.h"
 #include "json/json.h"

@@ -1,6 +1,6 @@
 #include "deploy/upload.h"
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "crypto/digest.h"
 
 #include <math.h>

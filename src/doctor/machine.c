@@ -3,7 +3,7 @@
 
 #include "aws/s3/s3.h"
 #include "base/clock.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/limits.h"
 #include "base/threads.h"
 #include "crypto/digest.h"

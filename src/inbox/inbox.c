@@ -3,8 +3,8 @@
  * Each piece that cannot be read becomes a reject of its own, and reading goes on behind it. */
 #include "inbox/inbox.h"
 
-#include "base/buf.h"
 #include "base/limits.h"
+#include "base/memory/buf.h"
 #include "base/utf8.h"
 #include "json/json.h"
 

@@ -7,8 +7,8 @@
 #ifndef INBOX_INBOX_H
 #define INBOX_INBOX_H
 
-#include "base/arena.h"
 #include "base/error.h"
+#include "base/memory/arena.h"
 
 #include <jansson.h>
 #include <stddef.h>

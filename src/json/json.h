@@ -3,9 +3,9 @@
 #ifndef JSON_JSON_H
 #define JSON_JSON_H
 
-#include "base/buf.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/memory/buf.h"
 
 #include <jansson.h>
 #include <stddef.h>

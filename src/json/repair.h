@@ -2,7 +2,7 @@
 #ifndef JSON_REPAIR_H
 #define JSON_REPAIR_H
 
-#include "base/buf.h"
+#include "base/memory/buf.h"
 
 /* Appends the text with each value that jansson would refuse replaced; what is not JSON stays so.
  * Look at out->failed afterwards. */

@@ -1,14 +1,14 @@
 /* Integer matrix products: y = x . w^T with weights in int8 (one scale per output channel) and
  * activations quantised on the fly (one scale and zero point per row), summed in int32.
  *
- * One packed layout serves every level, so that a mapped file is read in place: base/i8_layout.h
- * describes it, model/i8_pack.h makes it.
+ * One packed layout serves every level, so that a mapped file is read in place:
+ * base/numbers/i8_layout.h describes it, model/i8_pack.h makes it.
  *
  * Quantised activations are private to a level: see cara_i8_ops.quantise. */
 #ifndef KERNELS_I8_H
 #define KERNELS_I8_H
 
-#include "base/i8_layout.h"
+#include "base/numbers/i8_layout.h"
 
 #include <stddef.h>
 #include <stdint.h>

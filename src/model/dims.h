@@ -2,7 +2,7 @@
 #ifndef MODEL_DIMS_H
 #define MODEL_DIMS_H
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "model/weights.h"
 
 #define CARA_NAME_MAX 39 /* bytes of a model's name */
@@ -12,7 +12,7 @@
 int cara_dims_check(const cara_dims *dims, cara_error *err);
 
 /* The published model of these dims, or "custom". large-v1 and large-v2 have the same dims: they
- * are told apart by the file's name ("large-v2.pt", any folder); under any other name it is
+ * are distinguished by the file's name ("large-v2.pt", any folder); under any other name it is
  * "large".
  */
 const char *cara_dims_name(const cara_dims *dims, const char *path);

@@ -1,8 +1,8 @@
-/* From float weights to the int8 layout of base/i8_layout.h. */
+/* From float weights to the int8 layout of base/numbers/i8_layout.h. */
 #ifndef MODEL_I8_PACK_H
 #define MODEL_I8_PACK_H
 
-#include "base/i8_layout.h"
+#include "base/numbers/i8_layout.h"
 
 #include <stdint.h>
 

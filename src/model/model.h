@@ -2,10 +2,10 @@
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 
-#include "base/arena.h"
-#include "base/file.h"
+#include "base/files/file.h"
+#include "base/files/read_ahead.h"
 #include "base/limits.h"
-#include "base/read_ahead.h"
+#include "base/memory/arena.h"
 #include "model/dims.h"
 #include "model/weights.h"
 

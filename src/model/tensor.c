@@ -1,7 +1,7 @@
 #include "model/tensor.h"
 
-#include "base/half.h"
-#include "base/i8_layout.h"
+#include "base/numbers/half.h"
+#include "base/numbers/i8_layout.h"
 
 size_t cara_dtype_size(cara_dtype dtype) {
     switch (dtype) {

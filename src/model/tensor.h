@@ -15,7 +15,7 @@ typedef enum cara_dtype {
 /* How a tensor's elements lie. Packed layouts come with the kernels that read them. */
 typedef enum cara_layout {
     CARA_ROW_MAJOR = 0, /* C order, last dimension fastest */
-    CARA_I8_PANELS = 1, /* base/i8_layout.h; [out, in, 3] lies as [out, in * 3] */
+    CARA_I8_PANELS = 1, /* base/numbers/i8_layout.h; [out, in, 3] lies as [out, in * 3] */
 } cara_layout;
 
 /* data == NULL means that the tensor is absent. */

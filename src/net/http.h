@@ -4,8 +4,8 @@
 #ifndef NET_HTTP_H
 #define NET_HTTP_H
 
-#include "base/buf.h"
 #include "base/error.h"
+#include "base/memory/buf.h"
 
 #include <stddef.h>
 

@@ -2,7 +2,7 @@
 #ifndef NET_URL_H
 #define NET_URL_H
 
-#include "base/buf.h"
+#include "base/memory/buf.h"
 #include "base/slice.h"
 
 /* Appends s[0..n) with every byte but A-Z a-z 0-9 - _ . ~ as %XX in upper case, which is AWS's

@@ -14,7 +14,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* flock, renameat2 */
 #endif
-#include "base/file.h"
+#include "base/files/file.h"
 #include "store/backend.h"
 
 #include <dirent.h>

@@ -2,9 +2,9 @@
 #ifndef TOKENIZER_TOKENIZER_H
 #define TOKENIZER_TOKENIZER_H
 
-#include "base/arena.h"
-#include "base/buf.h"
 #include "base/error.h"
+#include "base/memory/arena.h"
+#include "base/memory/buf.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -29,7 +29,7 @@ typedef struct cara_special_tokens {
 /* Makes a tokenizer from the bytes of a tiktoken rank file ("<base64> <rank>" lines). `n_vocab` is
  * the model's (51864 English-only; 51865 with 99 languages; 51866 with 100): it says the layout
  * of the special tokens and must fit the number of ranks. The bytes are not kept.
- * Errors: VOCAB (with the position of the bad line), MEMORY. On failure *out is NULL. */
+ * Errors: VOCAB (with the position of the bad line), MEMORY, INTERNAL. On failure *out is NULL. */
 int cara_tokenizer_new(const void *tiktoken, size_t n, int32_t n_vocab, cara_tokenizer **out,
                        cara_error *err);
 void cara_tokenizer_free(cara_tokenizer *tokenizer);

@@ -2,7 +2,7 @@
 #ifndef TRANSCRIPT_RESULT_H
 #define TRANSCRIPT_RESULT_H
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 
 #include <caracola/result.h>
 

@@ -2,8 +2,8 @@
 #ifndef TRANSCRIPT_TRANSCRIPT_H
 #define TRANSCRIPT_TRANSCRIPT_H
 
-#include "base/buf.h"
 #include "base/error.h"
+#include "base/memory/buf.h"
 
 #include <caracola/result.h>
 

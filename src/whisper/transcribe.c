@@ -2,9 +2,9 @@
  * up: cara_transcribe() opens the audio, detects the language and goes from window to window;
  * transcribe_window() encodes one, decodes it with decode_with_fallback(), cuts it into segments
  * and commits them with new_segment(). */
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/memory/buf.h"
 #include "base/utf8.h"
 #include "tokenizer/language.h"
 #include "transcript/result.h"

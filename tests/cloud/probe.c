@@ -7,7 +7,7 @@
 #include "aws/services/social.h"
 #include "aws/services/sqs.h"
 #include "aws/services/stack.h"
-#include "base/file.h"
+#include "base/files/file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

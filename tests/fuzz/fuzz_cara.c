@@ -1,6 +1,6 @@
 /* `.cara` files. The header's check sum is made good first: behind it lie the checks that matter.
  */
-#include "base/i8_layout.h"
+#include "base/numbers/i8_layout.h"
 #include "model/bytes.h"
 #include "model/cara/format.h"
 #include "model/model.h"

@@ -1,6 +1,6 @@
 /* Events: whatever comes, it is parsed, written as records and quarantine, and freed. */
-#include "base/buf.h"
 #include "base/limits.h"
+#include "base/memory/buf.h"
 #include "inbox/inbox.h"
 #include "pipeline/record/key.h"
 #include "pipeline/record/record.h"

@@ -1,7 +1,7 @@
 #include "aws/credentials/sts.h"
 
 #include "aws/exchange/xml.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/limits.h"
 #include "net/url.h"
 

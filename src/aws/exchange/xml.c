@@ -1,7 +1,7 @@
 #include "aws/exchange/xml.h"
 
-#include "base/buf.h"
 #include "base/limits.h"
+#include "base/memory/buf.h"
 
 #include <expat.h>
 #include <limits.h>

@@ -1,6 +1,6 @@
 #include "aws/s3/s3_memory.h"
 
-#include "base/pages.h"
+#include "base/memory/pages.h"
 #include "base/threads.h"
 #include "crypto/encoding.h"
 

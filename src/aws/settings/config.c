@@ -1,6 +1,6 @@
 #include "aws/settings/config.h"
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/limits.h"
 #include "net/url.h"
 

@@ -5,7 +5,7 @@
 
 #include "aws/settings/ini.h"
 #include "aws/settings/outside.h"
-#include "base/buf.h"
+#include "base/memory/buf.h"
 
 typedef struct cara_aws_config {
     cara_arena arena;

@@ -3,8 +3,8 @@
 #ifndef AWS_INI_H
 #define AWS_INI_H
 
-#include "base/arena.h"
 #include "base/error.h"
+#include "base/memory/arena.h"
 
 #include <stddef.h>
 

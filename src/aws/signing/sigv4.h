@@ -3,8 +3,8 @@
 #ifndef AWS_SIGV4_H
 #define AWS_SIGV4_H
 
-#include "base/buf.h"
 #include "base/error.h"
+#include "base/memory/buf.h"
 #include "net/http.h"
 
 #include <stddef.h>

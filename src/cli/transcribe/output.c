@@ -1,8 +1,8 @@
 #include "cli/transcribe/output.h"
 
-#include "base/buf.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/limits.h"
+#include "base/memory/buf.h"
 #include "transcript/result_json.h"
 #include "transcript/transcript.h"
 #include "json/json.h"

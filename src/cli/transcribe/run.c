@@ -1,6 +1,6 @@
 #include "cli/transcribe/run.h"
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/limits.h"
 #include "base/threads.h"
 #include "cli/transcribe/output.h"

@@ -10,7 +10,7 @@
 #include "kernels/neon/neon.h"
 #endif
 
-#include "base/buf.h"
+#include "base/memory/buf.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
  */
 #include "model/cara/encode.h"
 
-#include "base/half.h"
 #include "base/limits.h"
+#include "base/numbers/half.h"
 #include "base/threads.h"
 #include "model/i8_pack.h"
 

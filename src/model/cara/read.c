@@ -1,6 +1,6 @@
 /* Reading a `.cara` file is checking its header: the weights are used where they lie. */
-#include "base/i8_layout.h"
 #include "base/limits.h"
+#include "base/numbers/i8_layout.h"
 #include "model/bytes.h"
 #include "model/cara/format.h"
 #include "model/model.h"

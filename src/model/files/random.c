@@ -1,6 +1,6 @@
 /* Models of true shapes with random weights, for measuring without a download. */
-#include "base/buf.h"
 #include "base/limits.h"
+#include "base/memory/buf.h"
 #include "model/model.h"
 
 #include <math.h>

@@ -2,8 +2,8 @@
 #ifndef MODEL_PT_PICKLE_H
 #define MODEL_PT_PICKLE_H
 
-#include "base/arena.h"
 #include "base/error.h"
+#include "base/memory/arena.h"
 #include "base/slice.h"
 
 typedef enum cara_pickle_type {

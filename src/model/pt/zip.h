@@ -2,8 +2,8 @@
 #ifndef MODEL_PT_ZIP_H
 #define MODEL_PT_ZIP_H
 
-#include "base/arena.h"
 #include "base/error.h"
+#include "base/memory/arena.h"
 #include "base/slice.h"
 
 typedef struct cara_zip_member {

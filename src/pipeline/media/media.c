@@ -1,6 +1,6 @@
 #include "pipeline/media/media.h"
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/limits.h"
 
 #include <dirent.h>

@@ -2,8 +2,8 @@
 #ifndef PIPELINE_RECORD_H
 #define PIPELINE_RECORD_H
 
-#include "base/buf.h"
 #include "base/error.h"
+#include "base/memory/buf.h"
 #include "inbox/inbox.h"
 
 #include <caracola/result.h>

@@ -4,8 +4,8 @@
 #ifndef PIPELINE_SERVICE_LOG_H
 #define PIPELINE_SERVICE_LOG_H
 
-#include "base/buf.h"
 #include "base/log.h"
+#include "base/memory/buf.h"
 
 #include <jansson.h>
 

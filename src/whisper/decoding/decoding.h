@@ -2,8 +2,8 @@
 #ifndef WHISPER_DECODING_H
 #define WHISPER_DECODING_H
 
-#include "base/arena.h"
 #include "base/error.h"
+#include "base/memory/arena.h"
 #include "tokenizer/tokenizer.h"
 #include "whisper/backend/backend.h"
 #include "whisper/decoding/draft.h"

@@ -3,7 +3,7 @@
 #ifndef WHISPER_SEGMENTS_H
 #define WHISPER_SEGMENTS_H
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "whisper/decoding/decoding.h"
 
 #include <caracola/transcribe.h>

@@ -1,7 +1,7 @@
 #include "whisper/decoding/settings.h"
 
-#include "base/buf.h"
 #include "base/limits.h"
+#include "base/memory/buf.h"
 #include "base/sized.h"
 #include "base/utf8.h"
 #include "tokenizer/language.h"

@@ -2,8 +2,8 @@
 #ifndef WHISPER_SETTINGS_H
 #define WHISPER_SETTINGS_H
 
-#include "base/arena.h"
 #include "base/error.h"
+#include "base/memory/arena.h"
 #include "tokenizer/tokenizer.h"
 #include "whisper/decoding/decoding.h"
 

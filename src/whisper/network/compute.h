@@ -3,7 +3,7 @@
 #ifndef WHISPER_COMPUTE_H
 #define WHISPER_COMPUTE_H
 
-#include "base/arena.h"
+#include "base/memory/arena.h"
 #include "base/threads.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"

@@ -1,6 +1,6 @@
 #include "whisper/network/quantise.h"
 
-#include "base/pages.h"
+#include "base/memory/pages.h"
 #include "model/i8_pack.h"
 #include "model/layers.h"
 

@@ -10,7 +10,7 @@
 #include "aws/s3/s3_file.h"
 #include "aws/s3/s3_memory.h"
 #include "base/clock.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "crypto/digest.h"
 #include "fake_outside.h"
 #include "fake_s3.h"

@@ -5,10 +5,10 @@
 
 #include <cmocka.h>
 
-#include "base/arena.h"
-#include "base/buf.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/files/file.h"
+#include "base/memory/arena.h"
+#include "base/memory/buf.h"
 #include "base/sized.h"
 #include "base/threads.h"
 #include "base/utf8.h"

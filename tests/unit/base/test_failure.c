@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/failure.h"
-#include "base/file.h"
+#include "base/files/file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

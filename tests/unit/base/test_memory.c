@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
-#include "base/pages.h"
-#include "base/read_ahead.h"
+#include "base/files/file.h"
+#include "base/files/read_ahead.h"
+#include "base/memory/pages.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,9 +5,9 @@
 
 #include <cmocka.h>
 
-#include "base/buf.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/limits.h"
+#include "base/memory/buf.h"
 #include "inbox/inbox.h"
 #include "json/json.h"
 

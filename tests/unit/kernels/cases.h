@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "base/half.h"
+#include "base/numbers/half.h"
 #include "kernels/common/common.h"
 
 #include <math.h>

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "base/buf.h"
+#include "base/memory/buf.h"
 #include "model/bytes.h"
 #include "pt_make.h"
 

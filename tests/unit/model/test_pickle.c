@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "base/buf.h"
+#include "base/memory/buf.h"
 #include "model/pt/pickle.h"
 #include "pt_make.h"
 #include "scratch.h"

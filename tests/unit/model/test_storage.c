@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "base/half.h"
-#include "base/i8_layout.h"
+#include "base/numbers/half.h"
+#include "base/numbers/i8_layout.h"
 #include "model/bytes.h"
 #include "model/cara/format.h"
 #include "model/i8_pack.h"

@@ -1,6 +1,6 @@
 #include "fixture.h"
 
-#include "base/file.h"
+#include "base/files/file.h"
 
 #include <dirent.h>
 #include <math.h>

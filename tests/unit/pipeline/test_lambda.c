@@ -2,7 +2,7 @@
 #include "fixture.h"
 
 #include "base/clock.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "pipeline/service/lambda.h"
 #include "test_server.h"
 

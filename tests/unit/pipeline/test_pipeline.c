@@ -1,6 +1,6 @@
 #include "fixture.h"
 
-#include "base/buf.h"
+#include "base/memory/buf.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/utf8.h"
 #include "tokenizer/language.h"
 #include "tokenizer/split.h"

@@ -2,7 +2,7 @@
 #ifndef TESTS_WHISPER_VOCABULARY_H
 #define TESTS_WHISPER_VOCABULARY_H
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/limits.h"
 #include "tokenizer/tokenizer.h"
 

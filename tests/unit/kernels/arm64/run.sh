@@ -25,7 +25,7 @@ done
 build i8_scalar src/kernels/scalar/i8.c -fno-trapping-math -Wno-psabi
 build i8_neon src/kernels/neon/i8.c -fno-trapping-math -Wno-psabi $neon
 build pack src/model/i8_pack.c
-build buf src/base/buf.c
+build buf src/base/memory/buf.c
 build error src/base/error.c
 for test in test_i8 test_kernels test_attend; do
     # shellcheck disable=SC2086

@@ -1,6 +1,6 @@
 /* Files: mapped, read whole up to a limit, or written so that a reader sees all or nothing. */
-#ifndef BASE_FILE_H
-#define BASE_FILE_H
+#ifndef BASE_FILES_FILE_H
+#define BASE_FILES_FILE_H
 
 #include "base/error.h"
 #include "base/slice.h"

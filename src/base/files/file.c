@@ -1,5 +1,5 @@
 #define _DEFAULT_SOURCE /* madvise */
-#include "base/file.h"
+#include "base/files/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* Large blocks of memory, in huge pages where the system has them. */
-#ifndef BASE_PAGES_H
-#define BASE_PAGES_H
+#ifndef BASE_MEMORY_PAGES_H
+#define BASE_MEMORY_PAGES_H
 
 #include <stddef.h>
 

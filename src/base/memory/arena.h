@@ -1,8 +1,8 @@
 /* Memory with one owner and one end: everything allocated from an arena goes at once.
  * Each arena has a limit from the start, so that no input can make the program allocate without
  * bound. */
-#ifndef BASE_ARENA_H
-#define BASE_ARENA_H
+#ifndef BASE_MEMORY_ARENA_H
+#define BASE_MEMORY_ARENA_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* f16 and bf16 to f32 and back in plain C. */
-#ifndef BASE_HALF_H
-#define BASE_HALF_H
+#ifndef BASE_NUMBERS_HALF_H
+#define BASE_NUMBERS_HALF_H
 
 #include <stdint.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  * operands; sixteen groups are one AMX tile. Inputs are padded with zeros to a multiple of 64,
  * channels to one of 16. With it come for each channel, padding included, an f32 scale (weight =
  * scale * int8) and the int32 sum of its bytes. */
-#ifndef BASE_I8_LAYOUT_H
-#define BASE_I8_LAYOUT_H
+#ifndef BASE_NUMBERS_I8_LAYOUT_H
+#define BASE_NUMBERS_I8_LAYOUT_H
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
 #define _DEFAULT_SOURCE /* madvise */
-#include "base/read_ahead.h"
+#include "base/files/read_ahead.h"
 
 #include "base/limits.h"
 #include "base/threads.h"

@@ -1,6 +1,6 @@
 /* A growing byte buffer with a limit from the start. */
-#ifndef BASE_BUF_H
-#define BASE_BUF_H
+#ifndef BASE_MEMORY_BUF_H
+#define BASE_MEMORY_BUF_H
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, madvise */
-#include "base/pages.h"
+#include "base/memory/pages.h"
 
 #include <stdint.h>
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-#include "base/buf.h"
+#include "base/memory/buf.h"
 
 #include <stdarg.h>
 #include <stdio.h>

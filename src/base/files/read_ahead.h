@@ -1,7 +1,7 @@
 /* A mapped file is brought into memory in its order by a thread of its own, ahead of the threads
  * that compute with it, so that these wait less for the disk. */
-#ifndef BASE_READ_AHEAD_H
-#define BASE_READ_AHEAD_H
+#ifndef BASE_FILES_READ_AHEAD_H
+#define BASE_FILES_READ_AHEAD_H
 
 #include <stddef.h>
 
