@@ -252,7 +252,7 @@ export const CHECKS = {
 
   * dashboard(stack) {
     const { widgets } = JSON.parse(stack.resources.Dashboard.Properties.DashboardBody);
-    const written = readFileSync(join(SOURCE, 'src/pipeline/service.c'), 'utf8') + readFileSync(join(SOURCE, 'src/pipeline/service_log.c'), 'utf8');
+    const written = readFileSync(join(SOURCE, 'src/pipeline/service/service.c'), 'utf8') + readFileSync(join(SOURCE, 'src/pipeline/service/service_log.c'), 'utf8');
     const name = features(stack).worker ? 'caracola' : 'ref-Function';
     for (const { properties } of widgets) {
       if (properties.region !== 'us-east-1') yield `${properties.title}: region ${properties.region}`;
