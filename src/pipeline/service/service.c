@@ -11,6 +11,7 @@
 #define KEEP_MIN_S 1.0
 #define KEEP_MAX_S 10.0
 #define ANSWER_S 0.25
+#define LATE_S 0.01      /* with no more than that, no audio is begun */
 #define LAST_CALLS_S 8.0 /* containers are killed 10 s after SIGTERM, or later */
 
 /* WhatsApp's types; a metric must not take its name from a sender. */
@@ -152,6 +153,8 @@ static void log_summary(const event *e, double seconds, int cold) {
 }
 
 double cara_service_keep(double left_s) {
+    if (left_s <= LATE_S)
+        return left_s;
     double keep = left_s * KEEP_SHARE;
     keep = keep < KEEP_MIN_S ? KEEP_MIN_S : keep > KEEP_MAX_S ? KEEP_MAX_S : keep;
     return keep > left_s / 4 ? left_s / 4 : keep;
