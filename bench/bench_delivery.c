@@ -6,9 +6,9 @@
  * cold: the file's pages are dropped first, so that it comes from the disk. A streamed or filled
  * model needs CARACOLA_MODEL_SHA256. One line of JSON. bench/model-delivery.mjs runs it. */
 #define _GNU_SOURCE
-#include "app/model_fetch.h"
-#include "app/model_path.h"
-#include "app/model_stream.h"
+#include "app/model/fetch.h"
+#include "app/model/path.h"
+#include "app/model/stream.h"
 #include "base/clock.h"
 #include "base/files/file.h"
 #include "base/limits.h"

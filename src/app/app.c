@@ -1,9 +1,9 @@
 #include "app/app.h"
 
-#include "app/environment.h"
-#include "app/model_fetch.h"
-#include "app/model_path.h"
-#include "app/zone.h"
+#include "app/model/fetch.h"
+#include "app/model/path.h"
+#include "app/settings/environment.h"
+#include "app/settings/zone.h"
 #include "aws/s3/s3_file.h"
 #include "base/clock.h"
 #include "base/limits.h"

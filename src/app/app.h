@@ -2,8 +2,8 @@
 #ifndef APP_APP_H
 #define APP_APP_H
 
-#include "app/app_store.h"
-#include "app/model_stream.h"
+#include "app/model/stream.h"
+#include "app/settings/store.h"
 #include "pipeline/service/service.h"
 
 typedef struct cara_app {

@@ -1,6 +1,6 @@
 #include "app/events.h"
 
-#include "app/zone.h"
+#include "app/settings/zone.h"
 #include "aws/client/client.h"
 
 static int open_engine(cara_events *e, const cara_events_options *o, cara_error *err) {

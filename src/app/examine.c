@@ -1,8 +1,8 @@
 #include "app/examine.h"
 
-#include "app/environment.h"
-#include "app/model_path.h"
-#include "app/model_stream.h"
+#include "app/model/path.h"
+#include "app/model/stream.h"
+#include "app/settings/environment.h"
 #include "aws/client/client.h"
 #include "base/clock.h"
 #include "pipeline/service/lambda.h"

@@ -1,6 +1,6 @@
 /* caracola doctor: checks that everything is there and works. */
-#include "app/environment.h"
 #include "app/examine.h"
+#include "app/settings/environment.h"
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "json/json.h"

@@ -1,5 +1,5 @@
 /* Which model file a command uses, and the remark about the demo model. */
-#include "app/model_path.h"
+#include "app/model/path.h"
 #include "cli/cli.h"
 
 void cara_cli_note_demo(void) {

@@ -3,7 +3,7 @@
 #ifndef DEPLOY_SETTINGS_H
 #define DEPLOY_SETTINGS_H
 
-#include "deploy/stack_change.h"
+#include "deploy/stack/change.h"
 
 typedef enum cara_setting_id {
     CARA_SET_VARIANT,

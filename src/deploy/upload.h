@@ -3,7 +3,7 @@
 #ifndef DEPLOY_UPLOAD_H
 #define DEPLOY_UPLOAD_H
 
-#include "deploy/progress.h"
+#include "deploy/commands/progress.h"
 
 typedef struct cara_upload_file {
     const char *path;

@@ -1,5 +1,5 @@
 /* What the AWS CLI writes to standard error: any text, which must come out as one line. */
-#include "deploy/awscli.h"
+#include "deploy/commands/awscli.h"
 
 #include <stdlib.h>
 #include <string.h>

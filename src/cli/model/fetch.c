@@ -1,5 +1,5 @@
 /* caracola model fetch: a model from S3 to a file, as the function's fill does it. */
-#include "app/model_fetch.h"
+#include "app/model/fetch.h"
 #include "cli/cli.h"
 #include "cli/model/make.h"
 

@@ -1,6 +1,6 @@
 #include "cli/transcribe/flags.h"
 
-#include "app/environment.h"
+#include "app/settings/environment.h"
 #include "tokenizer/language.h"
 #include "transcript/transcript.h"
 

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "app/zone.h"
+#include "app/settings/zone.h"
 #include "pipeline/record/key.h"
 
 #include <stdlib.h>

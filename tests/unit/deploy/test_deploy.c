@@ -5,9 +5,9 @@
 
 #include <cmocka.h>
 
-#include "deploy/awscli.h"
+#include "deploy/commands/awscli.h"
 #include "deploy/settings.h"
-#include "deploy/stack_change.h"
+#include "deploy/stack/change.h"
 #include "deploy/templates.h"
 
 #include <signal.h>

@@ -1,7 +1,7 @@
-#include "deploy/stack_change.h"
+#include "deploy/stack/change.h"
 
 #include "base/clock.h"
-#include "deploy/stack_events.h"
+#include "deploy/stack/events.h"
 #include "json/json.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "app/zone.h"
+#include "app/settings/zone.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #ifndef DEPLOY_STACK_EVENTS_H
 #define DEPLOY_STACK_EVENTS_H
 
-#include "deploy/progress.h"
+#include "deploy/commands/progress.h"
 
 typedef struct cara_stack_watch {
     const cara_awscli *cli;

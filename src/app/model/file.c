@@ -1,4 +1,4 @@
-#include "app/model_file.h"
+#include "app/model/file.h"
 
 #include <stdlib.h>
 

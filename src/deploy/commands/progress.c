@@ -1,4 +1,4 @@
-#include "deploy/progress.h"
+#include "deploy/commands/progress.h"
 
 #include "base/clock.h"
 

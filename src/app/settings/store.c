@@ -1,4 +1,4 @@
-#include "app/app_store.h"
+#include "app/settings/store.h"
 
 #include "aws/client/client.h"
 

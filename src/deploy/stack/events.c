@@ -1,4 +1,4 @@
-#include "deploy/stack_events.h"
+#include "deploy/stack/events.h"
 
 #include "json/json.h"
 

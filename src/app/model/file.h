@@ -2,7 +2,7 @@
 #ifndef APP_MODEL_FILE_H
 #define APP_MODEL_FILE_H
 
-#include "app/model_path.h"
+#include "app/model/path.h"
 #include "pipeline/transcriber/engine.h"
 
 typedef struct cara_model_file {

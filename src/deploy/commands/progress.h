@@ -2,7 +2,7 @@
 #ifndef DEPLOY_PROGRESS_H
 #define DEPLOY_PROGRESS_H
 
-#include "deploy/awscli.h"
+#include "deploy/commands/awscli.h"
 
 typedef struct cara_progress {
     /* One finished step, a line without newline. */

@@ -1,4 +1,4 @@
-#include "deploy/child.h"
+#include "deploy/commands/child.h"
 
 #include "base/clock.h"
 

@@ -7,7 +7,7 @@
 #define DEPLOY_AWSCLI_H
 
 #include "aws/settings/config.h"
-#include "deploy/child.h"
+#include "deploy/commands/child.h"
 #include "json/json.h"
 
 extern const cara_aws_service cara_service_ecr;

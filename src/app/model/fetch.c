@@ -1,4 +1,4 @@
-#include "app/model_fetch.h"
+#include "app/model/fetch.h"
 
 #include "aws/s3/s3_memory.h"
 

@@ -1,4 +1,4 @@
-#include "deploy/awscli.h"
+#include "deploy/commands/awscli.h"
 
 #include "base/files/file.h"
 #include "base/limits.h"

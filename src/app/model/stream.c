@@ -1,4 +1,4 @@
-#include "app/model_stream.h"
+#include "app/model/stream.h"
 
 #include "model/model.h"
 

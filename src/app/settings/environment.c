@@ -1,4 +1,4 @@
-#include "app/environment.h"
+#include "app/settings/environment.h"
 
 #include "base/limits.h"
 #include "pipeline/service/lambda.h"

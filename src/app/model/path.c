@@ -1,6 +1,6 @@
-#include "app/model_path.h"
+#include "app/model/path.h"
 
-#include "app/environment.h"
+#include "app/settings/environment.h"
 
 #include <stdio.h>
 #include <stdlib.h>

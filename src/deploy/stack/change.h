@@ -3,7 +3,7 @@
 #define DEPLOY_STACK_CHANGE_H
 
 #include "aws/services/stack.h"
-#include "deploy/progress.h"
+#include "deploy/commands/progress.h"
 
 /* A stack that is not there is a success with exists = 0. Free it in any case. As
  * cara_awscli_json(). */
