@@ -161,7 +161,7 @@ int cara_lambda_serve(cara_lambda *lambda, cara_service *service, cara_error *er
         double left = 0;
         if (!rc && invocation.deadline_ms > 0) {
             left = (double)(invocation.deadline_ms - cara_clock_wall_ms()) / 1000;
-            left = left > 1e-6 ? left : 1e-6; /* late already; 0 would mean "no limit" */
+            left = left > 0.001 ? left : 0.001; /* late already; 0 would mean "no limit" */
         }
         cara_handled handled = {.n_retry = 0};
         json_t *command = NULL;

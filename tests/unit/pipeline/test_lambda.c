@@ -186,7 +186,7 @@ static void of_a_batch_only_the_failed_come_again(void **state) {
 static void without_time_nothing_is_begun(void **state) {
     fixture *f = *state;
     run r = {.rc = 0};
-    const turn turns[] = {{VOICE("a"), 0.0001, 0}}; /* the deadline is now */
+    const turn turns[] = {{VOICE("a"), 0.001, 0}};
     fixture_media(f, "77.ogg", "OggS", 4);
     go(f, &r, turns, 1, NULL);
     assert_int_equal(f->n_transcribed, 0);
