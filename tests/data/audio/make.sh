@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes the fixtures of this folder anew. Needs espeak-ng, sox with libsox-fmt-base, opus-tools, ffmpeg.
+# Makes the fixtures of this folder again. Needs espeak-ng, sox with libsox-fmt-base, opus-tools, ffmpeg.
 set -euo pipefail
 cd "$(dirname "$0")"
 w=$(mktemp -d)
@@ -42,7 +42,7 @@ cat speech.ogg "$w/stereo.ogg" speech.ogg > chained.ogg
 sox -D -n -b 16 -r 16000 -c 1 "$w/nothing.wav" trim 0 0
 opusenc --quiet --serial 5 "$w/nothing.wav" zero.ogg
 
-# What openai/whisper's load_audio() hears (s16le, mono, 16 kHz): the count of samples as 32 bits,
+# What openai/whisper's load_audio() decodes (s16le, mono, 16 kHz): the count of samples as 32 bits,
 # then every eighth sample.
 rm -rf decoded
 mkdir decoded
