@@ -240,7 +240,7 @@ describe('on AWS', () => {
     'a queue that shows events too soon': ['queue', 'failure', /hides an event for 30 s, while the function may take 900 s/, () => { cloud.sqs.queues.get('events').visibilitySeconds = 30; }],
     'a queue without dead letters': ['queue', 'warning', /has no dead-letter queue/, () => { cloud.sqs.queues.get('events').deadLetter = null; }],
     'a queue that is not there': ['queue', 'failure', /QueueDoesNotExist/, () => ({ flags: ['--queue', 'https://sqs.us-east-1.amazonaws.com/1/none'] })],
-    'a dead letter': ['dead-letters', 'warning', /^1 dead letter waits; the audio of the oldest can be had for another 4 days and 23 hours/, () => { letter(2 * DAY + 600); }, /worker --queue/],
+    'a dead letter': ['dead-letters', 'warning', /^1 dead letter waits; the audio of the oldest can be fetched for another 4 days and 23 hours/, () => { letter(2 * DAY + 600); }, /worker --queue/],
     'a dead letter that is almost too old': ['dead-letters', 'failure', /another 0 days and 5 hours/, () => { letter(6 * DAY + 18 * 3600 + 60); }],
     'dead letters, one of them too old': ['dead-letters', 'failure', /^2 dead letters wait, and WhatsApp has forgotten the audio of the oldest: it was sent 9 days ago/, () => { letter(9 * DAY + 5); letter(5); }],
     'a dead letter that is no event': ['dead-letters', 'warning', /another (7 days and 0|6 days and 23) hours/, () => { cloud.sqs.send('dead', 'what?'); }],
@@ -281,7 +281,7 @@ describe('on AWS', () => {
     found(seen, 'note', 'ok', /word for word/);
     const other = await examine([], onAws({ ...env, CARACOLA_MODEL_SHA256: '0'.repeat(64) }));
     found(other, 'note', 'failure', /SHA-256/, /^/);
-    found(await examine([], onAws({ ...env, CARACOLA_MODEL: `s3://${BUCKET}/none` })), 'model', 'failure', /none cannot be had/, /s3:GetObject/);
+    found(await examine([], onAws({ ...env, CARACOLA_MODEL: `s3://${BUCKET}/none` })), 'model', 'failure', /none cannot be fetched/, /s3:GetObject/);
     found(await examine([], onAws({ CARACOLA_MODEL: env.CARACOLA_MODEL })), 'model', 'failure', /CARACOLA_MODEL_SHA256/);
     cloud.s3.buckets.get(BUCKET).objects.delete('models/small.cara');
   });
