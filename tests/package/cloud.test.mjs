@@ -186,7 +186,7 @@ test('zip without the libav module says so in the record', async () => {
 });
 
 for (const root of ['image', 'deb']) {
-  test(`${root} as a worker writes down the sample note`, async () => {
+  test(`${root} as a worker transcribes the sample note`, async () => {
     const entry = note();
     const queue = cloud.sqs.createQueue(root);
     cloud.sqs.send(root, JSON.stringify(snsNotification(eumEvent([entry.message]))));
