@@ -139,7 +139,7 @@ int cara_app_open_for(cara_app *s, int concurrent, cara_stop_fn stop, void *stop
     if (!cara_env("CARACOLA_STORE"))
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "CARACOLA_STORE is not set; it takes s3://bucket/prefix or a folder");
-    int rc = cara_zone_use(cara_env("CARACOLA_TIMEZONE"), err);
+    int rc = cara_zone_set(cara_env("CARACOLA_TIMEZONE"), err);
     if (!rc)
         rc = open_engine(s, concurrent, stop, stop_cookie, err);
     return rc ? rc : open_rest(s, err);
@@ -149,7 +149,8 @@ int cara_app_open(cara_app *s, int log_fd, cara_error *err) {
     return cara_app_open_for(s, 1, NULL, NULL, log_fd, err);
 }
 
-int cara_app_join(cara_app *s, const cara_app *first, int index, int log_fd, cara_error *err) {
+int cara_app_open_shared(cara_app *s, const cara_app *first, int index, int log_fd,
+                         cara_error *err) {
     *s = (cara_app){.model_path = NULL};
     open_log(s, log_fd);
     s->transcriber = cara_engine_transcriber(first->engine, index);
@@ -164,7 +165,7 @@ int cara_app_fill(cara_app *s, double left_s, json_t **answer, cara_error *err) 
                          "CARACOLA_MODEL_SHA256, and a file's path in CARACOLA_MODEL");
     double started = cara_clock_monotonic();
     const cara_s3_fill fill = {
-        .from = {.deadline = left_s > 0 ? started + left_s - cara_service_keep(left_s) : 0},
+        .from = {.deadline = left_s > 0 ? started + left_s - cara_service_reserved_s(left_s) : 0},
         .sha256 = cara_env("CARACOLA_MODEL_SHA256"),
         .path = s->model_path};
     cara_s3_filled filled;

@@ -31,7 +31,8 @@ int cara_app_open_for(cara_app *out, int concurrent, cara_stop_fn stop, void *st
                       int log_fd, cara_error *err);
 /* One more beside `first`, which is closed last: its engine's transcriber `index`, 1 to concurrent
  * - 1. */
-int cara_app_join(cara_app *out, const cara_app *first, int index, int log_fd, cara_error *err);
+int cara_app_open_shared(cara_app *out, const cara_app *first, int index, int log_fd,
+                         cara_error *err);
 void cara_app_close(cara_app *service);
 
 /* The command {"caracola":"fill"}: CARACOLA_MODEL_SOURCE to the file that CARACOLA_MODEL names. It

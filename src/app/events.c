@@ -25,7 +25,7 @@ static int open_engine(cara_events *e, const cara_events_options *o, cara_error 
 
 int cara_events_open(cara_events *e, const cara_events_options *o, cara_error *err) {
     *e = (cara_events){.engine = NULL};
-    int rc = cara_zone_use(o->timezone, err);
+    int rc = cara_zone_set(o->timezone, err);
     if (!rc)
         rc = cara_app_store_open(&e->store, o->store, NULL, err);
     if (!rc)

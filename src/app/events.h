@@ -11,7 +11,7 @@ typedef struct cara_events_options { /* everything is borrowed; NULL: see app.h'
     const char *media;               /* see cara_app_media_open() */
     const char *model;               /* see cara_model_choose() */
     const char *vocab, *language;
-    const char *timezone; /* see cara_zone_use() */
+    const char *timezone; /* see cara_zone_set() */
     int threads;          /* 0: all there are */
     int retry_failed;     /* also try audio again that failed for good */
     void (*on_demo)(void *cookie);

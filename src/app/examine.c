@@ -89,7 +89,7 @@ static void check_all(cara_doctor *d, int named) {
                          "not set up for AWS: skipped (--stack, --function or a store in s3:// has "
                          "it looked at)");
     }
-    cara_checkup_settle(checkup);
+    cara_checkup_flush(checkup);
     cara_aws_close(d->aws);
 }
 

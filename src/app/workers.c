@@ -27,7 +27,7 @@ static int interrupted(void *ctx) {
 static int open_worker(worker *workers, int i, const cara_workers_options *o) {
     worker *w = &workers[i];
     w->rc = i == 0 ? cara_app_open_for(&w->app, o->n, interrupted, w, o->log_fd, &w->err)
-                   : cara_app_join(&w->app, &workers[0].app, i, o->log_fd, &w->err);
+                   : cara_app_open_shared(&w->app, &workers[0].app, i, o->log_fd, &w->err);
     w->app.service.interrupted = interrupted;
     w->app.service.interrupted_ctx = w;
     const cara_aws_options aws = {.log = &w->app.log.log};

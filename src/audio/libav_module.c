@@ -43,7 +43,7 @@ struct cara_libav_stream {
     int ended, draining, cut, last_bad;
 };
 
-static void quiet(void *who, int level, const char *format, va_list ap) {
+static void log_nothing(void *who, int level, const char *format, va_list ap) {
     (void)who;
     (void)level;
     (void)format;
@@ -177,7 +177,7 @@ static int stream_open(const uint8_t *bytes, size_t n, const char *demuxer, cara
                        char *why, size_t why_size) {
     *out = NULL;
     /* libav logs to stderr through one callback for the whole process; ours is silent. */
-    av_log_set_callback(quiet);
+    av_log_set_callback(log_nothing);
     cara_libav_stream *s = av_mallocz(sizeof *s);
     if (!s)
         return refuse(CARA_ERR_MEMORY, 0, "no memory", why, why_size);
@@ -274,7 +274,7 @@ static int fit_resampler(cara_libav_stream *s) {
 }
 
 /* AMR's silence frames are errors to libav's decoder, and say nothing of the end. */
-static int amr(const cara_libav_stream *s) {
+static int is_amr(const cara_libav_stream *s) {
     return s->codec->codec_id == AV_CODEC_ID_AMR_NB || s->codec->codec_id == AV_CODEC_ID_AMR_WB;
 }
 
@@ -291,7 +291,7 @@ static int feed(cara_libav_stream *s) {
         int ours = s->packet->stream_index == s->index;
         if (ours) { /* a damaged packet costs itself only */
             rc = avcodec_send_packet(s->codec, s->packet);
-            s->last_bad = rc < 0 && !amr(s);
+            s->last_bad = rc < 0 && !is_amr(s);
         }
         av_packet_unref(s->packet);
         if (rc == AVERROR(ENOMEM))
@@ -336,7 +336,7 @@ static int refill(cara_libav_stream *s) {
             s->cut |= s->last_bad || decoded + 0.25 + declared * 0.002 < declared;
             s->ended = 1;
         } else {
-            s->last_bad |= rc != AVERROR(EAGAIN) && !amr(s);
+            s->last_bad |= rc != AVERROR(EAGAIN) && !is_amr(s);
             rc = feed(s);
             if (rc < 0)
                 return rc;

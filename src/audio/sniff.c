@@ -74,7 +74,7 @@ static size_t adts_frame(const uint8_t *p) {
 
 /* How many frames follow each other from `at` (3 is enough); a file that ends inside or after a
  * frame counts as going on. */
-static int run_of(cara_slice s, size_t at, size_t (*frame)(const uint8_t *)) {
+static int count_frames(cara_slice s, size_t at, size_t (*frame)(const uint8_t *)) {
     int n = 0;
     while (n < 3) {
         if (s.len - at < 7)
@@ -95,9 +95,9 @@ static cara_sniffed sniff_frames(cara_slice s, size_t from, size_t reach) {
     for (size_t at = from; at < s.len && at - from < reach; at++) {
         if (s.ptr[at] != 0xFF)
             continue;
-        if (run_of(s, at, adts_frame) >= 3)
+        if (count_frames(s, at, adts_frame) >= 3)
             return libav("aac", "aac");
-        if (run_of(s, at, mpeg_frame) >= 3)
+        if (count_frames(s, at, mpeg_frame) >= 3)
             return libav("mp3", "mp3");
     }
     return none(NULL);

@@ -43,7 +43,7 @@ int cara_threads_available(void) {
     return n < 1 ? 1 : n > CARA_LIMIT_THREADS ? CARA_LIMIT_THREADS : n;
 }
 
-static inline void relax(void) {
+static inline void cpu_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
@@ -51,7 +51,7 @@ static inline void relax(void) {
 #endif
 }
 
-static void take_tasks(cara_pool *pool, int thread) {
+static void run_tasks(cara_pool *pool, int thread) {
     for (;;) {
         size_t task = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
         if (task >= pool->tasks)
@@ -68,7 +68,7 @@ static void *work(void *arg) {
         int spins = 0;
         while (atomic_load_explicit(&pool->generation, memory_order_acquire) == seen &&
                spins++ < SPINS)
-            relax();
+            cpu_pause();
         if (atomic_load_explicit(&pool->generation, memory_order_acquire) == seen) {
             pthread_mutex_lock(&pool->mutex);
             while (atomic_load(&pool->generation) == seen)
@@ -78,7 +78,7 @@ static void *work(void *arg) {
         seen = atomic_load_explicit(&pool->generation, memory_order_acquire);
         if (atomic_load(&pool->stop))
             return NULL;
-        take_tasks(pool, self->index);
+        run_tasks(pool, self->index);
         if (atomic_fetch_sub(&pool->busy, 1) == 1) {
             pthread_mutex_lock(&pool->mutex);
             pthread_cond_signal(&pool->done);
@@ -88,7 +88,7 @@ static void *work(void *arg) {
 }
 
 /* Starts job `generation + 1` for all workers; the mutex pairs it with sleepers. */
-static void announce(cara_pool *pool) {
+static void start_job(cara_pool *pool) {
     pthread_mutex_lock(&pool->mutex);
     atomic_fetch_add_explicit(&pool->generation, 1, memory_order_release);
     pthread_cond_broadcast(&pool->wake);
@@ -133,10 +133,10 @@ void cara_pool_run(cara_pool *pool, cara_task_fn fn, void *ctx, size_t tasks) {
     pool->tasks = tasks;
     atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
     atomic_store(&pool->busy, pool->threads - 1);
-    announce(pool);
-    take_tasks(pool, 0);
+    start_job(pool);
+    run_tasks(pool, 0);
     for (int spins = 0; atomic_load(&pool->busy) && spins < SPINS; spins++)
-        relax();
+        cpu_pause();
     if (atomic_load(&pool->busy)) {
         pthread_mutex_lock(&pool->mutex);
         while (atomic_load(&pool->busy))
@@ -149,7 +149,7 @@ void cara_pool_free(cara_pool *pool) {
     if (!pool)
         return;
     atomic_store(&pool->stop, 1);
-    announce(pool);
+    start_job(pool);
     for (int i = 0; i < pool->threads - 1; i++)
         pthread_join(pool->workers[i].id, NULL);
     pthread_cond_destroy(&pool->done);

@@ -11,12 +11,12 @@
 #define STEPS 127 /* on either side of zero */
 
 /* What the probes of the three runs share. */
-typedef struct watch {
+typedef struct probe_state {
     const cara_compute *compute;
     size_t n;     /* numbers of a layer's states */
     float *exact; /* [n_layer + 1, n], what the float encoder made */
     double *into; /* of a later run: [n_layer + 1] root mean squares of the distance; or NULL */
-} watch;
+} probe_state;
 
 static double root_mean_square(const float *a, const float *b, size_t n) {
     double sum = 0;
@@ -27,8 +27,8 @@ static double root_mean_square(const float *a, const float *b, size_t n) {
     return sqrt(sum / (double)n);
 }
 
-static void see_layer(void *ctx, size_t layer, const float *x) {
-    watch *w = ctx;
+static void on_layer(void *ctx, size_t layer, const float *x) {
+    probe_state *w = ctx;
     float *exact = w->exact + layer * w->n;
     if (w->into)
         w->into[layer] = root_mean_square(x, exact, w->n);
@@ -60,12 +60,12 @@ static void round_task(void *ctx, size_t task, int thread) {
 }
 
 static void round_rows(void *ctx, float *a, size_t m, size_t k) {
-    const watch *w = ctx;
+    const probe_state *w = ctx;
     cara_pool_run(w->compute->pool, round_task, &(rows){a, k}, m);
 }
 
 /* The tensor in f32, rounded; its type becomes f32. -1 where there is no memory. */
-static int round_tensor(const watch *w, cara_tensor *t, cara_arena *arena) {
+static int round_tensor(const probe_state *w, cara_tensor *t, cara_arena *arena) {
     cara_weight_type type;
     size_t count = (size_t)cara_tensor_count(t), channels = (size_t)t->shape[0];
     float *x = cara_arena_alloc(arena, count, sizeof *x);
@@ -79,7 +79,7 @@ static int round_tensor(const watch *w, cara_tensor *t, cara_arena *arena) {
 }
 
 /* The encoder's part of the weights with what int8 is for rounded; layers [n_layer] is room. */
-static int round_weights(const watch *w, cara_weights *weights, cara_encoder_layer *layers,
+static int round_weights(const probe_state *w, cara_weights *weights, cara_encoder_layer *layers,
                          cara_arena *arena) {
     size_t n = (size_t)cara_model_dims(w->compute->model)->n_audio_layer;
     int bad = round_tensor(w, &weights->conv2.weight, arena);
@@ -99,11 +99,11 @@ static int round_weights(const watch *w, cara_weights *weights, cara_encoder_lay
 /* ---- the three runs ---- */
 
 /* One encoder over the mel; `states` [n] is what comes out. */
-static int run(watch *w, const cara_weights *weights, int rounded, const float *mel, float *states,
-               cara_error *err) {
+static int run(probe_state *w, const cara_weights *weights, int rounded, const float *mel,
+               float *states, cara_error *err) {
     size_t last = (size_t)cara_model_dims(w->compute->model)->n_audio_layer;
     cara_compute compute = *w->compute;
-    cara_encoder_probe probe = {rounded ? round_rows : NULL, see_layer, w};
+    cara_encoder_probe probe = {rounded ? round_rows : NULL, on_layer, w};
     cara_encoder *encoder;
     compute.weights = weights;
     int rc = cara_encoder_new(&compute, &encoder, err);
@@ -113,7 +113,7 @@ static int run(watch *w, const cara_weights *weights, int rounded, const float *
     rc = cara_encoder_run(encoder, mel, states, err);
     cara_encoder_free(encoder);
     if (!rc)
-        see_layer(w, last, states);
+        on_layer(w, last, states);
     return rc;
 }
 
@@ -121,7 +121,8 @@ int cara_accuracy_measure(const cara_compute *compute, const float *mel,
                           cara_layer_accuracy *layers, cara_error *err) {
     const cara_dims *dims = cara_model_dims(compute->model);
     size_t n_layer = (size_t)dims->n_audio_layer;
-    watch w = {.compute = compute, .n = (size_t)dims->n_audio_ctx * (size_t)dims->n_audio_state};
+    probe_state w = {.compute = compute,
+                     .n = (size_t)dims->n_audio_ctx * (size_t)dims->n_audio_state};
     if (cara_weights_have_i8(compute->model))
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "the model's weights are int8 already; what that cost can only be "

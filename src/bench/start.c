@@ -97,7 +97,7 @@ static int start_once(const cara_bench_run *run, double *out, cara_error *err) {
 }
 
 /* Drops the file from the page cache; 1 where it is gone. */
-static int forget_file(const char *path) {
+static int evict_file(const char *path) {
     cara_mapping file;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -136,11 +136,11 @@ int cara_bench_measure_start(const cara_bench_run *run, cara_bench_times *out, c
     double warm[STARTS], cold[STARTS], reading[STARTS];
     int is_cold = 1, rc = CARA_OK;
     for (int i = 0; i < STARTS && !rc; i++) {
-        is_cold &= forget_file(run->path);
+        is_cold &= evict_file(run->path);
         rc = read_once(run->path, &reading[i], err);
         if (!rc)
             rc = start_once(run, &warm[i], err);
-        is_cold &= forget_file(run->path);
+        is_cold &= evict_file(run->path);
         if (!rc)
             rc = start_once(run, &cold[i], err);
         if (!rc && run->interrupted && run->interrupted())

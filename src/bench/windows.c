@@ -28,7 +28,7 @@ static double status_mb(const char *field) {
 }
 
 /* Begins the peak again, so that making a random model does not count, nor what it left behind. */
-static void forget_peak(void) {
+static void reset_peak(void) {
     malloc_trim(0);
     FILE *f = fopen("/proc/self/clear_refs", "w");
     if (!f)
@@ -146,7 +146,7 @@ int cara_bench_measure_windows(const cara_bench_run *run, cara_model **model, ca
     int rc = measure_open(run, &out->open, err);
     if (rc)
         return rc;
-    forget_peak();
+    reset_peak();
     rc = cara_model_open(run->path, NULL, model, err);
     if (rc)
         return rc;

@@ -23,7 +23,7 @@ typedef enum cara_exit {
     CARA_EXIT_FILES = 5,         /* a file, folder, store or standard output failed */
     CARA_EXIT_EVENT = 6,         /* an event could not be understood */
     CARA_EXIT_REMOTE = 7,        /* the network or a remote service failed */
-    CARA_EXIT_UNFIT = 8,         /* doctor found what keeps voice notes from becoming text */
+    CARA_EXIT_DOCTOR = 8,        /* doctor found what keeps voice notes from becoming text */
     CARA_EXIT_INTERNAL = 70,     /* a defect of ours, or no memory */
     CARA_EXIT_INTERRUPTED = 130, /* SIGINT or SIGTERM; what was finished is kept */
 } cara_exit;
@@ -37,7 +37,7 @@ cara_exit cara_cli_fail(cara_exit status, const char *format, ...)
 /* The same for a filled error: prints its text and returns its exit status. */
 cara_exit cara_cli_fail_error(const cara_error *err);
 /* A remark that changes no status: "caracola: <sentence>" on standard error. */
-void cara_cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cara_cli_remark(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- flags ---- */
 
@@ -102,7 +102,7 @@ const char *cara_cli_nearest(const char *typed, const char *const *names);
  * NOT_FOUND where the demo model is missing. */
 int cara_cli_model_file(const char *flag, int quiet, char **out, cara_error *err);
 /* That line. */
-void cara_cli_note_demo(void);
+void cara_cli_remark_demo(void);
 
 /* ---- the terminal ---- */
 

@@ -138,7 +138,7 @@ static int stop(void *cookie) {
 }
 
 static int run(cara_doctor *d, const char *model, int named, int json, int quiet) {
-    static const int statuses[] = {CARA_EXIT_OK, CARA_EXIT_OK, CARA_EXIT_SOME, CARA_EXIT_UNFIT};
+    static const int statuses[] = {CARA_EXIT_OK, CARA_EXIT_OK, CARA_EXIT_SOME, CARA_EXIT_DOCTOR};
     printer p = {.colours = cara_cli_colours(stdout), .quiet = quiet};
     cara_error err = {.code = CARA_OK, .position = -1};
     if (!json) {

@@ -93,7 +93,7 @@ static int on_progress(void *cookie, int64_t done, int64_t total) {
 static void on_demo(void *cookie) {
     const handle *h = cookie;
     if (!h->flags->quiet)
-        cara_cli_note_demo();
+        cara_cli_remark_demo();
 }
 
 static int print_json(const cara_report *r) {
@@ -139,9 +139,9 @@ static void on_report(void *cookie, const cara_report *r) {
     if (r->audio_seconds > 0)
         snprintf(length, sizeof length, "  %.1f s%s", r->audio_seconds,
                  r->no_speech ? ", no speech" : "");
-    cara_cli_note("%s  %.32s  %s%s%s%s", r->key[0] ? r->key : "(no key)",
-                  r->type[0] ? r->type : "-", cara_outcome_name(r->outcome), length,
-                  failed && r->error ? ": " : "", failed && r->error ? r->error->text : "");
+    cara_cli_remark("%s  %.32s  %s%s%s%s", r->key[0] ? r->key : "(no key)",
+                    r->type[0] ? r->type : "-", cara_outcome_name(r->outcome), length,
+                    failed && r->error ? ": " : "", failed && r->error ? r->error->text : "");
 }
 
 static void handle_file(handle *h, const cara_pipeline *pipeline, const char *path) {
@@ -152,14 +152,14 @@ static void handle_file(handle *h, const cara_pipeline *pipeline, const char *pa
     h->n_events++;
     if (cara_read_file(path, CARA_LIMIT_EVENT_BYTES, &event, &n, &err) ||
         cara_pipeline_handle(pipeline, event, n, on_report, h, &summary, &err)) {
-        cara_cli_note("%s", err.text);
+        cara_cli_remark("%s", err.text);
         h->n_unread++;
     } else {
         h->n_not_understood += summary.unreadable != 0;
         h->n_statuses += summary.n_statuses;
         h->n_errors += summary.n_errors;
         if (!h->flags->quiet && summary.n_confirmations)
-            cara_cli_note("%s: an SNS confirmation; its address is not followed from here", path);
+            cara_cli_remark("%s: an SNS confirmation; its address is not followed from here", path);
     }
     free(event);
 }
@@ -200,7 +200,7 @@ static void print_summary(const handle *h) {
     if (h->n_errors)
         cara_buf_printf(&line, "; %zu errors that WhatsApp reported", h->n_errors);
     if (!line.failed)
-        cara_cli_note("%s", line.data);
+        cara_cli_remark("%s", line.data);
     cara_buf_free(&line);
 }
 

@@ -118,7 +118,7 @@ static int run(int argc, char **argv) {
 
 /* With descriptor 0, 1 or 2 closed, the next file opened would take its place and our messages
  * would be written into it. */
-static int guard_descriptors(void) {
+static int open_standard_descriptors(void) {
     for (int fd = 0; fd < 3; fd++)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
             return -1;
@@ -126,7 +126,7 @@ static int guard_descriptors(void) {
 }
 
 int main(int argc, char **argv) {
-    if (guard_descriptors() != 0)
+    if (open_standard_descriptors() != 0)
         return CARA_EXIT_INTERNAL;
     /* A closed pipe is an error of the write, not a death without a word. */
     signal(SIGPIPE, SIG_IGN);

@@ -2,8 +2,8 @@
 #include "app/model/path.h"
 #include "cli/cli.h"
 
-void cara_cli_note_demo(void) {
-    cara_cli_note(
+void cara_cli_remark_demo(void) {
+    cara_cli_remark(
         "using the demo model, which knows some 420 words of fishing reports and no human "
         "voice; name a real one by --model or CARACOLA_MODEL");
 }
@@ -13,6 +13,6 @@ int cara_cli_model_file(const char *flag, int quiet, char **out, cara_error *err
     int rc = cara_model_choose_file(flag, &choice, err);
     *out = choice.path;
     if (!rc && choice.is_demo && !quiet)
-        cara_cli_note_demo();
+        cara_cli_remark_demo();
     return rc;
 }

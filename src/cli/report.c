@@ -68,7 +68,7 @@ cara_exit cara_cli_fail_error(const cara_error *err) {
     return cara_cli_fail(cara_cli_exit_for(err->code), "%s", err->text);
 }
 
-void cara_cli_note(const char *format, ...) {
+void cara_cli_remark(const char *format, ...) {
     va_list ap;
     va_start(ap, format);
     say(format, ap);

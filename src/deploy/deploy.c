@@ -15,8 +15,8 @@ static int find_caller(cara_deploy *d, cara_error *err) {
     int rc = cara_awscli_json(&d->cli, &cara_service_sts, args, &answer, NULL, err);
     if (!rc) {
         snprintf(d->owner, sizeof d->owner, "%s", cara_json_text_or(answer, "Account", ""));
-        cara_progress_say(&d->progress, "account %s in %s, as %s", d->owner, d->cli.region,
-                          cara_json_text_or(answer, "Arn", ""));
+        cara_progress_report(&d->progress, "account %s in %s, as %s", d->owner, d->cli.region,
+                             cara_json_text_or(answer, "Arn", ""));
     }
     json_decref(answer);
     return rc;
@@ -158,7 +158,7 @@ int cara_deploy_check(const cara_deploy *d, cara_error *err) {
     const cara_deploy_account *account = cara_deploy_find_account(d, err);
     if (!account)
         return CARA_ERR_USAGE;
-    return cara_deploy_others(d, account) && !d->request.take_over
-               ? cara_deploy_refuse_others(account, err)
+    return cara_deploy_has_other_destination(d, account) && !d->request.take_over
+               ? cara_deploy_refuse_other_destination(account, err)
                : CARA_OK;
 }

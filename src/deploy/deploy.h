@@ -69,8 +69,9 @@ int cara_deploy_fill(cara_deploy *d, cara_error *err);
 /* The WhatsApp account that was meant, or NULL (*err then says why). */
 const cara_deploy_account *cara_deploy_find_account(const cara_deploy *d, cara_error *err);
 /* 1 where its events go to another destination now. */
-int cara_deploy_others(const cara_deploy *d, const cara_deploy_account *account);
-int cara_deploy_refuse_others(const cara_deploy_account *account, cara_error *err); /* USAGE */
+int cara_deploy_has_other_destination(const cara_deploy *d, const cara_deploy_account *account);
+int cara_deploy_refuse_other_destination(const cara_deploy_account *account,
+                                         cara_error *err); /* USAGE */
 /* Points its events to the topic, and finds the number to write to. */
 int cara_deploy_link(cara_deploy *d, const char *topic_arn, cara_error *err);
 

@@ -13,15 +13,15 @@
 
 enum { MOST_CALLS = 100, MOST_WITHOUT_PROGRESS = 5 };
 
-typedef struct filling {
+typedef struct fill_state {
     const char *function;
     char payload[180];    /* as the CLI takes it */
     char answer[170];     /* where it puts the answer */
     json_int_t bytes;     /* that are there, as reported last */
     int without_progress; /* calls since more came */
-} filling;
+} fill_state;
 
-static json_t *read_answer(const filling *f) {
+static json_t *read_answer(const fill_state *f) {
     char *text;
     size_t n;
     if (cara_read_file(f->answer, ANSWER_LIMIT, &text, &n, NULL))
@@ -34,7 +34,7 @@ static json_t *read_answer(const filling *f) {
 }
 
 /* One call. *done = 1 once the model is there. */
-static int call(cara_deploy *d, filling *f, int *done, cara_error *err) {
+static int call(cara_deploy *d, fill_state *f, int *done, cara_error *err) {
     const char *const args[] = {"lambda",    "invoke",   "--function-name",    f->function,
                                 "--payload", f->payload, "--cli-read-timeout", "930",
                                 f->answer,   NULL};
@@ -57,15 +57,15 @@ static int call(cara_deploy *d, filling *f, int *done, cara_error *err) {
                        failed ? cara_json_text_or(answer, "errorMessage", "")
                               : "no more of it comes");
     else if (!*done && size > 0)
-        cara_progress_now(&d->progress, "the model comes onto the file system: %d %%",
-                          (int)(100.0 * (double)f->bytes / (double)size));
+        cara_progress_status(&d->progress, "the model comes onto the file system: %d %%",
+                             (int)(100.0 * (double)f->bytes / (double)size));
     json_decref(answer);
     return rc;
 }
 
 int cara_deploy_fill(cara_deploy *d, cara_error *err) {
     static const char event[] = "{\"caracola\":\"fill\"}";
-    filling f = {.function = cara_stack_output(&d->stack, "FunctionName")};
+    fill_state f = {.function = cara_stack_output(&d->stack, "FunctionName")};
     char path[160];
     if (!f.function)
         return cara_fail(err, CARA_ERR_NETWORK, -1, "stack %s has no output FunctionName",
@@ -75,17 +75,17 @@ int cara_deploy_fill(cara_deploy *d, cara_error *err) {
         cara_awscli_file(&d->cli, "fill.json", event, sizeof event - 1, path, sizeof path, err);
     snprintf(f.payload, sizeof f.payload, "fileb://%s", path);
     snprintf(f.answer, sizeof f.answer, "%s.answer", path);
-    cara_progress_now(&d->progress, "the model comes onto the file system");
+    cara_progress_status(&d->progress, "the model comes onto the file system");
     for (int i = 0; !rc && !done && i < MOST_CALLS; i++) {
         rc = call(d, &f, &done, err);
         if (!rc && !done && f.without_progress)
             rc = cara_progress_wait(&d->cli, cara_progress_delay(f.without_progress), err);
     }
-    cara_progress_now(&d->progress, "%s", "");
+    cara_progress_status(&d->progress, "%s", "");
     if (!rc && !done)
         rc = cara_fail(err, CARA_ERR_NETWORK, -1,
                        "the model is not whole on the file system yet; setup again goes on");
     if (!rc)
-        cara_progress_say(&d->progress, "the model is on the function's file system");
+        cara_progress_report(&d->progress, "the model is on the function's file system");
     return rc;
 }

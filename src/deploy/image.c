@@ -133,14 +133,14 @@ int cara_upload_image(const cara_awscli *cli, const cara_progress *progress, con
     if (rc)
         return rc;
     if (digest[0]) {
-        cara_progress_say(progress, "the image is in the registry already");
+        cara_progress_report(progress, "the image is in the registry already");
     } else if (progress->dry) {
-        cara_progress_say(progress, "would push %s (%s) to %s", file->path, amount,
-                          uri ? uri : "the new repository");
+        cara_progress_report(progress, "would push %s (%s) to %s", file->path, amount,
+                             uri ? uri : "the new repository");
         return CARA_OK;
     } else {
         registry to = {.plain = 0};
-        cara_progress_now(progress, "pushing %s", file->path);
+        cara_progress_status(progress, "pushing %s", file->path);
         rc = log_in(cli, &to, err);
         if (!rc)
             rc = push(cli, skopeo, &to, name, tag, file, err);
@@ -151,9 +151,9 @@ int cara_upload_image(const cara_awscli *cli, const cara_progress *progress, con
         if (!rc && !digest[0])
             rc = cara_fail(err, CARA_ERR_NETWORK, -1,
                            "the image was pushed, but ECR does not have it");
-        cara_progress_now(progress, "%s", "");
+        cara_progress_status(progress, "%s", "");
         if (!rc)
-            cara_progress_say(progress, "pushed %s (%s) to %s", file->path, amount, uri);
+            cara_progress_report(progress, "pushed %s (%s) to %s", file->path, amount, uri);
     }
     if (!rc)
         snprintf(image, size, "%s@%s", uri, digest);

@@ -39,12 +39,12 @@ const cara_deploy_account *cara_deploy_find_account(const cara_deploy *d, cara_e
     return NULL;
 }
 
-int cara_deploy_others(const cara_deploy *d, const cara_deploy_account *account) {
+int cara_deploy_has_other_destination(const cara_deploy *d, const cara_deploy_account *account) {
     const char *topic = d->stack.exists ? cara_stack_output(&d->stack, "TopicArn") : NULL;
     return account->destination[0] && (!topic || strcmp(topic, account->destination) != 0);
 }
 
-int cara_deploy_refuse_others(const cara_deploy_account *account, cara_error *err) {
+int cara_deploy_refuse_other_destination(const cara_deploy_account *account, cara_error *err) {
     return cara_fail(err, CARA_ERR_USAGE, -1,
                      "events of %.60s go to %.150s now, and only one can have them: give "
                      "--take-over to have them sent here instead, or --no-link to leave that alone",
@@ -64,17 +64,17 @@ int cara_deploy_link(cara_deploy *d, const char *topic_arn, cara_error *err) {
         return CARA_ERR_USAGE;
     const char *topic = topic_arn ? topic_arn : "the new topic";
     if (topic_arn && strcmp(a->destination, topic_arn) == 0) {
-        cara_progress_say(&d->progress, "events of %s (%s) come here already", a->name, a->id);
-    } else if (cara_deploy_others(d, a) && !d->request.take_over) {
-        return cara_deploy_refuse_others(a, err);
+        cara_progress_report(&d->progress, "events of %s (%s) come here already", a->name, a->id);
+    } else if (cara_deploy_has_other_destination(d, a) && !d->request.take_over) {
+        return cara_deploy_refuse_other_destination(a, err);
     } else if (d->progress.dry) {
-        cara_progress_say(&d->progress, "would send events of %s (%s) to %s", a->name, a->id,
-                          topic);
+        cara_progress_report(&d->progress, "would send events of %s (%s) to %s", a->name, a->id,
+                             topic);
     } else {
         int rc = cara_social_set_destination(d->aws, a->id, topic_arn, NULL, err);
         if (rc)
             return rc;
-        cara_progress_say(&d->progress, "events of %s (%s) now go to %s", a->name, a->id, topic);
+        cara_progress_report(&d->progress, "events of %s (%s) now go to %s", a->name, a->id, topic);
     }
     return cara_social_phones(d->aws, a->id, keep_phone, d, err);
 }

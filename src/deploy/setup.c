@@ -7,14 +7,14 @@
 #include <string.h>
 
 /* What the uploads give to the template. */
-typedef struct packed {
+typedef struct uploads {
     char code_key[120];
     char image[500];
     char model_key[120];
     char model_sha256[65];
     char model_file[32]; /* on EFS; "": as it is */
     char template_url[400];
-} packed;
+} uploads;
 
 static const char *bucket_of(const cara_deploy *d) {
     return d->bootstrap.exists ? cara_stack_output(&d->bootstrap, "BucketName") : NULL;
@@ -46,7 +46,7 @@ static const char *extension(const char *path) {
 static int send(cara_deploy *d, const char *path, const char *folder, char *key, size_t size,
                 char sha256[65], cara_error *err) {
     cara_upload_file file;
-    cara_progress_now(&d->progress, "reading %s", path);
+    cara_progress_status(&d->progress, "reading %s", path);
     int rc = cara_upload_open(&file, path, err);
     if (rc)
         return rc;
@@ -56,7 +56,7 @@ static int send(cara_deploy *d, const char *path, const char *folder, char *key,
     return cara_upload_object(&d->cli, &d->progress, bucket_of(d), key, &file, err);
 }
 
-static int send_template(cara_deploy *d, packed *p, cara_error *err) {
+static int send_template(cara_deploy *d, uploads *p, cara_error *err) {
     char path[160], key[120];
     int rc = cara_awscli_file(&d->cli, "caracola.yaml", cara_template_caracola,
                               strlen(cara_template_caracola), path, sizeof path, err);
@@ -68,7 +68,7 @@ static int send_template(cara_deploy *d, packed *p, cara_error *err) {
     return rc;
 }
 
-static int send_all(cara_deploy *d, packed *p, cara_error *err) {
+static int send_all(cara_deploy *d, uploads *p, cara_error *err) {
     int rc = CARA_OK;
     if (d->request.model)
         rc = send(d, d->request.model, "models", p->model_key, sizeof p->model_key, p->model_sha256,
@@ -104,7 +104,7 @@ static int add(const cara_deploy *d, json_t *list, const char *key, const char *
         list, json_pack("{s:s, s:s}", "ParameterKey", key, "ParameterValue", value));
 }
 
-static json_t *parameters(const cara_deploy *d, const packed *p) {
+static json_t *parameters(const cara_deploy *d, const uploads *p) {
     json_t *list = json_array();
     const char *bucket = bucket_of(d) ? bucket_of(d) : "(the new bucket)";
     int bad = !list;
@@ -152,7 +152,7 @@ static json_t *parameters(const cara_deploy *d, const packed *p) {
 }
 
 int cara_deploy_run(cara_deploy *d, cara_error *err) {
-    packed p = {.code_key = ""};
+    uploads p = {.code_key = ""};
     int rc = bootstrap(d, err);
     if (!rc)
         rc = send_all(d, &p, err);

@@ -17,8 +17,8 @@ static int unlink_accounts(cara_deploy *d, cara_error *err) {
         if (!d->progress.dry)
             rc = cara_social_set_destination(d->aws, a->id, NULL, NULL, err);
         if (!rc)
-            cara_progress_say(&d->progress, "events of %s (%s) %s nowhere", a->name, a->id,
-                              d->progress.dry ? "would go" : "now go");
+            cara_progress_report(&d->progress, "events of %s (%s) %s nowhere", a->name, a->id,
+                                 d->progress.dry ? "would go" : "now go");
     }
     return rc;
 }
@@ -75,7 +75,7 @@ static int delete_objects(const cara_awscli *cli, const char *bucket, json_t *ob
 int cara_deploy_delete_bucket(const cara_awscli *cli, const cara_progress *progress,
                               const char *bucket, cara_error *err) {
     if (progress->dry) {
-        cara_progress_say(progress, "would delete bucket %s and all that is in it", bucket);
+        cara_progress_report(progress, "would delete bucket %s and all that is in it", bucket);
         return CARA_OK;
     }
     size_t gone = 0;
@@ -97,14 +97,14 @@ int cara_deploy_delete_bucket(const cara_awscli *cli, const cara_progress *progr
             rc = delete_objects(cli, bucket, objects, err);
         json_decref(objects);
         gone += n;
-        cara_progress_now(progress, "%s: %zu objects deleted", bucket, gone);
+        cara_progress_status(progress, "%s: %zu objects deleted", bucket, gone);
     }
     const char *const args[] = {"s3api", "delete-bucket", "--bucket", bucket, NULL};
     if (!rc)
         rc = cara_awscli_json(cli, &cara_service_s3, args, NULL, NULL, err);
-    cara_progress_now(progress, "%s", "");
+    cara_progress_status(progress, "%s", "");
     if (!rc)
-        cara_progress_say(progress, "bucket %s: deleted, with %zu objects in it", bucket, gone);
+        cara_progress_report(progress, "bucket %s: deleted, with %zu objects in it", bucket, gone);
     return rc;
 }
 
@@ -122,15 +122,15 @@ static int stack_and_bucket(cara_deploy *d, const cara_stack *stack, const char 
         return rc;
     if (delete &&!theirs)
         return cara_deploy_delete_bucket(&d->cli, &d->progress, bucket, err);
-    cara_progress_say(&d->progress, "bucket %s: kept%s", bucket,
-                      theirs ? ", as it was not made here" : "");
+    cara_progress_report(&d->progress, "bucket %s: kept%s", bucket,
+                         theirs ? ", as it was not made here" : "");
     return CARA_OK;
 }
 
 int cara_deploy_teardown(cara_deploy *d, int delete_buckets, cara_error *err) {
     if (!d->stack.id[0] && !d->bootstrap.id[0]) {
-        cara_progress_say(&d->progress, "there is no stack %s in %s: nothing to remove",
-                          d->request.stack, d->cli.region);
+        cara_progress_report(&d->progress, "there is no stack %s in %s: nothing to remove",
+                             d->request.stack, d->cli.region);
         return CARA_OK;
     }
     int rc = unlink_accounts(d, err);

@@ -27,8 +27,8 @@ void cara_upload_amount(int64_t bytes, char *dst, size_t size) {
         snprintf(dst, size, "%.1f MB", (double)bytes / 1e6);
 }
 
-static int is_there(const cara_awscli *cli, const char *bucket, const char *key, int64_t size,
-                    int *there, cara_error *err) {
+static int object_exists(const cara_awscli *cli, const char *bucket, const char *key, int64_t size,
+                         int *there, cara_error *err) {
     const char *const args[] = {"s3api", "head-object", "--bucket", bucket, "--key", key, NULL};
     json_t *answer;
     *there = 0;
@@ -39,14 +39,14 @@ static int is_there(const cara_awscli *cli, const char *bucket, const char *key,
     return rc == CARA_ERR_NOT_FOUND ? CARA_OK : rc;
 }
 
-typedef struct shower {
+typedef struct upload_progress {
     const cara_progress *progress;
     const char *what;
-} shower;
+} upload_progress;
 
 /* The CLI says "Completed 1.0 MiB/30.0 MiB (2.1 MiB/s) with ..." over and over. */
 static void show(void *cookie, const char *bytes, size_t n) {
-    const shower *s = cookie;
+    const upload_progress *s = cookie;
     char line[120];
     size_t m = 0;
     for (size_t i = 0; i < n && bytes[i] != '\r' && bytes[i] != '\n' && m + 1 < sizeof line; i++)
@@ -54,7 +54,7 @@ static void show(void *cookie, const char *bytes, size_t n) {
     line[m] = 0;
     line[strcspn(line, "(")] = 0;
     if (line[0])
-        cara_progress_now(s->progress, "%s: %s", s->what, line);
+        cara_progress_status(s->progress, "%s: %s", s->what, line);
 }
 
 int cara_upload_object(const cara_awscli *cli, const cara_progress *progress, const char *bucket,
@@ -64,28 +64,28 @@ int cara_upload_object(const cara_awscli *cli, const cara_progress *progress, co
     cara_upload_amount(file->size, amount, sizeof amount);
     const char *base = strrchr(file->path, '/');
     base = base ? base + 1 : file->path;
-    int rc = bucket ? is_there(cli, bucket, key, file->size, &there, err) : CARA_OK;
+    int rc = bucket ? object_exists(cli, bucket, key, file->size, &there, err) : CARA_OK;
     if (rc)
         return rc;
     if (there) {
-        cara_progress_say(progress, "%s is in the bucket already", base);
+        cara_progress_report(progress, "%s is in the bucket already", base);
         return CARA_OK;
     }
     if (progress->dry) {
-        cara_progress_say(progress, "would upload %s (%s) to s3://%s/%s", file->path, amount,
-                          bucket ? bucket : "the new bucket", key);
+        cara_progress_report(progress, "would upload %s (%s) to s3://%s/%s", file->path, amount,
+                             bucket ? bucket : "the new bucket", key);
         return CARA_OK;
     }
     char target[1200];
     snprintf(target, sizeof target, "s3://%s/%s", bucket, key);
     const char *const args[] = {"s3", "cp", file->path, target, "--no-guess-mime-type", NULL};
-    shower s = {progress, base};
+    upload_progress s = {progress, base};
     cara_child_result result;
-    cara_progress_now(progress, "%s: uploading", base);
+    cara_progress_status(progress, "%s: uploading", base);
     rc = cara_awscli_run(cli, &cara_service_s3, args, 64 << 20, show, &s, &result, NULL, err);
     cara_child_free(&result);
-    cara_progress_now(progress, "%s", "");
+    cara_progress_status(progress, "%s", "");
     if (!rc)
-        cara_progress_say(progress, "uploaded %s (%s) to %s", base, amount, target);
+        cara_progress_report(progress, "uploaded %s (%s) to %s", base, amount, target);
     return rc;
 }

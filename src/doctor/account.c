@@ -16,7 +16,7 @@
 /* ---- the stack ---- */
 
 /* What the stack has made, where no flag named it. */
-static void take_outputs(cara_doctor *d, const cara_stack *stack) {
+static void use_outputs(cara_doctor *d, const cara_stack *stack) {
     const struct {
         const char *output;
         char *dst;
@@ -43,7 +43,7 @@ static void check_stack(account *a) {
     const char *status = stack.status;
     size_t n = strlen(status);
     if (rc) {
-        cara_doctor_look_failed(d, "stack", "the stack cannot be looked at", rc, &err,
+        cara_doctor_read_failed(d, "stack", "the stack cannot be looked at", rc, &err,
                                 "cloudformation:DescribeStacks");
         if (rc == CARA_ERR_NOT_FOUND)
             cara_checkup_advise(d->checkup, "make it with `caracola setup`, or name another with "
@@ -63,7 +63,7 @@ static void check_stack(account *a) {
         cara_checkup_add(d->checkup, "stack", CARA_FINDING_OK, "the stack %s is complete (%s)",
                          d->stack, status);
     }
-    take_outputs(d, &stack);
+    use_outputs(d, &stack);
     cara_stack_free(&stack);
 }
 
@@ -80,7 +80,7 @@ static int on_source(void *ctx, const cara_function_source *source) {
 }
 
 /* Each setting that is worth a word, with a warning of its own. */
-static void judge_settings(account *a, const cara_function *f) {
+static void check_settings(account *a, const cara_function *f) {
     cara_checkup *c = a->doctor->checkup;
     size_t before = c->n;
     if (strcmp(f->state, "Failed") == 0 || strcmp(f->state, "Inactive") == 0) {
@@ -149,7 +149,7 @@ static void check_function(account *a) {
     cara_doctor_limit_calls(d);
     int rc = cara_function_get(d->aws, d->function, &f, &err);
     if (rc) {
-        cara_doctor_look_failed(d, "function", "the function's settings cannot be read", rc, &err,
+        cara_doctor_read_failed(d, "function", "the function's settings cannot be read", rc, &err,
                                 "lambda:GetFunctionConfiguration");
         if (rc == CARA_ERR_NOT_FOUND)
             cara_checkup_advise(d->checkup, "name it with --function, or deploy it with `caracola "
@@ -166,12 +166,12 @@ static void check_function(account *a) {
     if (!rc)
         rc = cara_function_sources(d->aws, d->function, on_source, a, &err);
     if (rc < 0)
-        cara_doctor_look_failed(d, "failures", "what becomes of failed events cannot be read", rc,
+        cara_doctor_read_failed(d, "failures", "what becomes of failed events cannot be read", rc,
                                 &err,
                                 "lambda:GetFunctionEventInvokeConfig and "
                                 "lambda:ListEventSourceMappings");
     else
-        judge_settings(a, &f);
+        check_settings(a, &f);
     cara_function_free(&f);
     /* What the settings name, unless it was named. */
     char url[512];
@@ -212,7 +212,7 @@ static void check_destination(account *a) {
     cara_doctor_limit_calls(d);
     int rc = cara_social_list_accounts(d->aws, on_account, a, &err);
     if (rc) {
-        cara_doctor_look_failed(d, "whatsapp", "the WhatsApp accounts cannot be listed", rc, &err,
+        cara_doctor_read_failed(d, "whatsapp", "the WhatsApp accounts cannot be listed", rc, &err,
                                 "social-messaging:ListLinkedWhatsAppBusinessAccounts");
         return;
     }
@@ -227,7 +227,7 @@ static void check_destination(account *a) {
     cara_doctor_limit_calls(d);
     rc = cara_social_phones(d->aws, a->waba, on_phone, a, &err);
     if (rc)
-        cara_doctor_look_failed(d, "whatsapp", "the WhatsApp account's numbers cannot be listed",
+        cara_doctor_read_failed(d, "whatsapp", "the WhatsApp account's numbers cannot be listed",
                                 rc, &err, "social-messaging:GetLinkedWhatsAppBusinessAccount");
     else if (!a->n_phones) {
         cara_checkup_add(d->checkup, "whatsapp", CARA_FINDING_FAILURE,
@@ -243,7 +243,7 @@ static void check_destination(account *a) {
         cara_checkup_add(d->checkup, "whatsapp", CARA_FINDING_OK,
                          "the WhatsApp account %s is linked, with the number %s%s", a->waba,
                          a->number, a->n_phones > 1 ? " and others" : "");
-    cara_checkup_settle(d->checkup);
+    cara_checkup_flush(d->checkup);
     const char *topic = d->topic[0] ? d->topic : "TOPIC-ARN";
     if (a->linked) {
         cara_checkup_add(d->checkup, "destination", CARA_FINDING_OK, "its messages go to %s",
@@ -302,7 +302,7 @@ static void check_topic(account *a) {
     cara_doctor_limit_calls(d);
     int rc = cara_sns_topic_attributes(d->aws, d->topic, &topic, &err);
     if (rc) {
-        cara_doctor_look_failed(d, "topic", "the topic cannot be looked at", rc, &err,
+        cara_doctor_read_failed(d, "topic", "the topic cannot be looked at", rc, &err,
                                 "sns:GetTopicAttributes");
         if (rc == CARA_ERR_NOT_FOUND)
             cara_checkup_advise(d->checkup, "correct --topic or AWS_REGION, or make it: `caracola "
@@ -318,11 +318,11 @@ static void check_topic(account *a) {
         cara_checkup_add(d->checkup, "topic", CARA_FINDING_OK,
                          "the topic takes messages from End User Messaging Social");
     }
-    cara_checkup_settle(d->checkup);
+    cara_checkup_flush(d->checkup);
     cara_doctor_limit_calls(d);
     rc = cara_sns_subscriptions(d->aws, d->topic, on_subscription, a, &err);
     if (rc) {
-        cara_doctor_look_failed(d, "subscription", "the topic's subscriptions cannot be listed", rc,
+        cara_doctor_read_failed(d, "subscription", "the topic's subscriptions cannot be listed", rc,
                                 &err, "sns:ListSubscriptionsByTopic");
     } else if (a->subscribed == 2) {
         cara_checkup_add(d->checkup, "subscription", CARA_FINDING_OK,
@@ -350,7 +350,7 @@ static void check_topic(account *a) {
 
 void cara_doctor_account(cara_doctor *doctor) {
     cara_doctor_credentials(doctor);
-    cara_checkup_settle(doctor->checkup);
+    cara_checkup_flush(doctor->checkup);
     if (!doctor->aws || doctor->unreachable)
         return;
     account a = {.doctor = doctor};
@@ -360,6 +360,6 @@ void cara_doctor_account(cara_doctor *doctor) {
         if (doctor->stop && doctor->stop(doctor->stop_cookie))
             return;
         checks[i](&a);
-        cara_checkup_settle(doctor->checkup);
+        cara_checkup_flush(doctor->checkup);
     }
 }

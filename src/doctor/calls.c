@@ -34,7 +34,7 @@ void cara_doctor_call_failed(cara_doctor *d, const char *name, const char *what,
                            : "check the network, proxies and AWS_ENDPOINT_URL");
 }
 
-void cara_doctor_look_failed(cara_doctor *d, const char *name, const char *what, int rc,
+void cara_doctor_read_failed(cara_doctor *d, const char *name, const char *what, int rc,
                              const cara_error *err, const char *needs) {
     const char *type = cara_aws_last_fault(d->aws)->type;
     cara_doctor_call_failed(d, name, what, rc, err, needs);

@@ -15,7 +15,7 @@ void cara_doctor_call_failed(cara_doctor *doctor, const char *name, const char *
                              const cara_error *err, const char *needs);
 /* The same for a call that only looks: that it is not allowed says nothing of what it would have
  * seen, so it is a warning. */
-void cara_doctor_look_failed(cara_doctor *doctor, const char *name, const char *what, int rc,
+void cara_doctor_read_failed(cara_doctor *doctor, const char *name, const char *what, int rc,
                              const cara_error *err, const char *needs);
 
 #endif

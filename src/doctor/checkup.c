@@ -35,17 +35,17 @@ static void clean(char *text) {
     text[kept] = 0;
 }
 
-void cara_checkup_settle(cara_checkup *checkup) {
-    for (; checkup->settled < checkup->n; checkup->settled++)
+void cara_checkup_flush(cara_checkup *checkup) {
+    for (; checkup->n_reported < checkup->n; checkup->n_reported++)
         if (checkup->on_check)
-            checkup->on_check(checkup->cookie, &checkup->checks[checkup->settled]);
+            checkup->on_check(checkup->cookie, &checkup->checks[checkup->n_reported]);
 }
 
 void cara_checkup_add(cara_checkup *checkup, const char *name, cara_finding finding,
                       const char *format, ...) {
-    cara_checkup_settle(checkup);
+    cara_checkup_flush(checkup);
     if (checkup->n == CARA_CHECKUP_MAX)
-        checkup->settled = --checkup->n;
+        checkup->n_reported = --checkup->n;
     cara_check *check = &checkup->checks[checkup->n++];
     *check = (cara_check){.finding = finding};
     snprintf(check->name, sizeof check->name, "%s", name);

@@ -27,8 +27,8 @@ typedef struct cara_check {
 
 typedef struct cara_checkup {
     cara_check checks[CARA_CHECKUP_MAX];
-    size_t n, settled; /* settled: how many `on_check` was called for */
-    const char *where; /* of what is added from now on; NULL: "here" */
+    size_t n, n_reported; /* settled: how many `on_check` was called for */
+    const char *where;    /* of what is added from now on; NULL: "here" */
     /* Called for each check once it is settled; may be NULL. */
     void (*on_check)(void *cookie, const cara_check *check);
     void *cookie;
@@ -45,7 +45,7 @@ void cara_checkup_add(cara_checkup *checkup, const char *name, cara_finding find
 void cara_checkup_advise(cara_checkup *checkup, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Calls `on_check` for all checks that it was not called for yet. */
-void cara_checkup_settle(cara_checkup *checkup);
+void cara_checkup_flush(cara_checkup *checkup);
 
 /* OK, WARNING or FAILURE: the worst finding; what was skipped counts as well. */
 cara_finding cara_checkup_verdict(const cara_checkup *checkup);

@@ -25,7 +25,7 @@ static void check_region(cara_doctor *d) {
 
 void cara_doctor_credentials(cara_doctor *d) {
     check_region(d);
-    cara_checkup_settle(d->checkup);
+    cara_checkup_flush(d->checkup);
     if (!d->aws || d->unreachable)
         return;
     cara_error err = {.code = CARA_OK, .position = -1};
@@ -45,7 +45,7 @@ void cara_doctor_credentials(cara_doctor *d) {
         return;
     }
     char arn[512];
-    int rc = cara_aws_whoami(d->aws, arn, sizeof arn, &err);
+    int rc = cara_sts_caller_identity(d->aws, arn, sizeof arn, &err);
     if (!rc) {
         cara_checkup_add(d->checkup, "credentials", CARA_FINDING_OK,
                          "AWS knows these credentials (from: %s) as %s", source, arn);

@@ -380,6 +380,6 @@ void cara_doctor_machine(cara_doctor *doctor) {
         if (doctor->stop && doctor->stop(doctor->stop_cookie))
             return;
         checks[i](doctor);
-        cara_checkup_settle(doctor->checkup);
+        cara_checkup_flush(doctor->checkup);
     }
 }

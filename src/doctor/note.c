@@ -88,8 +88,8 @@ static int is_language(const char *language, const char *code, const char *name)
     return language && (strcmp(language, code) == 0 || strcmp(language, name) == 0);
 }
 
-static void judge(cara_doctor *d, const cara_note *note, const char *got, double seconds,
-                  double spoken, int comparable) {
+static void check_transcript(cara_doctor *d, const cara_note *note, const char *got, double seconds,
+                             double spoken, int comparable) {
     size_t said = 0, wrong = cara_doctor_wrong_words(note->text, got, &said);
     cara_checkup *c = d->checkup;
     cara_slice text = cara_utf8_strip(got, strlen(got));
@@ -172,7 +172,7 @@ void cara_doctor_note(cara_doctor *d) {
                                 : "this machine is too slow for this model: take a smaller "
                                   "or an int8 one");
     } else {
-        judge(d, note, result->text, seconds, result->duration_s, comparable);
+        check_transcript(d, note, result->text, seconds, result->duration_s, comparable);
     }
     if (result)
         t->release(t->ctx, result);

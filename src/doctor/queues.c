@@ -20,7 +20,7 @@ static void check_queue(account *a) {
     cara_doctor_limit_calls(d);
     int rc = cara_sqs_attributes(d->aws, d->queue, &q, &err);
     if (rc) {
-        cara_doctor_look_failed(d, "queue", "the queue cannot be looked at", rc, &err,
+        cara_doctor_read_failed(d, "queue", "the queue cannot be looked at", rc, &err,
                                 "sqs:GetQueueAttributes");
         if (strstr(err.text, "NonExistentQueue") || strstr(err.text, "QueueDoesNotExist"))
             cara_checkup_advise(d->checkup, "correct --queue or CARACOLA_QUEUE");
@@ -70,7 +70,7 @@ static int64_t sent_at(const cara_sqs_message *letter) {
     return oldest;
 }
 
-static void judge_letters(cara_doctor *d, int64_t waiting, int64_t oldest) {
+static void check_age(cara_doctor *d, int64_t waiting, int64_t oldest) {
     int64_t now = cara_clock_wall_ms() / 1000;
     int64_t left = oldest + MEDIA_DAYS * 86400 - now;
     const char *s = waiting == 1 ? "" : "s", *wait = waiting == 1 ? "waits" : "wait";
@@ -109,7 +109,7 @@ static void check_letters(account *a) {
     cara_doctor_limit_calls(d);
     int rc = cara_sqs_attributes(d->aws, d->dead_letters, &q, &err);
     if (rc) {
-        cara_doctor_look_failed(d, "dead-letters", "the dead letters cannot be looked at", rc, &err,
+        cara_doctor_read_failed(d, "dead-letters", "the dead letters cannot be looked at", rc, &err,
                                 "sqs:GetQueueAttributes");
         return;
     }
@@ -118,7 +118,7 @@ static void check_letters(account *a) {
                          "dead letters are kept for %d hours only, and their audio for %d days",
                          q.retention_s / 3600, MEDIA_DAYS);
         cara_checkup_advise(d->checkup, "raise the queue's retention to 14 days");
-        cara_checkup_settle(d->checkup);
+        cara_checkup_flush(d->checkup);
     }
     if (q.waiting + q.in_work == 0) {
         cara_checkup_add(d->checkup, "dead-letters", CARA_FINDING_OK, "no dead letters wait");
@@ -136,11 +136,11 @@ static void check_letters(account *a) {
     }
     if (!rc)
         cara_sqs_messages_free(&letters);
-    judge_letters(d, q.waiting + q.in_work, oldest);
+    check_age(d, q.waiting + q.in_work, oldest);
 }
 
 void cara_doctor_queues(account *a) {
     check_queue(a);
-    cara_checkup_settle(a->doctor->checkup);
+    cara_checkup_flush(a->doctor->checkup);
     check_letters(a);
 }

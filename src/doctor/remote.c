@@ -13,7 +13,7 @@
 #define INVOKE_S 240.0
 
 static void no_answer(cara_doctor *d, int rc, const cara_error *err) {
-    cara_doctor_look_failed(d, "invoke", "the function does not examine itself", rc, err,
+    cara_doctor_read_failed(d, "invoke", "the function does not examine itself", rc, err,
                             "lambda:InvokeFunction");
     if (rc == CARA_ERR_NETWORK && !cara_aws_last_fault(d->aws)->status)
         cara_checkup_advise(d->checkup, "its log says how far it came: /aws/lambda/%.200s",
@@ -72,7 +72,7 @@ void cara_doctor_function(cara_doctor *d) {
                             d->function);
     }
     d->checkup->where = NULL;
-    cara_checkup_settle(d->checkup);
+    cara_checkup_flush(d->checkup);
     cara_buf_free(&event);
     cara_buf_free(&answer);
 }

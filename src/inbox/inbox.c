@@ -93,12 +93,12 @@ static int reject(parse *p, const char *bytes, size_t n, const char *format, ...
 
 /* A media object's `url` gives anyone the file for some minutes, so it is not kept. It also differs
  * from delivery to delivery, and would make two records of one message. */
-static void drop_media_urls(json_t *value, const char *key) {
+static void remove_media_urls(json_t *value, const char *key) {
     static const char *const media[] = {"audio", "voice", "image", "video", "document", "sticker"};
     if (json_is_array(value)) {
         size_t i;
         json_t *element;
-        json_array_foreach(value, i, element) drop_media_urls(element, key);
+        json_array_foreach(value, i, element) remove_media_urls(element, key);
     } else if (json_is_object(value)) {
         int is_media = json_object_get(value, "mime_type") != NULL;
         for (size_t i = 0; !is_media && key && i < sizeof media / sizeof *media; i++)
@@ -107,7 +107,7 @@ static void drop_media_urls(json_t *value, const char *key) {
             json_object_del(value, "url");
         const char *name;
         json_t *member;
-        json_object_foreach(value, name, member) drop_media_urls(member, name);
+        json_object_foreach(value, name, member) remove_media_urls(member, name);
     }
 }
 
@@ -115,7 +115,7 @@ static void drop_media_urls(json_t *value, const char *key) {
 static int reject_json(parse *p, json_t *value, const char *reason) {
     cara_buf text;
     cara_buf_init(&text, 16 * CARA_LIMIT_EVENT_BYTES);
-    drop_media_urls(value, NULL);
+    remove_media_urls(value, NULL);
     int rc = cara_json_write(value, CARA_JSON_COMPACT, &text)
                  ? no_memory(p)
                  : reject(p, text.data, text.len, "%s", reason);
@@ -167,7 +167,7 @@ static int read_message(parse *p, const envelope_fields *envelope, json_t *messa
     if (!messages)
         return no_memory(p);
     out->messages = messages;
-    drop_media_urls(message, NULL);
+    remove_media_urls(message, NULL);
     const char *from = cara_json_text(message, "from");
     const json_t *from_value = json_object_get(message, "from");
     if (json_is_integer(from_value)) {

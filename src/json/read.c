@@ -93,14 +93,14 @@ static int load(const char *bytes, size_t n, size_t from, size_t flags,
 }
 
 /* Bytes of a byte order mark. */
-static size_t mark(const char *bytes, size_t n) {
+static size_t bom_size(const char *bytes, size_t n) {
     return n >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
 }
 
 int cara_json_read(const char *bytes, size_t n, const cara_json_rules *rules, json_t **out,
                    cara_error *err) {
     *out = NULL;
-    size_t from = mark(bytes, n);
+    size_t from = bom_size(bytes, n);
     int rc = check_ceilings(bytes, n, from, rules, err);
     return rc ? rc : load(bytes, n, from, JSON_REJECT_DUPLICATES, rules, out, err);
 }
@@ -110,7 +110,7 @@ int cara_json_read_repaired(const char *bytes, size_t n, const cara_json_rules *
     *out = NULL;
     if (repaired)
         *repaired = 0;
-    size_t from = mark(bytes, n);
+    size_t from = bom_size(bytes, n);
     int rc = check_ceilings(bytes, n, from, rules, err);
     if (rc)
         return rc;

@@ -5,10 +5,10 @@
 #include <string.h>
 
 /* Counts at first, with `slots` NULL, then fills. */
-typedef struct lister {
+typedef struct slot_list {
     cara_slot *slots;
     size_t n;
-} lister;
+} slot_list;
 
 /* a, b and c in one; all our names fit. */
 static void join(char out[CARA_TENSOR_NAME_MAX + 1], const char *a, const char *b, const char *c) {
@@ -20,10 +20,10 @@ static void join(char out[CARA_TENSOR_NAME_MAX + 1], const char *a, const char *
     out[at] = 0;
 }
 
-static void add(lister *l, cara_tensor *to, int64_t d0, int64_t d1, int64_t d2, const char *prefix,
-                const char *name) {
-    if (l->slots) {
-        cara_slot *slot = &l->slots[l->n];
+static void add(slot_list *list, cara_tensor *to, int64_t d0, int64_t d1, int64_t d2,
+                const char *prefix, const char *name) {
+    if (list->slots) {
+        cara_slot *slot = &list->slots[list->n];
         *slot = (cara_slot){.n_dims = d2 ? 3 : d1 ? 2 : 1, .shape = {d0, d1, d2}, .to = to};
         join(slot->name, prefix, name, "");
         slot->kind = d2                                          ? CARA_SLOT_CONVOLUTION
@@ -31,57 +31,57 @@ static void add(lister *l, cara_tensor *to, int64_t d0, int64_t d1, int64_t d2, 
                      : strcmp(name, "positional_embedding") == 0 ? CARA_SLOT_POSITIONS
                                                                  : CARA_SLOT_MATRIX;
     }
-    l->n++;
+    list->n++;
 }
 
 /* nn.LayerNorm */
-static void add_norm(lister *l, cara_layer_norm *norm, int64_t n, const char *prefix,
+static void add_norm(slot_list *list, cara_layer_norm *norm, int64_t n, const char *prefix,
                      const char *name) {
     char inner[CARA_TENSOR_NAME_MAX + 1];
     join(inner, prefix, name, ".");
-    add(l, &norm->weight, n, 0, 0, inner, "weight");
-    add(l, &norm->bias, n, 0, 0, inner, "bias");
+    add(list, &norm->weight, n, 0, 0, inner, "weight");
+    add(list, &norm->bias, n, 0, 0, inner, "bias");
 }
 
 /* nn.Linear, or nn.Conv1d with `kernel` taps */
-static void add_linear(lister *l, cara_linear *linear, int64_t out, int64_t in, int64_t kernel,
-                       int bias, const char *prefix, const char *name) {
+static void add_linear(slot_list *list, cara_linear *linear, int64_t out, int64_t in,
+                       int64_t kernel, int bias, const char *prefix, const char *name) {
     char inner[CARA_TENSOR_NAME_MAX + 1];
     join(inner, prefix, name, ".");
-    add(l, &linear->weight, out, in, kernel, inner, "weight");
+    add(list, &linear->weight, out, in, kernel, inner, "weight");
     if (bias)
-        add(l, &linear->bias, out, 0, 0, inner, "bias");
+        add(list, &linear->bias, out, 0, 0, inner, "bias");
 }
 
 /* The tensors of layer `index`, whose struct is `layer`. */
-static void add_layer(lister *l, const cara_layer_table *table, void *layer, int index,
+static void add_layer(slot_list *list, const cara_layer_table *table, void *layer, int index,
                       int64_t n_state) {
     char prefix[32];
     snprintf(prefix, sizeof prefix, "%s.%d.", table->prefix, index);
     for (const cara_layer_member *m = table->members; m < table->members + table->n; m++)
         if (m->kind == CARA_MEMBER_NORM)
-            add_norm(l, cara_member_norm(layer, m), n_state, prefix, m->name);
+            add_norm(list, cara_member_norm(layer, m), n_state, prefix, m->name);
         else
-            add_linear(l, cara_member_linear(layer, m), m->out * n_state, m->in * n_state, 0,
+            add_linear(list, cara_member_linear(layer, m), m->out * n_state, m->in * n_state, 0,
                        m->has_bias, prefix, m->name);
 }
 
-static void list(cara_model *m, lister *l) {
+static void add_all(cara_model *m, slot_list *list) {
     const cara_dims *d = &m->dims;
     cara_weights *w = &m->weights;
     int64_t n = d->n_audio_state;
-    add_linear(l, &w->conv1, n, d->n_mels, 3, 1, "encoder.", "conv1");
-    add_linear(l, &w->conv2, n, n, 3, 1, "encoder.", "conv2");
-    add(l, &w->enc_positions, d->n_audio_ctx, n, 0, "encoder.", "positional_embedding");
+    add_linear(list, &w->conv1, n, d->n_mels, 3, 1, "encoder.", "conv1");
+    add_linear(list, &w->conv2, n, n, 3, 1, "encoder.", "conv2");
+    add(list, &w->enc_positions, d->n_audio_ctx, n, 0, "encoder.", "positional_embedding");
     for (int i = 0; i < d->n_audio_layer; i++)
-        add_layer(l, &cara_encoder_members, &w->encoder[i], i, n);
-    add_norm(l, &w->ln_post, n, "encoder.", "ln_post");
+        add_layer(list, &cara_encoder_members, &w->encoder[i], i, n);
+    add_norm(list, &w->ln_post, n, "encoder.", "ln_post");
     n = d->n_text_state;
-    add(l, &w->token_embedding, d->n_vocab, n, 0, "decoder.", "token_embedding.weight");
-    add(l, &w->dec_positions, d->n_text_ctx, n, 0, "decoder.", "positional_embedding");
+    add(list, &w->token_embedding, d->n_vocab, n, 0, "decoder.", "token_embedding.weight");
+    add(list, &w->dec_positions, d->n_text_ctx, n, 0, "decoder.", "positional_embedding");
     for (int i = 0; i < d->n_text_layer; i++)
-        add_layer(l, &cara_decoder_members, &w->decoder[i], i, n);
-    add_norm(l, &w->ln, n, "decoder.", "ln");
+        add_layer(list, &cara_decoder_members, &w->decoder[i], i, n);
+    add_norm(list, &w->ln, n, "decoder.", "ln");
 }
 
 int cara_slots_make(cara_model *model, cara_error *err) {
@@ -91,16 +91,16 @@ int cara_slots_make(cara_model *model, cara_error *err) {
     w->decoder =
         cara_arena_alloc(&model->arena, (size_t)model->dims.n_text_layer, sizeof *w->decoder);
     if (w->encoder && w->decoder) {
-        lister l = {NULL, 0};
-        list(model, &l);
-        model->n_slots = l.n;
-        model->slots = cara_arena_alloc(&model->arena, l.n, sizeof *model->slots);
+        slot_list list = {NULL, 0};
+        add_all(model, &list);
+        model->n_slots = list.n;
+        model->slots = cara_arena_alloc(&model->arena, list.n, sizeof *model->slots);
     }
     if (!model->slots)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a list of %d + %d layers",
                          (int)model->dims.n_audio_layer, (int)model->dims.n_text_layer);
-    lister l = {model->slots, 0};
-    list(model, &l);
+    slot_list list = {model->slots, 0};
+    add_all(model, &list);
     return CARA_OK;
 }
 

@@ -62,7 +62,7 @@ typedef struct transfer {
     cara_http_response *response;
     size_t received;
     size_t max_body;
-    cara_http_trouble trouble; /* why a callback of ours stopped the transfer */
+    cara_http_failure failure; /* why a callback of ours stopped the transfer */
     int no_memory;
 } transfer;
 
@@ -134,7 +134,7 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *cookie) {
     }
     if (cara_http_head_add(&t->response->head, bytes, n)) {
         t->no_memory = t->response->head.failed;
-        t->trouble = t->no_memory ? CARA_HTTP_FAILED : CARA_HTTP_TOO_LARGE;
+        t->failure = t->no_memory ? CARA_HTTP_OTHER : CARA_HTTP_TOO_LARGE;
         return n ? 0 : 1;
     }
     return n;
@@ -146,17 +146,17 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *cookie) {
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     n *= size;
     if (n > t->max_body - t->received) {
-        t->trouble = CARA_HTTP_TOO_LARGE;
+        t->failure = CARA_HTTP_TOO_LARGE;
         return n ? 0 : 1;
     }
     t->received += n;
     if (t->request->sink && status / 100 == 2) {
         if (t->request->sink(t->request->sink_cookie, bytes, n)) {
-            t->trouble = CARA_HTTP_STOPPED;
+            t->failure = CARA_HTTP_STOPPED;
             return n ? 0 : 1;
         }
     } else if (cara_buf_add(&t->response->body, bytes, n)) {
-        t->trouble = CARA_HTTP_FAILED;
+        t->failure = CARA_HTTP_OTHER;
         t->no_memory = 1;
         return n ? 0 : 1;
     }
@@ -166,7 +166,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *cookie) {
 static int on_progress(void *cookie, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
     transfer *t = cookie;
     if (t->request->stop && t->request->stop(t->request->stop_cookie)) {
-        t->trouble = CARA_HTTP_STOPPED;
+        t->failure = CARA_HTTP_STOPPED;
         return 1;
     }
     return 0;
@@ -290,10 +290,10 @@ static CURLcode set_request(cara_http *http, const cara_http_request *request, t
     return rc;
 }
 
-static cara_http_trouble trouble_of(CURLcode rc) {
+static cara_http_failure failure_of(CURLcode rc) {
     switch (rc) {
     case CURLE_OK:
-        return CARA_HTTP_FINE;
+        return CARA_HTTP_OK;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_CONNECT:
@@ -321,15 +321,15 @@ static cara_http_trouble trouble_of(CURLcode rc) {
     case CURLE_BAD_CONTENT_ENCODING:
         return CARA_HTTP_BROKEN;
     default:
-        return CARA_HTTP_FAILED;
+        return CARA_HTTP_OTHER;
     }
 }
 
 /* The sentence; `where` is scheme://host. */
-static int explain(const cara_http *http, CURLcode rc, const transfer *t, const char *where,
-                   cara_error *err) {
+static int set_error(const cara_http *http, CURLcode rc, const transfer *t, const char *where,
+                     cara_error *err) {
     const char *reason = http->reason[0] ? http->reason : curl_easy_strerror(rc);
-    switch (t->trouble) {
+    switch (t->failure) {
     case CARA_HTTP_CONNECT:
         return cara_fail(err, CARA_ERR_NETWORK, -1,
                          "cannot reach %s: %s; check the address and the network", where, reason);
@@ -351,8 +351,8 @@ static int explain(const cara_http *http, CURLcode rc, const transfer *t, const 
                          t->max_body);
     case CARA_HTTP_STOPPED:
         return cara_fail(err, CARA_ERR_CANCELLED, -1, "asked to stop while waiting for %s", where);
-    case CARA_HTTP_FINE:
-    case CARA_HTTP_FAILED:
+    case CARA_HTTP_OK:
+    case CARA_HTTP_OTHER:
         break;
     }
     if (t->no_memory || rc == CURLE_OUT_OF_MEMORY)
@@ -365,7 +365,7 @@ int cara_http_do(cara_http *http, const cara_http_request *request, cara_http_re
                  cara_error *err) {
     size_t max_body = request->max_body ? request->max_body : BODY_DEFAULT;
     response->status = 0;
-    response->trouble = CARA_HTTP_FAILED;
+    response->failure = CARA_HTTP_OTHER;
     response->head.limit = HEAD_LIMIT;
     response->body.limit = max_body;
     cara_buf_clear(&response->head);
@@ -393,8 +393,8 @@ int cara_http_do(cara_http *http, const cara_http_request *request, cara_http_re
     if (request->deadline > 0) {
         double left = request->deadline - cara_clock_monotonic();
         if (left <= DEADLINE_GRAIN_S) {
-            response->trouble = t.trouble = CARA_HTTP_DEADLINE;
-            return explain(http, CURLE_OK, &t, where, err);
+            response->failure = t.failure = CARA_HTTP_DEADLINE;
+            return set_error(http, CURLE_OK, &t, where, err);
         }
         if (timeout_s <= 0 || left <= timeout_s) {
             timeout_s = left;
@@ -421,16 +421,16 @@ int cara_http_do(cara_http *http, const cara_http_request *request, cara_http_re
     curl_easy_setopt(http->curl, CURLOPT_ERRORBUFFER, NULL);
     curl_slist_free_all(headers);
 
-    if (!t.trouble)
-        t.trouble = trouble_of(rc);
-    if (t.trouble == CARA_HTTP_TIMEOUT) {
+    if (!t.failure)
+        t.failure = failure_of(rc);
+    if (t.failure == CARA_HTTP_TIMEOUT) {
         curl_off_t sent_at = 0;
         curl_easy_getinfo(http->curl, CURLINFO_PRETRANSFER_TIME_T, &sent_at);
         if (deadline_first && cara_clock_monotonic() >= request->deadline - DEADLINE_GRAIN_S)
-            t.trouble = CARA_HTTP_DEADLINE;
+            t.failure = CARA_HTTP_DEADLINE;
         else if (sent_at == 0)
-            t.trouble = CARA_HTTP_CONNECT;
+            t.failure = CARA_HTTP_CONNECT;
     }
-    response->trouble = t.trouble;
-    return t.trouble ? explain(http, rc, &t, where, err) : CARA_OK;
+    response->failure = t.failure;
+    return t.failure ? set_error(http, rc, &t, where, err) : CARA_OK;
 }

@@ -27,8 +27,8 @@ typedef struct cara_http_header {
 } cara_http_header;
 
 /* What kept an answer from arriving whole. A status of 4xx or 5xx is an answer, not trouble. */
-typedef enum cara_http_trouble {
-    CARA_HTTP_FINE = 0,
+typedef enum cara_http_failure {
+    CARA_HTTP_OK = 0,
     CARA_HTTP_CONNECT,   /* no address, refused, no route: nothing was sent */
     CARA_HTTP_TLS,       /* no trust or no common version: trying again will not help */
     CARA_HTTP_TIMEOUT,   /* no answer, or no progress, in the time given */
@@ -36,8 +36,8 @@ typedef enum cara_http_trouble {
     CARA_HTTP_TOO_LARGE, /* the answer is larger than max_body, or its head than 64 KiB */
     CARA_HTTP_STOPPED,   /* by `stop` or the sink */
     CARA_HTTP_DEADLINE,  /* `deadline` came first */
-    CARA_HTTP_FAILED     /* no memory, a request that cannot be sent, or libcurl's refusal */
-} cara_http_trouble;
+    CARA_HTTP_OTHER      /* no memory, a request that cannot be sent, or libcurl's refusal */
+} cara_http_failure;
 
 /* Everything is borrowed for the call. Zero means the default throughout. */
 typedef struct cara_http_request {
@@ -65,7 +65,7 @@ typedef struct cara_http_request {
 /* Zeroed before its first use; reused by later calls; freed by the caller whatever happened. */
 typedef struct cara_http_response {
     int status; /* 0 where no status line came */
-    cara_http_trouble trouble;
+    cara_http_failure failure;
     cara_buf head; /* "name\0value\0" pairs, names in lower case; see cara_http_header_of() */
     cara_buf body; /* NUL-terminated where anything came */
 } cara_http_response;

@@ -118,7 +118,7 @@ static int is_complete(job *j) {
 
 /* The audio as an earlier try kept it, for when its source no longer has it. NOT_FOUND where there
  * is none; with other codes it is not known. */
-static int fetch_kept(job *j, cara_error *err) {
+static int read_stored_audio(job *j, cara_error *err) {
     char ext[CARA_MEDIA_EXT], key[CARA_KEY_SIZE];
     cara_media_ext_of_mime(j->mime_type, ext);
     if (cara_key_media(j->key, j->media_id, ext, key))
@@ -153,7 +153,7 @@ static int fetch(job *j) {
     j->times.media = cara_clock_monotonic() - started;
     if (rc == CARA_ERR_NOT_FOUND) {
         cara_error err = {.code = CARA_OK, .position = -1};
-        int kept = fetch_kept(j, &err);
+        int kept = read_stored_audio(j, &err);
         /* STORE may mean NOT_FOUND: S3 denies a missing key to a role that may not list. */
         if (kept == CARA_ERR_MEMORY || kept == CARA_ERR_CANCELLED)
             *j->err = err;
@@ -179,7 +179,7 @@ static int verify(const job *j) {
 }
 
 /* Puts the audio beside the record. 0, or -1 where the outcome is reported. */
-static int keep_audio(job *j, int verified) {
+static int store_audio(job *j, int verified) {
     char key[CARA_KEY_SIZE];
     if (j->file.stored[0]) {
         memcpy(j->audio_file, j->file.stored, sizeof key);
@@ -326,7 +326,7 @@ void cara_audio_message(const cara_pipeline *pipeline, const cara_inbox_message 
         if (verified == -2) {
             (void)cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to hash the audio");
             record_failure(&j, CARA_STAGE_CHECK);
-        } else if (keep_audio(&j, verified) == 0) {
+        } else if (store_audio(&j, verified) == 0) {
             if (verified == 0) {
                 (void)cara_fail(err, CARA_ERR_AUDIO_CORRUPT, -1,
                                 "the audio's SHA-256 is not the one in the message: it was changed "

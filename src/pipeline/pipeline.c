@@ -100,7 +100,7 @@ static int check_existing(run *r, const cara_inbox_message *m, const char *key, 
 }
 
 /* First of all the message is kept: as complete, or as pending where it has audio. */
-static step keep(run *r, const cara_inbox_message *m, char key[CARA_KEY_SIZE]) {
+static step store_message(run *r, const cara_inbox_message *m, char key[CARA_KEY_SIZE]) {
     key[0] = 0;
     if (cara_key_message(m->id, m->from, m->timestamp, r->p->local_time, key)) {
         quarantine_message(r, m, "a message whose time has no date in the zone in use");
@@ -171,7 +171,7 @@ int cara_pipeline_handle(const cara_pipeline *pipeline, const char *event, size_
     }
     /* All are kept before the first is transcribed: that takes long, and may end in a crash. */
     for (size_t i = 0; i < inbox.n_messages; i++)
-        if (keep(&r, &inbox.messages[i], keys[i]) == STEP_NONE)
+        if (store_message(&r, &inbox.messages[i], keys[i]) == STEP_NONE)
             keys[i][0] = 0;
     for (size_t i = 0; i < inbox.n_messages; i++) {
         if (!keys[i][0])

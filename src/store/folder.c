@@ -118,7 +118,7 @@ static int write_all(int fd, const char *p, size_t n) {
 }
 
 /* Gives the temporary file its name. Returns 0, or -1 with errno (EEXIST: the name is taken). */
-static int take_name(int dir, const char *temporary, const char *name, int if_absent) {
+static int link_name(int dir, const char *temporary, const char *name, int if_absent) {
     if (!if_absent)
         return renameat(dir, temporary, dir, name);
     if (linkat(dir, temporary, dir, name, 0) == 0) {
@@ -150,7 +150,7 @@ static int write_object(int dir, const char *name, const void *bytes, size_t n, 
         /* Without locks (some network file systems) no leftovers are removed either. */
         (void)flock(fd, LOCK_EX);
         if (write_all(fd, bytes, n) == 0 && fsync(fd) == 0 &&
-            take_name(dir, temporary, name, if_absent) == 0) {
+            link_name(dir, temporary, name, if_absent) == 0) {
             if (fsync(dir) == 0)
                 return fd;
             close(fd);

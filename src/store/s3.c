@@ -106,9 +106,9 @@ static int is_blank(char c) {
 }
 
 /* 48 random bits as blanks and tabs. */
-static void make_mark(const cara_outside *outside, char mark[MARK + 1]) {
+static void make_mark(const cara_platform *platform, char mark[MARK + 1]) {
     for (int i = 0; i < MARK; i += 16) {
-        unsigned bits = (unsigned)(outside->random(outside->ctx) * 65536.0);
+        unsigned bits = (unsigned)(platform->random(platform->ctx) * 65536.0);
         for (int bit = 0; bit < 16; bit++)
             mark[i + bit] = bits >> bit & 1 ? '\t' : ' ';
     }
@@ -116,8 +116,8 @@ static void make_mark(const cara_outside *outside, char mark[MARK + 1]) {
 }
 
 /* 1 where the object is these bytes (and then this mark) now. *etag is its ETag. */
-static int holds(s3_store *s, const char *key, const void *bytes, size_t n, const char *mark,
-                 char etag[128]) {
+static int object_equals(s3_store *s, const char *key, const void *bytes, size_t n,
+                         const char *mark, char etag[128]) {
     char *found = NULL;
     size_t len = 0, m = strlen(mark);
     cara_s3_object object;
@@ -132,24 +132,25 @@ static int holds(s3_store *s, const char *key, const void *bytes, size_t n, cons
 }
 
 /* When the lease of the object's note ends, in ms since 1970; 0: it has none. */
-static int64_t lease_end(const char *note) {
+static int64_t lease_end(const char *metadata) {
     static const char word[] = "claimed-until=";
-    const char *p = note + sizeof word - 1;
-    if (strncmp(note, word, sizeof word - 1) != 0 || strlen(p) > 18 ||
+    const char *p = metadata + sizeof word - 1;
+    if (strncmp(metadata, word, sizeof word - 1) != 0 || strlen(p) > 18 ||
         strspn(p, "0123456789") != strlen(p))
         return 0;
     return strtoll(p, NULL, 10);
 }
 
-static void drop_claim(s3_claim *c) {
+static void free_claim(s3_claim *c) {
     free(c->bytes);
     free(c);
 }
 
 /* A renewal whose answer was lost may have been done: then the claim has its ETag. */
-static int is_still_ours(s3_claim *c) {
+static int refresh_etag(s3_claim *c) {
     char etag[128];
-    if (!c->mark[0] || !holds((s3_store *)c->base.store, c->key, c->bytes, c->n, c->mark, etag) ||
+    if (!c->mark[0] ||
+        !object_equals((s3_store *)c->base.store, c->key, c->bytes, c->n, c->mark, etag) ||
         strcmp(etag, c->etag) == 0)
         return 0;
     memcpy(c->etag, etag, sizeof c->etag);
@@ -160,23 +161,23 @@ static int is_still_ours(s3_claim *c) {
  * that of the claim. */
 static int lease(s3_claim *c, cara_error *err) {
     s3_store *s = (s3_store *)c->base.store;
-    const cara_outside *outside = &cara_aws_settings(s->aws)->outside;
-    char note[64];
-    make_mark(outside, c->mark);
+    const cara_platform *platform = &cara_aws_settings(s->aws)->platform;
+    char metadata[64];
+    make_mark(platform, c->mark);
     char *marked = malloc(c->n + MARK);
     if (!marked)
         return no_memory(err);
     if (c->n)
         memcpy(marked, c->bytes, c->n);
     memcpy(marked + c->n, c->mark, MARK);
-    int64_t end = outside->now_ms(outside->ctx) + (int64_t)(s->options.lease_s * 1000);
-    snprintf(note, sizeof note, "claimed-until=%lld", (long long)end);
+    int64_t end = platform->now_ms(platform->ctx) + (int64_t)(s->options.lease_s * 1000);
+    snprintf(metadata, sizeof metadata, "claimed-until=%lld", (long long)end);
     cara_s3_object object = {.size = -1};
     cara_s3_put_options options = put_options(s, c->key);
     options.if_match = c->etag;
-    options.note = note;
+    options.metadata = metadata;
     int rc = cara_s3_put(s->aws, s->bucket, c->key, marked, c->n + MARK, &options, &object, err);
-    if (rc == CARA_ERR_CONFLICT && holds(s, c->key, c->bytes, c->n, c->mark, object.etag))
+    if (rc == CARA_ERR_CONFLICT && object_equals(s, c->key, c->bytes, c->n, c->mark, object.etag))
         rc = CARA_OK;
     else if (rc == CARA_ERR_CONFLICT)
         cara_fail(err, rc, -1, "%s was claimed by another process just now", c->key);
@@ -192,7 +193,7 @@ static int lease(s3_claim *c, cara_error *err) {
 static int s3_claim_take(cara_store *store, const char *key, cara_store_claim **out,
                          cara_error *err) {
     s3_store *s = (s3_store *)store;
-    const cara_outside *outside = &cara_aws_settings(s->aws)->outside;
+    const cara_platform *platform = &cara_aws_settings(s->aws)->platform;
     s3_claim *c = calloc(1, sizeof *c);
     if (!c)
         return no_memory(err);
@@ -203,8 +204,8 @@ static int s3_claim_take(cara_store *store, const char *key, cara_store_claim **
                          &c->n, &object, err);
     if (rc)
         goto done;
-    int64_t now = outside->now_ms(outside->ctx);
-    int64_t leased = lease_end(object.note);
+    int64_t now = platform->now_ms(platform->ctx);
+    int64_t leased = lease_end(object.metadata);
     if (leased > now) {
         rc = cara_fail(err, CARA_ERR_CONFLICT, -1,
                        "%s is being handled by another process, for %lld s at most", key,
@@ -217,13 +218,13 @@ static int s3_claim_take(cara_store *store, const char *key, cara_store_claim **
         goto done;
     }
     /* A process that ended with a claim left its mark. */
-    while (object.note[0] && c->n && is_blank(c->bytes[c->n - 1]))
+    while (object.metadata[0] && c->n && is_blank(c->bytes[c->n - 1]))
         c->n--;
     memcpy(c->etag, object.etag, sizeof object.etag);
     rc = lease(c, err);
 done:
     if (rc)
-        drop_claim(c);
+        free_claim(c);
     else
         *out = &c->base;
     return store_code(rc, err);
@@ -235,10 +236,10 @@ static int replace(s3_claim *c, const void *bytes, size_t n, cara_error *err) {
     cara_s3_object object;
     cara_s3_put_options options = put_options(s, c->key);
     if (c->unsure)
-        (void)is_still_ours(c);
+        (void)refresh_etag(c);
     options.if_match = c->etag;
     int rc = cara_s3_put(s->aws, s->bucket, c->key, bytes, n, &options, &object, err);
-    if (rc == CARA_ERR_CONFLICT && holds(s, c->key, bytes, n, "", object.etag))
+    if (rc == CARA_ERR_CONFLICT && object_equals(s, c->key, bytes, n, "", object.etag))
         rc = CARA_OK;
     else if (rc == CARA_ERR_CONFLICT || rc == CARA_ERR_NOT_FOUND)
         return cara_fail(err, CARA_ERR_CONFLICT, -1,
@@ -253,12 +254,12 @@ static int replace(s3_claim *c, const void *bytes, size_t n, cara_error *err) {
 static int s3_claim_renew(cara_store_claim *base, cara_error *err) {
     s3_claim *c = (s3_claim *)base;
     s3_store *s = (s3_store *)base->store;
-    const cara_outside *outside = &cara_aws_settings(s->aws)->outside;
-    double left_s = (double)(c->end_ms - outside->now_ms(outside->ctx)) / 1000;
+    const cara_platform *platform = &cara_aws_settings(s->aws)->platform;
+    double left_s = (double)(c->end_ms - platform->now_ms(platform->ctx)) / 1000;
     if (c->done || left_s > s->options.lease_s * 2 / 3)
         return CARA_OK;
     if (c->unsure)
-        (void)is_still_ours(c);
+        (void)refresh_etag(c);
     return store_code(lease(c, err), err);
 }
 
@@ -272,7 +273,7 @@ static void s3_claim_release(cara_store_claim *base) {
      */
     if (!c->done)
         (void)replace(c, c->bytes, c->n, NULL);
-    drop_claim(c);
+    free_claim(c);
 }
 
 static void s3_close(cara_store *store) {

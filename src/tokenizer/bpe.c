@@ -19,7 +19,7 @@ typedef struct heap {
     size_t n;
 } heap;
 
-static int before(const merge *a, const merge *b) {
+static int is_before(const merge *a, const merge *b) {
     return a->rank != b->rank ? a->rank < b->rank : a->left < b->left;
 }
 
@@ -27,7 +27,7 @@ static void push(heap *h, merge m) {
     size_t at = h->n++;
     for (; at; at = (at - 1) / 2) {
         size_t up = (at - 1) / 2;
-        if (!before(&m, &h->items[up]))
+        if (!is_before(&m, &h->items[up]))
             break;
         h->items[at] = h->items[up];
     }
@@ -42,9 +42,9 @@ static merge pop(heap *h) {
         size_t down = 2 * at + 1;
         if (down >= h->n)
             break;
-        if (down + 1 < h->n && before(&h->items[down + 1], &h->items[down]))
+        if (down + 1 < h->n && is_before(&h->items[down + 1], &h->items[down]))
             down++;
-        if (!before(&h->items[down], &last))
+        if (!is_before(&h->items[down], &last))
             break;
         h->items[at] = h->items[down];
         at = down;
@@ -53,8 +53,8 @@ static merge pop(heap *h) {
     return top;
 }
 
-static void consider(const cara_vocab *vocab, const uint8_t *piece, uint32_t left, uint32_t middle,
-                     uint32_t end, heap *h) {
+static void push_merge(const cara_vocab *vocab, const uint8_t *piece, uint32_t left,
+                       uint32_t middle, uint32_t end, heap *h) {
     int32_t rank = cara_vocab_rank(vocab, piece + left, end - left);
     if (rank >= 0)
         push(h, (merge){rank, left, middle, end});
@@ -81,7 +81,7 @@ int cara_bpe_piece(const cara_vocab *vocab, const uint8_t *piece, size_t n, int3
     for (uint32_t i = 0; i < n; i++)
         parts[i] = (part){i + 1, i ? i - 1 : UINT32_MAX};
     for (uint32_t i = 0; i + 1 < n; i++)
-        consider(vocab, piece, i, i + 1, i + 2, &h);
+        push_merge(vocab, piece, i, i + 1, i + 2, &h);
     while (h.n) {
         merge m = pop(&h);
         if (parts[m.left].end != m.middle || parts[m.middle].end != m.end)
@@ -90,10 +90,10 @@ int cara_bpe_piece(const cara_vocab *vocab, const uint8_t *piece, size_t n, int3
         parts[m.middle].end = 0;
         if (m.end < n) {
             parts[m.end].prev = m.left;
-            consider(vocab, piece, m.left, m.end, parts[m.end].end, &h);
+            push_merge(vocab, piece, m.left, m.end, parts[m.end].end, &h);
         }
         if (parts[m.left].prev != UINT32_MAX)
-            consider(vocab, piece, parts[m.left].prev, m.left, m.end, &h);
+            push_merge(vocab, piece, parts[m.left].prev, m.left, m.end, &h);
     }
     for (uint32_t i = 0; i < n; i = parts[i].end)
         ids[(*n_ids)++] = cara_vocab_rank(vocab, piece + i, parts[i].end - i);

@@ -57,7 +57,7 @@ static int lower(char c) {
 }
 
 /* Equal but for the case of ASCII letters, whatever the locale. */
-static int same(const char *a, const char *b) {
+static int equal_ignoring_case(const char *a, const char *b) {
     for (; *a && lower(*a) == lower(*b); a++, b++)
         ;
     return lower(*a) == lower(*b);
@@ -67,10 +67,11 @@ int cara_language_find(const char *code_or_name) {
     if (!code_or_name)
         return -1;
     for (int i = 0; i < CARA_N_LANGUAGES; i++)
-        if (same(code_or_name, languages[i].code) || same(code_or_name, languages[i].name))
+        if (equal_ignoring_case(code_or_name, languages[i].code) ||
+            equal_ignoring_case(code_or_name, languages[i].name))
             return i;
     for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
-        if (same(code_or_name, aliases[i].name))
+        if (equal_ignoring_case(code_or_name, aliases[i].name))
             return cara_language_find(aliases[i].code);
     return -1;
 }

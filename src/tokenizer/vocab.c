@@ -105,7 +105,7 @@ static const char *parse_line(cara_vocab *v, const char *line, size_t n, size_t 
     return NULL;
 }
 
-static const char *right_file(int32_t n_vocab) {
+static const char *vocab_file_name(int32_t n_vocab) {
     return n_vocab == 51864 ? "gpt2.tiktoken" : "multilingual.tiktoken";
 }
 
@@ -116,14 +116,15 @@ static int check_complete(const cara_vocab *v, int32_t count, int32_t n_vocab, c
             return cara_fail(err, CARA_ERR_VOCAB, -1,
                              "the vocabulary has %d tokens and no rank %d, but a model of %d "
                              "tokens needs ranks 0 to %d; give it openai/whisper's %s",
-                             (int)count, (int)r, (int)n_vocab, (int)v->n - 1, right_file(n_vocab));
+                             (int)count, (int)r, (int)n_vocab, (int)v->n - 1,
+                             vocab_file_name(n_vocab));
     for (int b = 0; b < 256; b++) {
         uint8_t byte = (uint8_t)b;
         if (cara_vocab_rank(v, &byte, 1) < 0)
             return cara_fail(err, CARA_ERR_VOCAB, -1,
                              "the vocabulary has no token for the single byte 0x%02x, so it cannot "
                              "write every text; use a whole tiktoken file such as %s",
-                             (unsigned)b, right_file(n_vocab));
+                             (unsigned)b, vocab_file_name(n_vocab));
     }
     return CARA_OK;
 }
@@ -162,16 +163,16 @@ int cara_vocab_parse(cara_vocab *vocab, const char *text, size_t n, int32_t n_ra
         int32_t rank = -1;
         const char *wrong = parse_line(vocab, text + start, line_n, &pool_at, &rank);
         if (wrong && rank >= n_ranks)
-            rc =
-                cara_fail(err, CARA_ERR_VOCAB, (int64_t)start,
-                          "line %d of the vocabulary has rank %d, but a model of %d tokens takes "
-                          "%d ranks; give it the vocabulary that fits, openai/whisper's %s",
-                          (int)line_no, (int)rank, (int)n_vocab, (int)n_ranks, right_file(n_vocab));
+            rc = cara_fail(err, CARA_ERR_VOCAB, (int64_t)start,
+                           "line %d of the vocabulary has rank %d, but a model of %d tokens takes "
+                           "%d ranks; give it the vocabulary that fits, openai/whisper's %s",
+                           (int)line_no, (int)rank, (int)n_vocab, (int)n_ranks,
+                           vocab_file_name(n_vocab));
         else if (wrong)
             rc = cara_fail(err, CARA_ERR_VOCAB, (int64_t)start,
                            "line %d of the vocabulary %s; a tiktoken file has one "
                            "\"<base64> <rank>\" a line: fetch it again, openai/whisper's %s",
-                           (int)line_no, wrong, right_file(n_vocab));
+                           (int)line_no, wrong, vocab_file_name(n_vocab));
         if (wrong)
             goto fail;
         count++;

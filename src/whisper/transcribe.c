@@ -39,7 +39,7 @@ typedef struct transcription {
 
 /* ---- the caller's callbacks ---- */
 
-static int stop_asked(void *cookie) {
+static int should_stop(void *cookie) {
     const transcription *t = cookie;
     const cara_options *o = &t->settings.options;
     return o->progress ? o->progress(o->cookie, t->done, t->content_frames) : 0;
@@ -48,7 +48,7 @@ static int stop_asked(void *cookie) {
 /* All before frame `done` is finished. */
 static int report_progress(transcription *t, int64_t done, cara_error *err) {
     t->done = done < t->content_frames ? done : t->content_frames;
-    if (stop_asked(t))
+    if (should_stop(t))
         return cara_fail(err, CARA_ERR_CANCELLED, -1, "Stopped by the progress callback");
     return CARA_OK;
 }
@@ -56,7 +56,7 @@ static int report_progress(transcription *t, int64_t done, cara_error *err) {
 /* Hours of audio are read before the first window: that can be stopped, too. */
 static int64_t timed_read(void *ctx, float *dst, size_t n, cara_error *err) {
     transcription *t = ctx;
-    if (stop_asked(t))
+    if (should_stop(t))
         return cara_fail(err, CARA_ERR_CANCELLED, -1, "Stopped by the progress callback");
     double start = cara_clock_monotonic();
     int64_t got = t->source.read(t->source.ctx, dst, n, err);
@@ -376,7 +376,7 @@ int cara_transcribe(cara_session *session, cara_pcm_source source, const cara_op
     if (rc)
         goto done;
     cara_random_seed(&t.random, t.settings.options.seed);
-    session->backend->ops->set_stop(session->backend, (cara_backend_stop){stop_asked, &t});
+    session->backend->ops->set_stop(session->backend, (cara_backend_stop){should_stop, &t});
     rc = add_given_tokens(&t, &failure);
     if (!rc)
         rc = open_audio(&t, &failure);

@@ -231,7 +231,7 @@ static int probe_identity(cara_aws *aws, char **argv, int n, cara_error *err) {
     (void)argv;
     (void)n;
     char arn[256];
-    int code = cara_aws_whoami(aws, arn, sizeof arn, err);
+    int code = cara_sts_caller_identity(aws, arn, sizeof arn, err);
     if (code == CARA_OK)
         printf("%s\n", arn);
     return code;

@@ -47,7 +47,7 @@ static int has_zone_file(const char *name) {
     return got == 4 && memcmp(magic, "TZif", 4) == 0;
 }
 
-int cara_zone_use(const char *name, cara_error *err) {
+int cara_zone_set(const char *name, cara_error *err) {
     const char *source = name ? "--timezone" : "TZ";
     if (!name)
         name = getenv("TZ");

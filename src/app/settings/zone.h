@@ -12,7 +12,7 @@
  * with or without a leading ':'. For the start of a program, before it has threads: it sets $TZ.
  * USAGE for a name that this machine's zone files ($TZDIR, else /usr/share/zoneinfo) lack; the C
  * library alone would take such a name for UTC without a word. */
-int cara_zone_use(const char *name, cara_error *err);
+int cara_zone_set(const char *name, cara_error *err);
 
 /* A cara_local_time_fn in that zone. */
 int cara_zone_local_time(int64_t t, struct tm *out);

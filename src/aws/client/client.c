@@ -35,9 +35,10 @@ int cara_aws_open(const cara_aws_options *options, cara_aws **out, cara_error *e
         return no_memory(err);
     if (options)
         aws->options = *options;
-    cara_outside outside = options && options->outside ? *options->outside : cara_outside_real();
-    int rc = cara_aws_config_load(&aws->config, &outside, aws->options.region, aws->options.profile,
-                                  err);
+    cara_platform platform =
+        options && options->platform ? *options->platform : cara_platform_real();
+    int rc = cara_aws_config_load(&aws->config, &platform, aws->options.region,
+                                  aws->options.profile, err);
     if (!rc)
         rc = cara_http_new(aws->config.ca_bundle, &aws->http, err);
     if (rc) {
@@ -46,7 +47,7 @@ int cara_aws_open(const cara_aws_options *options, cara_aws **out, cara_error *e
     }
     cara_retry_bucket_init(&aws->bucket);
     aws->exchange = (cara_exchange){
-        .http = aws->http, .outside = &aws->config.outside, .log = aws->options.log};
+        .http = aws->http, .platform = &aws->config.platform, .log = aws->options.log};
     *out = aws;
     return CARA_OK;
 }
@@ -78,7 +79,7 @@ const cara_aws_fault *cara_aws_last_fault(const cara_aws *aws) {
 }
 
 /* Makes aws->credentials valid for this call. `force` replaces those held. */
-static int need_credentials(cara_aws *aws, int force, cara_error *err) {
+static int ensure_credentials(cara_aws *aws, int force, cara_error *err) {
     cara_credentials *held = &aws->credentials;
     int64_t now = cara_exchange_now_ms(&aws->exchange);
     if (held->access_key && !force &&
@@ -86,8 +87,8 @@ static int need_credentials(cara_aws *aws, int force, cara_error *err) {
         return CARA_OK;
     const cara_credentials_search search = {&aws->config, &aws->exchange};
     cara_credentials fresh;
-    cara_error trouble;
-    int rc = cara_credentials_find(&search, &fresh, &trouble);
+    cara_error find_err;
+    int rc = cara_credentials_find(&search, &fresh, &find_err);
     if (!rc) {
         cara_log_line(aws->options.log, CARA_LOG_DEBUG, "credentials from: %s", fresh.source);
         cara_credentials_free(held);
@@ -99,12 +100,12 @@ static int need_credentials(cara_aws *aws, int force, cara_error *err) {
     if (held->access_key && !force && now < held->expires_ms && rc != CARA_ERR_CANCELLED) {
         cara_log_line(aws->options.log, CARA_LOG_WARN,
                       "AWS credentials could not be renewed and are used until they end: %s",
-                      trouble.text);
+                      find_err.text);
         aws->renew_from_ms = now + PAUSE_MS;
         return CARA_OK;
     }
     if (err)
-        *err = trouble;
+        *err = find_err;
     return rc;
 }
 
@@ -114,7 +115,7 @@ int cara_aws_clock_ahead(const cara_aws *aws, int64_t *ms) {
 }
 
 int cara_aws_check_credentials(cara_aws *aws, const char **source, cara_error *err) {
-    int rc = need_credentials(aws, 0, err);
+    int rc = ensure_credentials(aws, 0, err);
     *source = rc ? NULL : aws->credentials.source;
     return rc;
 }
@@ -161,7 +162,7 @@ static int exchange(cara_aws *aws, const cara_aws_call *call, const cara_exchang
     } else {
         int renew = 0, expired;
         do {
-            rc = need_credentials(aws, renew, err);
+            rc = ensure_credentials(aws, renew, err);
             if (rc)
                 break;
             cara_aws_keys keys = cara_credentials_keys(&aws->credentials);

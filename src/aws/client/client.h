@@ -8,9 +8,9 @@
 typedef struct cara_aws cara_aws; /* used by one thread at a time; each thread opens its own */
 
 typedef struct cara_aws_options {
-    const char *region;          /* NULL: AWS_REGION, AWS_DEFAULT_REGION, the profile */
-    const char *profile;         /* NULL: AWS_PROFILE, else "default" */
-    const cara_outside *outside; /* NULL: the real one; copied */
+    const char *region;            /* NULL: AWS_REGION, AWS_DEFAULT_REGION, the profile */
+    const char *profile;           /* NULL: AWS_PROFILE, else "default" */
+    const cara_platform *platform; /* NULL: the real one; copied */
     const cara_log *log;      /* borrowed until the client is closed; retries are logged at DEBUG */
     double connect_timeout_s; /* 0: 5 */
     double timeout_s;         /* of one attempt, where the call gives none; 0: 60 */

@@ -20,16 +20,16 @@ static int no_memory(cara_error *err) {
 }
 
 /* The bodies hold secrets. */
-static void forget(cara_http_response *response) {
+static void wipe_response(cara_http_response *response) {
     if (response->body.data)
         OPENSSL_cleanse(response->body.data, response->body.cap);
     cara_http_response_free(response);
 }
 
 /* Three attempts, since agents are busy while a machine starts. NOT_FOUND for 404. */
-static int ask(const cara_credentials_search *search, const char *method, const char *url,
-               const cara_http_header *headers, size_t n_headers, double timeout_s,
-               const char *agent, cara_http_response *response, cara_error *err) {
+static int request_agent(const cara_credentials_search *search, const char *method, const char *url,
+                         const cara_http_header *headers, size_t n_headers, double timeout_s,
+                         const char *agent, cara_http_response *response, cara_error *err) {
     const cara_exchange_request request = {
         .what = agent,
         .method = method,
@@ -88,10 +88,10 @@ int cara_credentials_uri_is_allowed(const char *uri) {
 }
 
 /* The Authorization header's value, malloc'd; NULL with CARA_OK where none is set. */
-static int container_token(const cara_outside *outside, char **out, cara_error *err) {
+static int container_token(const cara_platform *platform, char **out, cara_error *err) {
     *out = NULL;
-    const char *file = cara_outside_env(outside, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-    const char *token = cara_outside_env(outside, "AWS_CONTAINER_AUTHORIZATION_TOKEN");
+    const char *file = cara_platform_env(platform, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    const char *token = cara_platform_env(platform, "AWS_CONTAINER_AUTHORIZATION_TOKEN");
     if (file) {
         size_t n;
         int rc = cara_read_file(file, TOKEN_LIMIT, out, &n, err);
@@ -109,9 +109,9 @@ static int container_token(const cara_outside *outside, char **out, cara_error *
 
 int cara_credentials_container(const cara_credentials_search *search, cara_credentials *out,
                                cara_error *err) {
-    const cara_outside *outside = &search->config->outside;
-    const char *relative = cara_outside_env(outside, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-    const char *full = cara_outside_env(outside, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    const cara_platform *platform = &search->config->platform;
+    const char *relative = cara_platform_env(platform, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    const char *full = cara_platform_env(platform, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
     *out = (cara_credentials){0};
     if (!relative && !full)
         return CARA_ERR_NOT_FOUND;
@@ -130,19 +130,19 @@ int cara_credentials_container(const cara_credentials_search *search, cara_crede
     else if (relative ? cara_buf_printf(&url, ECS_HOST "%s", relative) : cara_buf_str(&url, full))
         rc = no_memory(err);
     else
-        rc = container_token(outside, &token, err);
+        rc = container_token(platform, &token, err);
     if (!rc) {
         const cara_http_header headers[] = {{"Accept", "application/json"},
                                             {"Authorization", token ? token : ""}};
-        rc = ask(search, "GET", url.data, headers, token ? 2 : 1, 5, "container credentials agent",
-                 &response, err);
+        rc = request_agent(search, "GET", url.data, headers, token ? 2 : 1, 5,
+                           "container credentials agent", &response, err);
         if (rc == CARA_ERR_NOT_FOUND) /* the agent is there: it answered */
             rc = CARA_ERR_DENIED;
     }
     if (!rc)
         rc = cara_credentials_from_json(response.body.data, response.body.len,
                                         "container credentials agent", out, err);
-    forget(&response);
+    wipe_response(&response);
     cara_buf_free(&url);
     if (token)
         OPENSSL_cleanse(token, strlen(token));
@@ -155,12 +155,12 @@ int cara_credentials_container(const cara_credentials_search *search, cara_crede
 int cara_credentials_imds(const cara_credentials_search *search, cara_credentials *out,
                           cara_error *err) {
     static const char agent[] = "instance metadata service";
-    const cara_outside *outside = &search->config->outside;
+    const cara_platform *platform = &search->config->platform;
     *out = (cara_credentials){0};
-    if (cara_outside_flag(outside, "AWS_EC2_METADATA_DISABLED"))
+    if (cara_platform_flag(platform, "AWS_EC2_METADATA_DISABLED"))
         return CARA_ERR_NOT_FOUND;
-    const char *base = cara_outside_env(outside, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
-    const char *mode = cara_outside_env(outside, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
+    const char *base = cara_platform_env(platform, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    const char *mode = cara_platform_env(platform, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
     if (!base)
         base = mode && strcasecmp(mode, "ipv6") == 0 ? "http://[fd00:ec2::254]"
                                                      : "http://169.254.169.254";
@@ -182,11 +182,11 @@ int cara_credentials_imds(const cara_credentials_search *search, cara_credential
     if (cara_buf_add(&url, base, base_len) || cara_buf_str(&url, "/latest/api/token"))
         goto no_memory;
     const cara_http_header ttl = {"X-aws-ec2-metadata-token-ttl-seconds", "21600"};
-    rc = ask(search, "PUT", url.data, &ttl, 1, 1, agent, &response, err);
+    rc = request_agent(search, "PUT", url.data, &ttl, 1, 1, agent, &response, err);
     if (rc) {
         /* Outside EC2, on most networks, nothing answers at that address. */
-        if (response.trouble == CARA_HTTP_CONNECT || response.trouble == CARA_HTTP_TIMEOUT ||
-            response.trouble == CARA_HTTP_BROKEN)
+        if (response.failure == CARA_HTTP_CONNECT || response.failure == CARA_HTTP_TIMEOUT ||
+            response.failure == CARA_HTTP_BROKEN)
             rc = CARA_ERR_NOT_FOUND;
         goto done;
     }
@@ -197,7 +197,7 @@ int cara_credentials_imds(const cara_credentials_search *search, cara_credential
     cara_buf_clear(&url);
     if (cara_buf_add(&url, base, base_len) || cara_buf_str(&url, roles))
         goto no_memory;
-    rc = ask(search, "GET", url.data, &headers, 1, 2, agent, &response, err);
+    rc = request_agent(search, "GET", url.data, &headers, 1, 2, agent, &response, err);
     if (rc == CARA_ERR_NOT_FOUND) {
         rc = cara_fail(err, CARA_ERR_DENIED, -1,
                        "this EC2 instance has no role; attach one, or set AWS_ACCESS_KEY_ID");
@@ -212,21 +212,21 @@ int cara_credentials_imds(const cara_credentials_search *search, cara_credential
     }
     if (cara_url_encode(&role, response.body.data, n, 0) || cara_buf_str(&url, role.data))
         goto no_memory;
-    rc = ask(search, "GET", url.data, &headers, 1, 2, agent, &response, err);
+    rc = request_agent(search, "GET", url.data, &headers, 1, 2, agent, &response, err);
     if (rc == CARA_ERR_NOT_FOUND)
         rc = CARA_ERR_DENIED;
     if (!rc)
         rc = cara_credentials_from_json(response.body.data, response.body.len, agent, out, err);
     /* The service may give expired keys while it has a fault of its own; AWS then goes on
      * accepting them, so the SDKs use them for a while before they ask again. */
-    int64_t now = outside->now_ms(outside->ctx);
+    int64_t now = platform->now_ms(platform->ctx);
     if (!rc && out->expires_ms && out->expires_ms < now)
         out->expires_ms = now + 10 * 60 * 1000;
     goto done;
 no_memory:
     rc = no_memory(err);
 done:
-    forget(&response);
+    wipe_response(&response);
     cara_buf_free(&url);
     cara_buf_free(&token);
     cara_buf_free(&role);

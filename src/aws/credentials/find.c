@@ -9,17 +9,18 @@
 
 static int from_environment(const cara_credentials_search *search, cara_credentials *out,
                             cara_error *err) {
-    const cara_outside *outside = &search->config->outside;
-    const char *access = cara_outside_env(outside, "AWS_ACCESS_KEY_ID");
-    const char *secret = cara_outside_env(outside, "AWS_SECRET_ACCESS_KEY");
+    const cara_platform *platform = &search->config->platform;
+    const char *access = cara_platform_env(platform, "AWS_ACCESS_KEY_ID");
+    const char *secret = cara_platform_env(platform, "AWS_SECRET_ACCESS_KEY");
     if (!access && !secret)
         return CARA_ERR_NOT_FOUND;
     if (!access || !secret)
         return cara_fail(err, CARA_ERR_DENIED, -1, "%s is set but %s is not; set both or neither",
                          access ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY",
                          access ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
-    return cara_credentials_set(out, access, secret, cara_outside_env(outside, "AWS_SESSION_TOKEN"),
-                                NULL, "environment", err);
+    return cara_credentials_set(out, access, secret,
+                                cara_platform_env(platform, "AWS_SESSION_TOKEN"), NULL,
+                                "environment", err);
 }
 
 static int from_static_keys(const cara_credentials_search *search, const char *profile,
@@ -72,11 +73,11 @@ static int from_profile_web_identity(const cara_credentials_search *search, cons
 
 static int from_web_identity(const cara_credentials_search *search, cara_credentials *out,
                              cara_error *err) {
-    const cara_outside *outside = &search->config->outside;
+    const cara_platform *platform = &search->config->platform;
     cara_assume_role role = {
-        .role_arn = cara_outside_env(outside, "AWS_ROLE_ARN"),
-        .session_name = cara_outside_env(outside, "AWS_ROLE_SESSION_NAME"),
-        .token_file = cara_outside_env(outside, "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        .role_arn = cara_platform_env(platform, "AWS_ROLE_ARN"),
+        .session_name = cara_platform_env(platform, "AWS_ROLE_SESSION_NAME"),
+        .token_file = cara_platform_env(platform, "AWS_WEB_IDENTITY_TOKEN_FILE"),
     };
     if (!role.token_file)
         return from_profile_web_identity(search, search->config->profile, out, err);

@@ -27,12 +27,12 @@ static int add_field(cara_buf *form, const char *name, const char *value) {
 }
 
 /* Fixed texts: the answer's four values, none longer than a session token. */
-typedef struct answer {
+typedef struct sts_answer {
     char access[160], secret[160], token[8192], expiration[64];
-} answer;
+} sts_answer;
 
 static int on_end(void *ctx, const char *path, const char *text, size_t n) {
-    answer *a = ctx;
+    sts_answer *a = ctx;
     const struct {
         const char *name;
         char *dst;
@@ -70,8 +70,8 @@ static int make_form(const cara_credentials_search *search, const cara_assume_ro
             token[--n] = 0;
     }
     char made_up[40];
-    const cara_outside *outside = &search->config->outside;
-    snprintf(made_up, sizeof made_up, "caracola-%lld", (long long)outside->now_ms(outside->ctx));
+    const cara_platform *platform = &search->config->platform;
+    snprintf(made_up, sizeof made_up, "caracola-%lld", (long long)platform->now_ms(platform->ctx));
     int bad =
         add_field(form, "Action", role->source ? "AssumeRole" : "AssumeRoleWithWebIdentity") ||
         add_field(form, "Version", "2011-06-15") || add_field(form, "RoleArn", role->role_arn) ||
@@ -106,7 +106,7 @@ int cara_credentials_assume_role(const cara_credentials_search *search,
     cara_buf_init(&url, 4096);
     cara_buf_init(&form, FORM_LIMIT);
     cara_http_response response = {0};
-    answer *a = calloc(1, sizeof *a);
+    sts_answer *a = calloc(1, sizeof *a);
     int custom;
     int rc = a ? cara_aws_endpoint(search->config, &cara_service_sts, region, &url, &custom, err)
                : no_memory(err);

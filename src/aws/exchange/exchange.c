@@ -23,7 +23,7 @@ static int no_memory(cara_error *err) {
 }
 
 static int64_t our_ms(const cara_exchange *x) {
-    return x->outside->now_ms(x->outside->ctx);
+    return x->platform->now_ms(x->platform->ctx);
 }
 
 int64_t cara_exchange_now_ms(const cara_exchange *exchange) {
@@ -37,7 +37,7 @@ static int date_of(const cara_http_response *response, int64_t *ms) {
 }
 
 /* An answer's Date is the beginning of its second: half a second is the least error. */
-static void note_clock(cara_exchange *x, const cara_http_response *response) {
+static void record_clock(cara_exchange *x, const cara_http_response *response) {
     int64_t theirs;
     if (date_of(response, &theirs))
         return;
@@ -131,7 +131,7 @@ static int store_piece(void *cookie, const void *bytes, size_t n) {
 static int attempt(cara_exchange *x, const cara_exchange_request *request,
                    const cara_aws_keys *keys, cara_http_response *response, cara_error *err) {
     cara_url url;
-    response->trouble = CARA_HTTP_FAILED; /* until something was sent */
+    response->failure = CARA_HTTP_OTHER; /* until something was sent */
     if (cara_url_split(request->url, &url))
         return cara_fail(err, CARA_ERR_USAGE, -1, "the URL for %s cannot be sent", request->what);
     attempt_headers h = {.n = request->n_headers};
@@ -172,7 +172,7 @@ static int attempt(cara_exchange *x, const cara_exchange_request *request,
         };
         rc = cara_http_do(x->http, &http, response, err);
         if (response->status && request->retry != CARA_RETRY_AGENT)
-            note_clock(x, response);
+            record_clock(x, response);
     }
     cara_buf_free(&h.authorization);
     cara_buf_free(&h.path);
@@ -215,29 +215,29 @@ static int refuse(const cara_exchange_request *request, const cara_aws_fault *fa
 }
 
 /* What an attempt came to. */
-typedef struct verdict {
+typedef struct attempt_result {
     int rc;
     int retry;   /* another attempt may succeed */
     int at_once; /* without waiting or taking tokens: the cause is removed */
     int timed_out;
     double retry_after_s;
-} verdict;
+} attempt_result;
 
 /* No answer came whole. */
-static verdict judge_trouble(const cara_exchange_request *request, int rc,
-                             cara_http_trouble trouble, cara_error *err) {
-    verdict v = {.rc = rc, .retry_after_s = -1, .timed_out = trouble == CARA_HTTP_TIMEOUT};
+static attempt_result check_failure(const cara_exchange_request *request, int rc,
+                                    cara_http_failure failure, cara_error *err) {
+    attempt_result v = {.rc = rc, .retry_after_s = -1, .timed_out = failure == CARA_HTTP_TIMEOUT};
     cara_error_prefix(err, "%s", request->what);
-    if (trouble == CARA_HTTP_CONNECT)
+    if (failure == CARA_HTTP_CONNECT)
         v.retry = request->retry != CARA_RETRY_AGENT;
-    else if (trouble == CARA_HTTP_TIMEOUT || trouble == CARA_HTTP_BROKEN)
+    else if (failure == CARA_HTTP_TIMEOUT || failure == CARA_HTTP_BROKEN)
         v.retry = request->retry != CARA_RETRY_UNLESS_SENT;
     return v;
 }
 
-static verdict judge_refusal(cara_exchange *x, const cara_exchange_request *request, int is_signed,
-                             cara_exchange_progress *progress, const cara_http_response *response,
-                             cara_error *err) {
+static attempt_result check_refusal(cara_exchange *x, const cara_exchange_request *request,
+                                    int is_signed, cara_exchange_progress *progress,
+                                    const cara_http_response *response, cara_error *err) {
     int attempts = progress->fault.attempts;
     cara_aws_fault *fault = &progress->fault;
     cara_aws_fault_read(response, fault);
@@ -246,9 +246,9 @@ static verdict judge_refusal(cara_exchange *x, const cara_exchange_request *requ
     int transient = request->retry == CARA_RETRY_AGENT
                         ? fault->status / 100 == 5
                         : throttled || cara_aws_fault_is_transient(fault);
-    verdict v = {.rc = refuse(request, fault, transient, err),
-                 .retry = request->retry == CARA_RETRY_UNLESS_SENT ? throttled : transient,
-                 .retry_after_s = cara_retry_after(response, cara_exchange_now_ms(x))};
+    attempt_result v = {.rc = refuse(request, fault, transient, err),
+                        .retry = request->retry == CARA_RETRY_UNLESS_SENT ? throttled : transient,
+                        .retry_after_s = cara_retry_after(response, cara_exchange_now_ms(x))};
     if (!v.retry && is_signed && !progress->corrected_clock && correct_clock(x, fault, response)) {
         progress->corrected_clock = v.retry = v.at_once = 1;
         v.rc = CARA_ERR_NETWORK;
@@ -256,14 +256,14 @@ static verdict judge_refusal(cara_exchange *x, const cara_exchange_request *requ
     return v;
 }
 
-static verdict judge(cara_exchange *x, const cara_exchange_request *request, int is_signed, int rc,
-                     cara_exchange_progress *progress, const cara_http_response *response,
-                     cara_error *err) {
+static attempt_result check_attempt(cara_exchange *x, const cara_exchange_request *request,
+                                    int is_signed, int rc, cara_exchange_progress *progress,
+                                    const cara_http_response *response, cara_error *err) {
     if (rc)
-        return judge_trouble(request, rc, response->trouble, err);
+        return check_failure(request, rc, response->failure, err);
     if (response->status / 100 != 2)
-        return judge_refusal(x, request, is_signed, progress, response, err);
-    verdict v = {.retry_after_s = -1};
+        return check_refusal(x, request, is_signed, progress, response, err);
+    attempt_result v = {.retry_after_s = -1};
     if (request->check)
         v.rc = request->check(request->check_cookie, response, err);
     v.retry = v.rc == CARA_ERR_NETWORK && request->retry == CARA_RETRY_IDEMPOTENT;
@@ -271,8 +271,8 @@ static verdict judge(cara_exchange *x, const cara_exchange_request *request, int
 }
 
 /* Seconds to wait before the next attempt, or -1 where there is to be none. */
-static double delay(const cara_exchange *x, const cara_exchange_request *request, const verdict *v,
-                    cara_exchange_progress *progress) {
+static double retry_delay(const cara_exchange *x, const cara_exchange_request *request,
+                          const attempt_result *v, cara_exchange_progress *progress) {
     int attempts = progress->fault.attempts;
     if (v->at_once) /* one attempt more, whatever the settings say */
         return 0;
@@ -281,7 +281,7 @@ static double delay(const cara_exchange *x, const cara_exchange_request *request
     if (request->retry == CARA_RETRY_AGENT)
         return AGENT_WAIT_S * attempts;
     double wait =
-        cara_retry_delay(attempts - 1, v->retry_after_s, x->outside->random(x->outside->ctx));
+        cara_retry_delay(attempts - 1, v->retry_after_s, x->platform->random(x->platform->ctx));
     if (!request->bucket)
         return wait;
     int cost = cara_retry_bucket_take(request->bucket, v->timed_out);
@@ -301,7 +301,7 @@ static int wait_before_retry(const cara_exchange *x, double seconds, cara_error 
             return cara_fail(err, CARA_ERR_CANCELLED, -1,
                              "asked to stop while waiting to try again");
         double step = x->stop && seconds > POLL_S ? POLL_S : seconds;
-        x->outside->sleep(x->outside->ctx, step);
+        x->platform->sleep(x->platform->ctx, step);
         seconds -= step;
     }
     return CARA_OK;
@@ -313,13 +313,14 @@ int cara_exchange_do(cara_exchange *exchange, const cara_exchange_request *reque
     for (;;) {
         progress->fault = (cara_aws_fault){.attempts = progress->fault.attempts + 1};
         int rc = attempt(exchange, request, keys, response, err);
-        verdict v = judge(exchange, request, keys != NULL, rc, progress, response, err);
+        attempt_result v =
+            check_attempt(exchange, request, keys != NULL, rc, progress, response, err);
         if (!v.rc) {
             if (request->bucket)
                 cara_retry_bucket_success(request->bucket, progress->took);
             return CARA_OK;
         }
-        double wait = v.retry ? delay(exchange, request, &v, progress) : -1;
+        double wait = v.retry ? retry_delay(exchange, request, &v, progress) : -1;
         if (wait < 0)
             return v.rc;
         cara_log_line(exchange->log, CARA_LOG_DEBUG, "trying again in %.2f s: %s", wait,

@@ -12,9 +12,9 @@
 
 /* What the exchanges of one client share. Zero is the default of all but the first two. */
 typedef struct cara_exchange {
-    cara_http *http;             /* borrowed */
-    const cara_outside *outside; /* borrowed */
-    const cara_log *log;         /* borrowed; retries are logged at DEBUG; may be NULL */
+    cara_http *http;               /* borrowed */
+    const cara_platform *platform; /* borrowed */
+    const cara_log *log;           /* borrowed; retries are logged at DEBUG; may be NULL */
     double deadline; /* cara_clock_monotonic(): no attempt or wait goes beyond it; 0: none */
     int (*stop)(void *cookie); /* polled while waiting; non-zero ends with CANCELLED; may be NULL */
     void *stop_cookie;

@@ -84,7 +84,7 @@ static void describe(const cara_http_response *response, cara_s3_object *object)
     object->size = number_of(cara_http_header_of(response, "content-length"));
     copy_header(response, "etag", object->etag, sizeof object->etag);
     copy_header(response, "content-type", object->content_type, sizeof object->content_type);
-    copy_header(response, "x-amz-meta-caracola", object->note, sizeof object->note);
+    copy_header(response, "x-amz-meta-caracola", object->metadata, sizeof object->metadata);
 }
 
 int cara_s3_put(cara_aws *aws, const char *bucket, const char *key, const void *bytes, size_t n,
@@ -105,8 +105,8 @@ int cara_s3_put(cara_aws *aws, const char *bucket, const char *key, const void *
     if (options->sse_kms_key_id)
         headers[count++] = (cara_http_header){"x-amz-server-side-encryption-aws-kms-key-id",
                                               options->sse_kms_key_id};
-    if (options->note)
-        headers[count++] = (cara_http_header){"x-amz-meta-caracola", options->note};
+    if (options->metadata)
+        headers[count++] = (cara_http_header){"x-amz-meta-caracola", options->metadata};
     cara_buf path;
     cara_http_response response = {0};
     int rc = object_path(bucket, key, &path, err);
@@ -171,11 +171,11 @@ int cara_s3_get(cara_aws *aws, const char *bucket, const char *key, size_t limit
     return rc;
 }
 
-typedef struct span {
+typedef struct byte_range {
     uint64_t offset;
     size_t n;
     const char *etag;
-} span;
+} byte_range;
 
 static int not_the_range(const cara_http_response *response, cara_error *err) {
     const char *range = cara_http_header_of(response, "content-range");
@@ -187,7 +187,7 @@ static int not_the_range(const cara_http_response *response, cara_error *err) {
 
 /* Are these the bytes that were requested? A server that answers 200 here knows no ranges. */
 static int check_range(void *cookie, const cara_http_response *response, cara_error *err) {
-    const span *s = cookie;
+    const byte_range *s = cookie;
     const char *range = cara_http_header_of(response, "content-range");
     const char *etag = cara_http_header_of(response, "etag");
     char expected[64];
@@ -207,7 +207,7 @@ int cara_s3_get_range(cara_aws *aws, const char *bucket, const char *key, const 
     snprintf(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)offset,
              (unsigned long long)(offset + n - 1));
     const cara_http_header headers[] = {{"Range", range}, {"If-Match", etag ? etag : ""}};
-    span s = {offset, n, etag};
+    byte_range s = {offset, n, etag};
     cara_buf path;
     cara_http_response response = {0};
     int rc = object_path(bucket, key, &path, err);
@@ -226,7 +226,7 @@ int cara_s3_get_range(cara_aws *aws, const char *bucket, const char *key, const 
                                     .check = check_range,
                                     .check_cookie = &s};
         rc = cara_aws_do(aws, &call, &response, err);
-        if (rc && response.trouble == CARA_HTTP_TOO_LARGE)
+        if (rc && response.failure == CARA_HTTP_TOO_LARGE)
             rc = not_the_range(&response, err);
     }
     cara_http_response_free(&response);
@@ -235,8 +235,9 @@ int cara_s3_get_range(cara_aws *aws, const char *bucket, const char *key, const 
 }
 
 /* The calls without a body either way. */
-static int plain(cara_aws *aws, const char *what, const char *method, const char *bucket,
-                 const char *key, cara_s3_object *object, cara_error *err) {
+static int call_without_body(cara_aws *aws, const char *what, const char *method,
+                             const char *bucket, const char *key, cara_s3_object *object,
+                             cara_error *err) {
     cara_buf path;
     cara_http_response response = {0};
     int rc = object_path(bucket, key, &path, err);
@@ -257,11 +258,11 @@ static int plain(cara_aws *aws, const char *what, const char *method, const char
 
 int cara_s3_head(cara_aws *aws, const char *bucket, const char *key, cara_s3_object *object,
                  cara_error *err) {
-    return plain(aws, "S3 HeadObject", "HEAD", bucket, key, object, err);
+    return call_without_body(aws, "S3 HeadObject", "HEAD", bucket, key, object, err);
 }
 
 int cara_s3_delete(cara_aws *aws, const char *bucket, const char *key, cara_error *err) {
-    return plain(aws, "S3 DeleteObject", "DELETE", bucket, key, NULL, err);
+    return call_without_body(aws, "S3 DeleteObject", "DELETE", bucket, key, NULL, err);
 }
 
 typedef struct page {

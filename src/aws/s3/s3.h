@@ -12,7 +12,7 @@ typedef struct cara_s3_object {
     int64_t size;   /* -1 where it was not said */
     char etag[128]; /* with its quotes, as If-Match wants it; "" where there was none */
     char content_type[128];
-    char note[128]; /* the object's x-amz-meta-caracola; "" where it has none */
+    char metadata[128]; /* the object's x-amz-meta-caracola; "" where it has none */
 } cara_s3_object;
 
 typedef struct cara_s3_put_options {
@@ -21,7 +21,7 @@ typedef struct cara_s3_put_options {
     const char *if_match;     /* an ETag with its quotes; NULL: no condition */
     const char *sse; /* x-amz-server-side-encryption: "AES256", "aws:kms"; NULL: bucket's */
     const char *sse_kms_key_id; /* NULL: the account's default key */
-    const char *note;           /* kept with the object as x-amz-meta-caracola; NULL: none */
+    const char *metadata;       /* kept with the object as x-amz-meta-caracola; NULL: none */
 } cara_s3_put_options;
 
 /* All: USAGE for a bucket or key that cannot be one, else as cara_aws_do(). A missing key is

@@ -72,7 +72,7 @@ static int add_connections(cara_s3_fetch *f, int n, cara_error *err) {
 }
 
 /* Names the object, which sentences of the client do not. */
-static int name_it(const cara_s3_fetch *f, int rc, cara_error *err) {
+static int prefix_object(const cara_s3_fetch *f, int rc, cara_error *err) {
     if (rc)
         cara_error_prefix(err, "s3://%s/%s", f->options.bucket, f->options.key);
     return rc;
@@ -96,14 +96,14 @@ int cara_s3_fetch_open(const cara_s3_fetch_options *options, cara_s3_fetch **out
     if (!rc)
         rc = add_connections(f, 1, err);
     if (!rc)
-        rc = name_it(
+        rc = prefix_object(
             f, cara_s3_head(f->connections[0].aws, options->bucket, options->key, &f->object, err),
             err);
     if (!rc && (f->object.size < 0 || !f->object.etag[0]))
-        rc = name_it(
+        rc = prefix_object(
             f, cara_fail(err, CARA_ERR_NETWORK, -1, "S3 did not say its length and its ETag"), err);
     if (!rc && f->object.size == 0)
-        rc = name_it(f, cara_fail(err, CARA_ERR_USAGE, -1, "the object is empty"), err);
+        rc = prefix_object(f, cara_fail(err, CARA_ERR_USAGE, -1, "the object is empty"), err);
     if (!rc) {
         f->size = (uint64_t)f->object.size;
         f->n_parts = (size_t)((f->size - 1) / f->part) + 1;
@@ -153,25 +153,25 @@ static int get_part(connection *c, size_t i, cara_error *err) {
     uint64_t offset = (uint64_t)i * f->part;
     size_t n = (size_t)(part_end(f, i) - offset);
     char *into = f->to.memory ? (char *)f->to.memory + offset : c->buffer;
-    const cara_outside *outside = &cara_aws_settings(c->aws)->outside;
+    const cara_platform *platform = &cara_aws_settings(c->aws)->platform;
     int rc;
     for (int try = 0;; try++) {
         rc = cara_s3_get_range(c->aws, f->options.bucket, f->options.key, f->object.etag, offset,
                                into, n, err);
         if (rc != CARA_ERR_NETWORK || try + 1 == TRIES)
             break;
-        double wait = cara_retry_delay(try + 1, -1, outside->random(outside->ctx));
+        double wait = cara_retry_delay(try + 1, -1, platform->random(platform->ctx));
         if (f->options.deadline > 0 && cara_clock_monotonic() + wait >= f->options.deadline)
             break;
         for (; wait > 0 && !is_closing(f); wait -= 0.25)
-            outside->sleep(outside->ctx, wait < 0.25 ? wait : 0.25);
+            platform->sleep(platform->ctx, wait < 0.25 ? wait : 0.25);
         if (is_closing(f))
             break;
     }
     if (rc == CARA_ERR_CONFLICT)
         rc = cara_fail(err, rc, -1,
                        "the object was replaced while it was read; begin again with the new one");
-    name_it(f, rc, err);
+    prefix_object(f, rc, err);
     return rc || f->to.memory ? rc : f->to.put(f->to.ctx, i, offset, into, n, err);
 }
 

@@ -69,7 +69,7 @@ static int write_at(int fd, const char *path, uint64_t offset, const void *bytes
 
 /* 1 where the file has its SHA-256, 0 where it has another or is not there, which `seen` then
  * tells; 0 also where it is as it was seen before. CANCELLED, IO, MEMORY. */
-static int is_right(const cara_s3_fill *fill, struct stat *seen, cara_error *err) {
+static int has_sha256(const cara_s3_fill *fill, struct stat *seen, cara_error *err) {
     int fd = open(fill->path, O_RDONLY | O_CLOEXEC);
     struct stat st;
     if (fd < 0 && errno == ENOENT)
@@ -112,7 +112,7 @@ static int is_right(const cara_s3_fill *fill, struct stat *seen, cara_error *err
 
 /* Opens and locks the state; CONFLICT where another process has it. The process that
  * finishes removes the name, so the file that we locked may have none any more. */
-static int take_state(work *w, cara_error *err) {
+static int lock_state(work *w, cara_error *err) {
     for (int i = 0; i < 100; i++) {
         w->state_fd = open(w->state_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
         if (w->state_fd < 0)
@@ -132,7 +132,7 @@ static int take_state(work *w, cara_error *err) {
 }
 
 /* Reads what earlier tries have of this very object into `have`, or begins from scratch. */
-static int take_up(work *w, cara_error *err) {
+static int read_state(work *w, cara_error *err) {
     const cara_s3_object *object = cara_s3_fetch_object(w->fetch);
     size_t n_parts = cara_s3_fetch_n_parts(w->fetch), state_bytes = HEAD_BYTES + n_parts;
     char *state = calloc(2, state_bytes), *found = state ? state + state_bytes : NULL;
@@ -202,7 +202,7 @@ static int sync_folder(const char *path, cara_error *err) {
     return rc;
 }
 
-static int is_over(void *cookie) {
+static int report_and_stop(void *cookie) {
     work *w = cookie;
     if (w->fill->progress)
         w->fill->progress(w->fill->cookie, cara_s3_fetch_done(w->fetch),
@@ -215,13 +215,13 @@ static int fill_locked(work *w, cara_error *err) {
     const cara_s3_fill *fill = w->fill;
     int rc = cara_s3_fetch_open(&fill->from, &w->fetch, err);
     if (!rc)
-        rc = take_up(w, err);
+        rc = read_state(w, err);
     const cara_s3_fetch_to to = {.put = put, .ctx = w};
     if (!rc)
         rc = cara_s3_fetch_start(w->fetch, w->have, &to, err);
     char hex[65] = "";
     if (!rc)
-        rc = cara_s3_fetch_digest(w->fetch, get, w, is_over, w, hex, err);
+        rc = cara_s3_fetch_digest(w->fetch, get, w, report_and_stop, w, hex, err);
     if (w->fetch) {
         w->out->size = (uint64_t)cara_s3_fetch_object(w->fetch)->size;
         w->out->bytes = cara_s3_fetch_done(w->fetch);
@@ -240,7 +240,7 @@ static int fill_locked(work *w, cara_error *err) {
     return sync_folder(fill->path, err);
 }
 
-static char *with_end(const char *path, const char *end) {
+static char *add_suffix(const char *path, const char *end) {
     size_t n = strlen(path) + strlen(end) + 1;
     char *out = malloc(n);
     if (out)
@@ -255,19 +255,19 @@ int cara_s3_fill_file(const cara_s3_fill *fill, cara_s3_filled *out, cara_error 
         return rc;
     work w = {.fill = fill, .out = out, .part_fd = -1, .state_fd = -1};
     struct stat seen = {.st_size = -1};
-    int right = is_right(fill, &seen, err);
-    w.part_path = with_end(fill->path, ".part");
-    w.state_path = with_end(fill->path, ".fill");
+    int right = has_sha256(fill, &seen, err);
+    w.part_path = add_suffix(fill->path, ".part");
+    w.state_path = add_suffix(fill->path, ".fill");
     if (right < 0)
         rc = right;
     else if (!w.part_path || !w.state_path)
         rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to fill a file");
     else if (!right)
-        rc = take_state(&w, err);
+        rc = lock_state(&w, err);
     int busy = rc == CARA_ERR_CONFLICT;
     if (!rc && !right) {
         /* The process that had the lock may just have finished. */
-        right = is_right(fill, &seen, err);
+        right = has_sha256(fill, &seen, err);
         rc = right < 0 ? right : right ? CARA_OK : fill_locked(&w, err);
         if (right == 1)
             (void)unlink(w.state_path);

@@ -105,18 +105,18 @@ int cara_function_failures_get(cara_aws *aws, const char *name, cara_function_fa
     *out = (cara_function_failures){.retries = -1};
     cara_buf path;
     cara_buf_init(&path, 4096);
-    cara_error trouble = {.code = CARA_OK, .position = -1};
+    cara_error call_err = {.code = CARA_OK, .position = -1};
     json_t *a = NULL;
-    int rc = make_path(&path, "/2019-09-25/functions/", name, "/event-invoke-config", &trouble);
+    int rc = make_path(&path, "/2019-09-25/functions/", name, "/event-invoke-config", &call_err);
     if (!rc)
         rc = get_json(aws, "Lambda GetFunctionEventInvokeConfig", name, path.data, NULL, &a,
-                      &trouble);
+                      &call_err);
     cara_buf_free(&path);
     if (rc == CARA_ERR_NOT_FOUND)
         return CARA_OK;
     if (rc) {
         if (err)
-            *err = trouble;
+            *err = call_err;
         return rc;
     }
     const json_t *retries = json_object_get(a, "MaximumRetryAttempts");

@@ -75,7 +75,7 @@ int cara_lambda_next(cara_lambda *lambda, size_t limit, cara_invocation *out, ca
         rc = cara_fail(err, CARA_ERR_NETWORK, -1,
                        "the Lambda Runtime API answered HTTP %d instead of an event",
                        response.status);
-    if (!rc || response.trouble == CARA_HTTP_TOO_LARGE) {
+    if (!rc || response.failure == CARA_HTTP_TOO_LARGE) {
         copy_header(&response, "lambda-runtime-aws-request-id", out->request_id,
                     sizeof out->request_id);
         if (!id_is_valid(out->request_id)) {

@@ -8,13 +8,13 @@
 #define VERSION "2010-03-31"
 #define MAX_PAGES 100 /* of 100 subscriptions */
 
-typedef struct answer {
+typedef struct confirmation {
     char *dst;
     size_t size;
-} answer;
+} confirmation;
 
 static int on_end(void *ctx, const char *path, const char *text, size_t n) {
-    answer *a = ctx;
+    confirmation *a = ctx;
     if (strcmp(path, "ConfirmSubscriptionResponse/ConfirmSubscriptionResult/SubscriptionArn") == 0)
         snprintf(a->dst, a->size, "%s", text);
     return 0;
@@ -48,7 +48,7 @@ int cara_sns_confirm(cara_aws *aws, const char *topic_arn, const char *token,
     int rc = topic_region(topic_arn, region, err);
     if (rc)
         return rc;
-    answer a = {subscription_arn, size};
+    confirmation a = {subscription_arn, size};
     const cara_xml_handler handler = {.end = on_end, .ctx = &a};
     const cara_query_pair pairs[] = {{"TopicArn", topic_arn}, {"Token", token}};
     const cara_aws_query_call call = {.service = &cara_service_sns,

@@ -177,7 +177,7 @@ static int on_identity(void *ctx, const char *path, const char *text, size_t n) 
     return 0;
 }
 
-int cara_aws_whoami(cara_aws *aws, char *arn, size_t size, cara_error *err) {
+int cara_sts_caller_identity(cara_aws *aws, char *arn, size_t size, cara_error *err) {
     arn[0] = 0;
     identity who = {arn, size};
     const cara_xml_handler handler = {.end = on_identity, .ctx = &who};

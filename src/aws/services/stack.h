@@ -35,6 +35,6 @@ int cara_stack_is_busy(const char *status);
 
 /* GetCallerIdentity: the ARN of whose credentials these are, cut to size. No permission is needed.
  */
-int cara_aws_whoami(cara_aws *aws, char *arn, size_t size, cara_error *err);
+int cara_sts_caller_identity(cara_aws *aws, char *arn, size_t size, cara_error *err);
 
 #endif

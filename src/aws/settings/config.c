@@ -32,8 +32,8 @@ static int no_memory(cara_error *err) {
 /* A file that is not there is an empty one. */
 static int load_file(cara_aws_config *config, const char *variable, const char *fallback,
                      cara_ini *ini, cara_error *err) {
-    const char *path = cara_outside_env(&config->outside, variable);
-    const char *home = cara_outside_env(&config->outside, "HOME");
+    const char *path = cara_platform_env(&config->platform, variable);
+    const char *home = cara_platform_env(&config->platform, "HOME");
     if (path && path[0] == '~' && path[1] == '/' && home)
         path = cara_arena_printf(&config->arena, "%s%s", home, path + 1);
     else if (!path && home)
@@ -44,13 +44,13 @@ static int load_file(cara_aws_config *config, const char *variable, const char *
         return no_memory(err);
     char *text;
     size_t n;
-    cara_error trouble;
-    int rc = cara_read_file(path, FILE_LIMIT, &text, &n, &trouble);
+    cara_error read_err;
+    int rc = cara_read_file(path, FILE_LIMIT, &text, &n, &read_err);
     if (rc == CARA_ERR_NOT_FOUND)
         return CARA_OK;
     if (rc) {
         if (err)
-            *err = trouble;
+            *err = read_err;
         return rc;
     }
     rc = cara_ini_parse(path, text, n, &config->arena, ini, err);
@@ -85,7 +85,7 @@ int cara_aws_profile_exists(const cara_aws_config *config, const char *profile) 
 
 /* A variable, else the profile's setting, else NULL. */
 static const char *setting(const cara_aws_config *config, const char *variable, const char *key) {
-    const char *value = cara_outside_env(&config->outside, variable);
+    const char *value = cara_platform_env(&config->platform, variable);
     return value ? value : cara_aws_profile_get(config, config->profile, key);
 }
 
@@ -107,9 +107,9 @@ static int region_is_valid(const char *region) {
            strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
 }
 
-int cara_aws_config_load(cara_aws_config *config, const cara_outside *outside, const char *region,
+int cara_aws_config_load(cara_aws_config *config, const cara_platform *platform, const char *region,
                          const char *profile, cara_error *err) {
-    *config = (cara_aws_config){.outside = *outside};
+    *config = (cara_aws_config){.platform = *platform};
     cara_arena_init(&config->arena, ARENA_LIMIT);
     int rc = load_file(config, "AWS_CONFIG_FILE", "config", &config->config, err);
     if (!rc)
@@ -118,7 +118,7 @@ int cara_aws_config_load(cara_aws_config *config, const cara_outside *outside, c
     if (rc)
         goto fail;
     if (!profile)
-        profile = cara_outside_env(outside, "AWS_PROFILE");
+        profile = cara_platform_env(platform, "AWS_PROFILE");
     config->profile_named = profile != NULL;
     int failed = 0;
     config->profile = copy(config, profile ? profile : "default", &failed);
@@ -127,7 +127,7 @@ int cara_aws_config_load(cara_aws_config *config, const cara_outside *outside, c
         goto fail;
     }
     if (!region)
-        region = cara_outside_env(outside, "AWS_REGION");
+        region = cara_platform_env(platform, "AWS_REGION");
     if (!region)
         region = setting(config, "AWS_DEFAULT_REGION", "region");
     config->region = copy(config, region, &failed);
@@ -190,9 +190,9 @@ static const char *custom_endpoint(const cara_aws_config *config, const cara_aws
         return NULL;
     char name[64], section[512];
     snprintf(name, sizeof name, "AWS_ENDPOINT_URL_%s", service->variable);
-    const char *url = cara_outside_env(&config->outside, name);
+    const char *url = cara_platform_env(&config->platform, name);
     if (!url)
-        url = cara_outside_env(&config->outside, "AWS_ENDPOINT_URL");
+        url = cara_platform_env(&config->platform, "AWS_ENDPOINT_URL");
     const char *services = cara_aws_profile_get(config, config->profile, "services");
     if (!url && services) {
         int n = snprintf(section, sizeof section, "services %s", services);

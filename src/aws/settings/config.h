@@ -4,12 +4,12 @@
 #define AWS_CONFIG_H
 
 #include "aws/settings/ini.h"
-#include "aws/settings/outside.h"
+#include "aws/settings/platform.h"
 #include "base/memory/buf.h"
 
 typedef struct cara_aws_config {
     cara_arena arena;
-    cara_outside outside;
+    cara_platform platform;
     cara_ini config;      /* ~/.aws/config */
     cara_ini credentials; /* ~/.aws/credentials */
     const char *profile;
@@ -21,9 +21,9 @@ typedef struct cara_aws_config {
 } cara_aws_config;
 
 /* `region` and `profile`, where not NULL, win over variables and files. On success the caller frees
- * with cara_aws_config_free(); on failure there is nothing to free. `outside` is copied.
+ * with cara_aws_config_free(); on failure there is nothing to free. `platform` is copied.
  * USAGE: a malformed file or value. MEMORY, IO. */
-int cara_aws_config_load(cara_aws_config *config, const cara_outside *outside, const char *region,
+int cara_aws_config_load(cara_aws_config *config, const cara_platform *platform, const char *region,
                          const char *profile, cara_error *err);
 void cara_aws_config_free(cara_aws_config *config);
 

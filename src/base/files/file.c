@@ -151,7 +151,7 @@ int cara_atomic_put(cara_atomic_file *file, int64_t offset, const void *bytes, s
 }
 
 /* Gives the temporary file its name; 0, or -1 with errno. */
-static int take_name(const cara_atomic_file *file, int replace) {
+static int link_name(const cara_atomic_file *file, int replace) {
     if (!replace) {
         if (link(file->temporary, file->path) == 0) {
             unlink(file->temporary);
@@ -175,7 +175,7 @@ int cara_atomic_commit(cara_atomic_file *file, int replace, cara_error *err) {
     if (close(file->fd) != 0 && !rc)
         rc = cara_fail_errno(err, "cannot finish %s", file->path);
     file->fd = -1;
-    if (!rc && take_name(file, replace) != 0)
+    if (!rc && link_name(file, replace) != 0)
         rc = errno == EEXIST && !replace
                  ? cara_fail(err, CARA_ERR_CONFLICT, -1, "%s is there already", file->path)
                  : cara_fail_errno(err, "cannot finish %s", file->path);

@@ -7,7 +7,7 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 
 /* Whole huge pages for blocks that are worth one: the system only joins those. 0 on overflow. */
-static size_t whole(size_t count, size_t size) {
+static size_t round_up_size(size_t count, size_t size) {
     if (size && count > SIZE_MAX / 4 / size)
         return 0;
     size_t n = count * size, page = n < HUGE_PAGE ? 4096 : HUGE_PAGE;
@@ -15,7 +15,7 @@ static size_t whole(size_t count, size_t size) {
 }
 
 void *cara_pages_alloc(size_t count, size_t size) {
-    size_t n = whole(count, size), spare = n < HUGE_PAGE ? 0 : HUGE_PAGE;
+    size_t n = round_up_size(count, size), spare = n < HUGE_PAGE ? 0 : HUGE_PAGE;
     if (!n)
         return NULL;
     char *p = mmap(NULL, n + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -38,5 +38,5 @@ void *cara_pages_alloc(size_t count, size_t size) {
 
 void cara_pages_free(void *block, size_t count, size_t size) {
     if (block)
-        munmap(block, whole(count, size));
+        munmap(block, round_up_size(count, size));
 }

@@ -132,7 +132,7 @@ static void print_table(const bench *b) {
 static int fail(const cara_error *err, const bench *b) {
     if (err->code == CARA_ERR_CANCELLED)
         return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted");
-    cara_cli_note("%s", err->text);
+    cara_cli_remark("%s", err->text);
     if (!b->shape && (err->code == CARA_ERR_IO || err->code == CARA_ERR_NOT_FOUND))
         return CARA_EXIT_MODEL;
     return (int)cara_cli_exit_for(err->code);

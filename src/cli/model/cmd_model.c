@@ -14,7 +14,7 @@ static int model_status(const cara_error *err) {
 }
 
 static int fail(const cara_error *err) {
-    cara_cli_note("%s", err->text);
+    cara_cli_remark("%s", err->text);
     return model_status(err);
 }
 
@@ -161,7 +161,7 @@ static int check_sums(const cara_model *model, const char *path) {
     cara_cli_progress_clear(&progress);
     if (!rc)
         return CARA_EXIT_OK;
-    cara_cli_note("%s: %s", path, err.text);
+    cara_cli_remark("%s: %s", path, err.text);
     return rc == CARA_ERR_CANCELLED ? CARA_EXIT_INTERRUPTED : model_status(&err);
 }
 
@@ -296,10 +296,10 @@ static int convert(int argc, char **argv) {
     else if (rc)
         status = (int)cara_cli_fail_error(&err);
     else if (!quiet)
-        cara_cli_note("wrote %s: %s, %s", out,
-                      options_out.name ? options_out.name : cara_model_name(model),
-                      options_out.storage ? cara_cli_storage_name(options_out.storage)
-                                          : summarise(model).types);
+        cara_cli_remark("wrote %s: %s, %s", out,
+                        options_out.name ? options_out.name : cara_model_name(model),
+                        options_out.storage ? cara_cli_storage_name(options_out.storage)
+                                            : summarise(model).types);
     cara_model_close(model);
     return status;
 }

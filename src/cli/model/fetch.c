@@ -69,7 +69,7 @@ int cara_cli_model_fetch(int argc, char **argv) {
             CARA_EXIT_INTERRUPTED,
             "interrupted; what has arrived stays, and the same command goes on");
     if (!quiet)
-        cara_cli_note("%s %s: %llu bytes", filled.already ? "nothing to do for" : "wrote",
-                      fill.path, (unsigned long long)filled.bytes);
+        cara_cli_remark("%s %s: %llu bytes", filled.already ? "nothing to do for" : "wrote",
+                        fill.path, (unsigned long long)filled.bytes);
     return CARA_EXIT_OK;
 }

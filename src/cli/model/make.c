@@ -92,6 +92,7 @@ int cara_cli_model_random(int argc, char **argv) {
     if (rc)
         return (int)cara_cli_fail_error(&err);
     if (!quiet)
-        cara_cli_note("wrote %s: random weights, %s", out, cara_cli_storage_name(options.storage));
+        cara_cli_remark("wrote %s: random weights, %s", out,
+                        cara_cli_storage_name(options.storage));
     return CARA_EXIT_OK;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int cara_ask_can(void) {
+int cara_ask_is_terminal(void) {
     return isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 }
 
@@ -64,12 +64,12 @@ static int ask_setting(cara_deploy *d, int id, char *dst, size_t size) {
 }
 
 /* A file that can be read, or nothing where `needless`. */
-static int ask_file(const char *question, const char *fallback, int needless, char *dst,
+static int ask_file(const char *question, const char *fallback, int optional, char *dst,
                     size_t size) {
     for (;;) {
         if (cara_ask(question, fallback, dst, size))
             return -1;
-        if ((!dst[0] && needless) || (dst[0] && access(dst, R_OK) == 0))
+        if ((!dst[0] && optional) || (dst[0] && access(dst, R_OK) == 0))
             return 0;
         fprintf(stderr, "%s cannot be read.\n", dst[0] ? dst : "A file without a name");
     }
@@ -109,7 +109,7 @@ static int ask_account(cara_deploy *d, cara_ask_answers *answers) {
     }
     for (;;) {
         const cara_deploy_account *account = cara_deploy_find_account(d, NULL);
-        if (account && cara_deploy_others(d, account) && !d->request.take_over) {
+        if (account && cara_deploy_has_other_destination(d, account) && !d->request.take_over) {
             char question[500];
             snprintf(question, sizeof question,
                      "Events of %s go to %.200s now. Send them here instead", account->name,

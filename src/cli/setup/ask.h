@@ -5,7 +5,7 @@
 #include "deploy/deploy.h"
 
 /* 1 where standard input and standard error are a terminal. */
-int cara_ask_can(void);
+int cara_ask_is_terminal(void);
 /* Asks on standard error, reads a line of standard input into dst ([size]), without blanks around
  * it; an empty one is `fallback`. 0, or -1 at the end of the input or on a signal. */
 int cara_ask(const char *question, const char *fallback, char *dst, size_t size);

@@ -163,9 +163,9 @@ static void find_package(const cara_deploy *d, char *dst, size_t size) {
 
 static int ask_region(setup *s) {
     cara_aws_config config;
-    const cara_outside outside = cara_outside_real();
+    const cara_platform platform = cara_platform_real();
     cara_error err;
-    if (cara_aws_config_load(&config, &outside, NULL, s->cli.profile, &err))
+    if (cara_aws_config_load(&config, &platform, NULL, s->cli.profile, &err))
         return 0; /* cara_deploy_open() reports why */
     int rc = cara_ask("Region", config.region ? config.region : "us-east-1", s->region,
                       sizeof s->region);
@@ -218,7 +218,7 @@ static int work(setup *s, cara_deploy *d) {
         if (cara_ask_settings(d, &s->answers))
             return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; nothing was changed");
     } else if (s->answers.package[0]) {
-        cara_progress_say(&progress, "package: %s", s->answers.package);
+        cara_progress_report(&progress, "package: %s", s->answers.package);
         *(strcmp(cara_deploy_value(d, CARA_SET_VARIANT), "worker") ? &d->request.zip
                                                                    : &d->request.image) =
             s->answers.package;
@@ -255,7 +255,7 @@ int cara_cmd_setup(int argc, char **argv) {
     status = read_flags(s, argc, argv);
     if (status != CARA_CLI_END)
         goto done;
-    if (!s->yes && !s->dry && !cara_ask_can()) {
+    if (!s->yes && !s->dry && !cara_ask_is_terminal()) {
         status = (int)cara_cli_fail(
             CARA_EXIT_USAGE,
             "standard input is not a terminal: give --yes, or --dry-run to see what "

@@ -90,7 +90,7 @@ int cara_cmd_teardown(int argc, char **argv) {
     if (args.operands < argc)
         return (int)cara_cli_fail(CARA_EXIT_USAGE, "teardown takes flags only, got \"%s\"",
                                   argv[args.operands]);
-    if (!yes && !dry && !cara_ask_can())
+    if (!yes && !dry && !cara_ask_is_terminal())
         return (int)cara_cli_fail(
             CARA_EXIT_USAGE,
             "standard input is not a terminal: give --yes, or --dry-run to see what "

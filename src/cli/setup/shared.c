@@ -6,31 +6,32 @@
 #include <string.h>
 #include <unistd.h>
 
-static void wipe(void) {
+static void clear_line(void) {
     if (isatty(STDERR_FILENO) == 1)
         fputs("\r\033[K", stderr);
 }
 
-static void say(void *cookie, const char *line) {
+static void print_step(void *cookie, const char *line) {
     FILE *out = cookie;
-    wipe();
+    clear_line();
     for (const char *p = line; *p; p++)
         fputc((unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p, out);
     fputc('\n', out);
 }
 
-static void now(void *cookie, const char *line) {
+static void print_status(void *cookie, const char *line) {
     (void)cookie;
     if (isatty(STDERR_FILENO) != 1)
         return;
-    wipe();
+    clear_line();
     for (int i = 0; line[i] && i < 78; i++)
         fputc((unsigned char)line[i] < 0x20 ? '?' : line[i], stderr);
 }
 
 cara_progress cara_setup_progress(int dry) {
     /* What a dry run says is its result. */
-    return (cara_progress){.say = say, .now = now, .cookie = dry ? stdout : stderr, .dry = dry};
+    return (cara_progress){
+        .report = print_step, .status = print_status, .cookie = dry ? stdout : stderr, .dry = dry};
 }
 
 int cara_setup_stack(const char *value, const char **dst) {

@@ -21,10 +21,10 @@ static int model_status(const cara_error *err) {
 static int open_failed(char *path, const cara_error *err) {
     /* openai's names download a model there; here a model is a file. */
     if (err->code == CARA_ERR_NOT_FOUND && path && !strpbrk(path, "/."))
-        cara_cli_note("%s; a model is a file here: see \"Get a real model\" in the README",
-                      err->text);
+        cara_cli_remark("%s; a model is a file here: see \"Get a real model\" in the README",
+                        err->text);
     else
-        cara_cli_note("%s", err->text);
+        cara_cli_remark("%s", err->text);
     free(path);
     return model_status(err);
 }
@@ -76,8 +76,8 @@ int cara_cmd_transcribe(int argc, char **argv) {
     }
     if (!cara_model_is_multilingual(model)) {
         if (flags.options.language && strcmp(flags.options.language, "en") != 0 && !flags.quiet)
-            cara_cli_note("this model knows English only; --language %s is taken as en",
-                          flags.options.language);
+            cara_cli_remark("this model knows English only; --language %s is taken as en",
+                            flags.options.language);
         options.language = "en";
     }
     cara_error err = {.code = CARA_OK, .position = -1};

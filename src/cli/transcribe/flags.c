@@ -352,7 +352,7 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
     case FP16:
         rc = cara_cli_bool(args, &value);
         if (rc == 0 && value && !flags->quiet)
-            cara_cli_note("--fp16 True changes nothing here: this CPU computes in its own types");
+            cara_cli_remark("--fp16 True changes nothing here: this CPU computes in its own types");
         return rc;
     case WORD_TIMESTAMPS:
     case HIGHLIGHT_WORDS:

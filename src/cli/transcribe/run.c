@@ -13,12 +13,12 @@
 #include <unistd.h>
 
 /* What became of one file. */
-typedef struct outcome {
+typedef struct file_result {
     cara_result *result; /* NULL: err says why */
     cara_error err;
     int truncated;
     int done;
-} outcome;
+} file_result;
 
 typedef struct run {
     const cara_transcribe_flags *flags;
@@ -28,9 +28,9 @@ typedef struct run {
     int at_once; /* sessions that transcribe at once */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    outcome *outcomes; /* [n] */
-    int next;          /* the next file to transcribe */
-    int reporting;     /* the file that is reported next */
+    file_result *outcomes; /* [n] */
+    int next;              /* the next file to transcribe */
+    int reporting;         /* the file that is reported next */
     int stop;
     cara_cli_progress progress; /* of that file */
 } run;
@@ -91,7 +91,7 @@ static int open_audio(const run *r, const char *name, char **bytes, cara_audio *
 
 static void transcribe(worker *w, int file) {
     run *r = w->run;
-    outcome *h = &r->outcomes[file];
+    file_result *h = &r->outcomes[file];
     char *bytes = NULL;
     cara_audio *audio = NULL;
     cara_options options = *r->options;
@@ -117,7 +117,7 @@ static void transcribe(worker *w, int file) {
 static void begin(run *r, int file) {
     const char *shown = cara_output_shown_name(r->names[file]), *slash = strrchr(shown, '/');
     if (r->n > 1 && !r->flags->quiet && !r->flags->json)
-        cara_cli_note("%s (%d of %d)", shown, file + 1, r->n);
+        cara_cli_remark("%s (%d of %d)", shown, file + 1, r->n);
     pthread_mutex_lock(&r->lock);
     r->reporting = file;
     cara_cli_progress_start(&r->progress, slash ? slash + 1 : shown, !r->flags->quiet);
@@ -128,7 +128,7 @@ static void begin(run *r, int file) {
 static int report(run *r, int file) {
     const cara_transcribe_flags *flags = r->flags;
     const char *name = r->names[file], *shown = cara_output_shown_name(name);
-    outcome *h = &r->outcomes[file];
+    file_result *h = &r->outcomes[file];
     const cara_result *result = h->result;
     int status = CARA_EXIT_OK;
     pthread_mutex_lock(&r->lock);
@@ -143,17 +143,17 @@ static int report(run *r, int file) {
         if (!result->segments[i].cleared)
             cara_output_segment(&result->segments[i]);
     if (h->truncated && !flags->quiet)
-        cara_cli_note(
+        cara_cli_remark(
             "%s ends before its container says; the %.1f s that are there were transcribed", shown,
             result->duration_s);
     if (flags->verbose && !flags->quiet && !flags->language_named && result->language) {
         int at = cara_language_find(result->language);
-        cara_cli_note("%s: detected language: %s", shown,
-                      at >= 0 ? cara_language_name(at) : result->language);
+        cara_cli_remark("%s: detected language: %s", shown,
+                        at >= 0 ? cara_language_name(at) : result->language);
     }
     if (flags->verbose && !flags->quiet && flags->draft_model)
-        cara_cli_note("%s: %zu of %zu proposed tokens were accepted", shown, result->drafted_right,
-                      result->drafted);
+        cara_cli_remark("%s: %zu of %zu proposed tokens were accepted", shown,
+                        result->drafted_right, result->drafted);
     if (cara_output_result(flags, name, result, &h->err) != CARA_OK) {
         status = (int)cara_cli_exit_for(h->err.code);
         goto fail;
@@ -165,9 +165,9 @@ static int report(run *r, int file) {
     goto end;
 fail:
     if (strstr(h->err.text, shown))
-        cara_cli_note("%s", h->err.text);
+        cara_cli_remark("%s", h->err.text);
     else
-        cara_cli_note("%s: %s", shown, h->err.text);
+        cara_cli_remark("%s: %s", shown, h->err.text);
     if (flags->json)
         cara_output_json_error(name, &h->err);
 end:
@@ -194,7 +194,7 @@ static void *work(void *ctx) {
 }
 
 /* Waits for a file; 0 where no thread will transcribe it, since the work was stopped. */
-static int await(run *r, int file) {
+static int wait_for_file(run *r, int file) {
     pthread_mutex_lock(&r->lock);
     while (!r->outcomes[file].done && (file < r->next || !cara_cli_interrupted()))
         cara_cond_wait(&r->changed, &r->lock, 0.2); /* a signal wakes no thread here */
@@ -221,7 +221,7 @@ static int report_all(run *r, worker *here) {
         begin(r, i);
         if (here)
             transcribe(here, i);
-        else if (!await(r, i))
+        else if (!wait_for_file(r, i))
             return CARA_EXIT_INTERRUPTED;
         int status = report(r, i);
         cara_exit flushed = cara_cli_flush_stdout();

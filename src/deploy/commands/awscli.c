@@ -28,8 +28,8 @@ int cara_awscli_open(cara_awscli *cli, const cara_awscli_options *options, cara_
                          options->program ? options->program : "\"aws\" in PATH");
     if (rc)
         return rc;
-    const cara_outside outside = cara_outside_real();
-    rc = cara_aws_config_load(&cli->config, &outside, options->region, options->profile, err);
+    const cara_platform platform = cara_platform_real();
+    rc = cara_aws_config_load(&cli->config, &platform, options->region, options->profile, err);
     if (rc)
         return rc;
     cli->region = cli->config.region;
@@ -107,7 +107,7 @@ int cara_awscli_fault_read(const char *text, cara_awscli_fault *fault) {
     return 1;
 }
 
-static int has(const char *text, const char *const *words) {
+static int contains_any(const char *text, const char *const *words) {
     for (; *words; words++)
         if (strstr(text, *words))
             return 1;
@@ -115,8 +115,8 @@ static int has(const char *text, const char *const *words) {
 }
 
 /* What the CLI's failure means to us. */
-static int judge(const cara_awscli *cli, const char *what, const cara_child_result *r,
-                 cara_awscli_fault *fault, cara_error *err) {
+static int classify_failure(const cara_awscli *cli, const char *what, const cara_child_result *r,
+                            cara_awscli_fault *fault, cara_error *err) {
     static const char *const busy[] = {
         "Throttl",         "TooManyRequests", "RequestLimitExceeded", "SlowDown",
         "InternalFailure", "InternalError",   "ServiceUnavailable",   NULL};
@@ -138,13 +138,13 @@ static int judge(const cara_awscli *cli, const char *what, const cara_child_resu
                                        NULL};
     static const char *const absent[] = {"404", "NoSuch", "NotFound", NULL};
     if (cara_awscli_fault_read(r->err, fault)) {
-        int code = has(fault->code, busy)     ? CARA_ERR_NETWORK
-                   : has(fault->code, absent) ? CARA_ERR_NOT_FOUND
-                                              : CARA_ERR_DENIED;
-        if (has(fault->code, stale))
+        int code = contains_any(fault->code, busy)     ? CARA_ERR_NETWORK
+                   : contains_any(fault->code, absent) ? CARA_ERR_NOT_FOUND
+                                                       : CARA_ERR_DENIED;
+        if (contains_any(fault->code, stale))
             return cara_fail(err, CARA_ERR_DENIED, -1,
                              "the AWS credentials have expired (%s): sign in again", fault->code);
-        if (has(fault->code, unknown))
+        if (contains_any(fault->code, unknown))
             return cara_fail(err, CARA_ERR_DENIED, -1,
                              "AWS does not accept these credentials in %s (%s: %.200s): check the "
                              "keys, the profile and the Region",
@@ -157,7 +157,7 @@ static int judge(const cara_awscli *cli, const char *what, const cara_child_resu
         return cara_fail(err, (cara_code)code, -1, "%s: %s: %.350s", what, fault->code,
                          fault->message);
     }
-    if (has(r->err, missing))
+    if (contains_any(r->err, missing))
         return cara_fail(err, CARA_ERR_DENIED, -1,
                          "there are no AWS credentials: run `aws configure`, name a --profile, or "
                          "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
@@ -168,7 +168,7 @@ static int judge(const cara_awscli *cli, const char *what, const cara_child_resu
     one_line(text, sizeof text, r->err + skip, n - skip);
     if (strstr(text, "config profile"))
         return cara_fail(err, CARA_ERR_USAGE, -1, "%.350s", text);
-    if (has(r->err, away))
+    if (contains_any(r->err, away))
         return cara_fail(err, CARA_ERR_NETWORK, -1,
                          "%s: no answer from AWS in %s (%.250s): check the Region and the network",
                          what, cli->region, text);
@@ -222,7 +222,7 @@ int cara_awscli_run(const cara_awscli *cli, const cara_aws_service *service,
     if (!rc)
         rc = cara_child_run(&spec, result, err);
     if (!rc && result->status != 0)
-        rc = judge(cli, what, result, fault, err);
+        rc = classify_failure(cli, what, result, fault, err);
     cara_buf_free(&endpoint);
     return rc;
 }

@@ -78,7 +78,8 @@ static void close_fd(int *fd) {
 }
 
 /* After fork: only what is safe there. */
-static void become(const cara_child_spec *spec, char **env, int theirs[N_PIPES], pid_t parent) {
+static void exec_program(const cara_child_spec *spec, char **env, int child_fd[N_PIPES],
+                         pid_t parent) {
     static const int numbers[] = {SIGPIPE, SIGINT, SIGTERM};
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -86,18 +87,18 @@ static void become(const cara_child_spec *spec, char **env, int theirs[N_PIPES],
         _exit(127);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         signal(numbers[i], SIG_DFL);
-    int in = theirs[IN] >= 0 ? theirs[IN] : open("/dev/null", O_RDONLY);
-    if (dup2(in, 0) >= 0 && dup2(theirs[OUT], 1) >= 0 && dup2(theirs[ERR], 2) >= 0)
+    int in = child_fd[IN] >= 0 ? child_fd[IN] : open("/dev/null", O_RDONLY);
+    if (dup2(in, 0) >= 0 && dup2(child_fd[OUT], 1) >= 0 && dup2(child_fd[ERR], 2) >= 0)
         execve(spec->program, (char *const *)(uintptr_t)spec->argv, env);
     int code = errno;
-    ssize_t wrote = write(theirs[EXEC], &code, sizeof code);
+    ssize_t wrote = write(child_fd[EXEC], &code, sizeof code);
     (void)wrote;
     _exit(127);
 }
 
 static int start(child *c, cara_error *err) {
     const cara_child_spec *spec = c->spec;
-    int theirs[N_PIPES] = {-1, -1, -1, -1}, rc = CARA_OK, code = 0;
+    int child_fd[N_PIPES] = {-1, -1, -1, -1}, rc = CARA_OK, code = 0;
     char **env = environment(spec->extra);
     if (!env)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to start %s", spec->argv[0]);
@@ -110,7 +111,7 @@ static int start(child *c, cara_error *err) {
             break;
         }
         c->fd[i] = ends[i == IN];
-        theirs[i] = ends[i != IN];
+        child_fd[i] = ends[i != IN];
         fcntl(ends[0], F_SETFD, FD_CLOEXEC);
         fcntl(ends[1], F_SETFD, FD_CLOEXEC);
         if (i != EXEC)
@@ -120,12 +121,12 @@ static int start(child *c, cara_error *err) {
     if (!rc && (c->pid = fork()) < 0)
         rc = cara_fail_errno(err, "starting %s", spec->argv[0]);
     if (!rc && c->pid == 0)
-        become(spec, env, theirs, parent);
+        exec_program(spec, env, child_fd, parent);
     if (!rc)
         setpgid(c->pid, c->pid); /* parent or child, whichever is first */
     free(env);
     for (int i = 0; i < N_PIPES; i++)
-        close_fd(&theirs[i]);
+        close_fd(&child_fd[i]);
     if (!rc) {
         ssize_t got;
         do
@@ -152,7 +153,7 @@ static void send_input(child *c) {
 }
 
 /* Keeps the end, where programs say what was wrong. */
-static void keep_error(cara_child_result *r, const char *bytes, size_t n) {
+static void append_stderr(cara_child_result *r, const char *bytes, size_t n) {
     size_t room = sizeof r->err - 1;
     if (n > room) {
         bytes += n - room;
@@ -168,7 +169,7 @@ static void keep_error(cara_child_result *r, const char *bytes, size_t n) {
     r->err[r->n_err] = 0;
 }
 
-static int take(child *c, int which, cara_error *err) {
+static int read_output(child *c, int which, cara_error *err) {
     char bytes[16384];
     ssize_t n = read(c->fd[which], bytes, sizeof bytes);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
@@ -176,7 +177,7 @@ static int take(child *c, int which, cara_error *err) {
     if (n <= 0)
         return CARA_OK;
     if (which == ERR) {
-        keep_error(c->result, bytes, (size_t)n);
+        append_stderr(c->result, bytes, (size_t)n);
         return CARA_OK;
     }
     if (c->spec->seen)
@@ -190,7 +191,7 @@ static int take(child *c, int which, cara_error *err) {
 
 /* Reaps it once it has ended, and kills what it left behind in its group, whose number
  * no other group can have before it is reaped. */
-static int exited(child *c) {
+static int reap(child *c) {
     siginfo_t info = {.si_pid = 0};
     int status = 0;
     if (c->pid <= 0)
@@ -208,47 +209,47 @@ static int exited(child *c) {
     return 1;
 }
 
-static void pause_tick(void) {
+static void sleep_tick(void) {
     nanosleep(&(struct timespec){0, 20 * 1000 * 1000}, NULL);
 }
 
-static void end(child *c) {
+static void terminate(child *c) {
     double since = cara_clock_monotonic();
     if (c->pid > 0)
         kill(-c->pid, SIGINT);
-    while (c->pid > 0 && !exited(c)) {
+    while (c->pid > 0 && !reap(c)) {
         if (cara_clock_monotonic() - since > GRACE_S)
             kill(-c->pid, SIGKILL);
-        pause_tick();
+        sleep_tick();
     }
 }
 
-static int attend(child *c, cara_error *err) {
+static int serve_pipes(child *c, cara_error *err) {
     const cara_child_spec *spec = c->spec;
     double begun = cara_clock_monotonic();
     int rc = CARA_OK;
     while (!rc) {
-        int gone = exited(c); /* before the read, so that nothing it wrote is missed */
+        int ended = reap(c); /* before the read, so that nothing it wrote is missed */
         struct pollfd fds[3];
         for (int i = 0; i < 3; i++)
             fds[i] = (struct pollfd){c->fd[i], i == IN ? POLLOUT : POLLIN, 0};
         int open = c->fd[OUT] >= 0 || c->fd[ERR] >= 0;
-        int ready = open || c->fd[IN] >= 0 ? poll(fds, 3, gone ? 0 : TICK_MS) : 0;
+        int ready = open || c->fd[IN] >= 0 ? poll(fds, 3, ended ? 0 : TICK_MS) : 0;
         if (ready > 0 && fds[IN].revents)
             send_input(c);
         for (int i = OUT; i <= ERR && !rc && ready > 0; i++)
             if (fds[i].revents)
-                rc = take(c, i, err);
-        if (gone && ready <= 0)
+                rc = read_output(c, i, err);
+        if (ended && ready <= 0)
             break;
-        if (!gone && !open)
-            pause_tick();
+        if (!ended && !open)
+            sleep_tick();
         if (!rc && spec->stop && spec->stop(spec->stop_cookie))
             rc = cara_fail(err, CARA_ERR_CANCELLED, -1, "interrupted");
         else if (!rc && spec->timeout_s > 0 && cara_clock_monotonic() - begun > spec->timeout_s)
             rc = cara_fail(err, CARA_ERR_NETWORK, -1, "%s did not end within %.0f s", spec->argv[0],
                            spec->timeout_s);
-        if (gone && c->fd[OUT] < 0 && c->fd[ERR] < 0)
+        if (ended && c->fd[OUT] < 0 && c->fd[ERR] < 0)
             break;
     }
     return rc;
@@ -260,8 +261,8 @@ int cara_child_run(const cara_child_spec *spec, cara_child_result *result, cara_
     child c = {.spec = spec, .result = result, .pid = -1, .fd = {-1, -1, -1, -1}};
     int rc = start(&c, err);
     if (!rc)
-        rc = attend(&c, err);
-    end(&c);
+        rc = serve_pipes(&c, err);
+    terminate(&c);
     for (int i = 0; i < N_PIPES; i++)
         close_fd(&c.fd[i]);
     return rc;

@@ -8,22 +8,22 @@
 
 enum { LINE = 1000 };
 
-void cara_progress_say(const cara_progress *progress, const char *format, ...) {
+void cara_progress_report(const cara_progress *progress, const char *format, ...) {
     char line[LINE];
     va_list ap;
     va_start(ap, format);
     vsnprintf(line, sizeof line, format, ap);
     va_end(ap);
-    progress->say(progress->cookie, line);
+    progress->report(progress->cookie, line);
 }
 
-void cara_progress_now(const cara_progress *progress, const char *format, ...) {
+void cara_progress_status(const cara_progress *progress, const char *format, ...) {
     char line[LINE];
     va_list ap;
     va_start(ap, format);
     vsnprintf(line, sizeof line, format, ap);
     va_end(ap);
-    progress->now(progress->cookie, line);
+    progress->status(progress->cookie, line);
 }
 
 double cara_progress_delay(int n) {

@@ -6,16 +6,16 @@
 
 typedef struct cara_progress {
     /* One finished step, a line without newline. */
-    void (*say)(void *cookie, const char *line);
+    void (*report)(void *cookie, const char *line);
     /* What is going on now, to be shown over the one before; "" takes it away. */
-    void (*now)(void *cookie, const char *line);
+    void (*status)(void *cookie, const char *line);
     void *cookie;
     int dry; /* 1: nothing may be changed, and lines say what would be */
 } cara_progress;
 
-void cara_progress_say(const cara_progress *progress, const char *format, ...)
+void cara_progress_report(const cara_progress *progress, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void cara_progress_now(const cara_progress *progress, const char *format, ...)
+void cara_progress_status(const cara_progress *progress, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* How long to wait before the n-th look (from 0): half a second first, then more, at most five. */

@@ -14,7 +14,7 @@ static int ends_with(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-static int is(const char *status, const char *const *list) {
+static int is_one_of(const char *status, const char *const *list) {
     for (; *list; list++)
         if (strcmp(status, *list) == 0)
             return 1;
@@ -38,27 +38,27 @@ int cara_stack_describe(const cara_awscli *cli, const char *name, cara_stack *ou
 }
 
 /* Waits until no operation goes on; describes the stack again. */
-static int settle(const cara_awscli *cli, const cara_progress *progress, const char *name,
-                  cara_stack *stack, cara_error *err) {
+static int wait_until_idle(const cara_awscli *cli, const cara_progress *progress, const char *name,
+                           cara_stack *stack, cara_error *err) {
     int rc = CARA_OK;
     for (int i = 0; !rc && cara_stack_is_busy(stack->status); i++) {
         if (i == 0)
-            cara_progress_say(progress, "stack %s is busy (%s); waiting for it", name,
-                              stack->status);
-        cara_progress_now(progress, "%s: %s", name, stack->status);
+            cara_progress_report(progress, "stack %s is busy (%s); waiting for it", name,
+                                 stack->status);
+        cara_progress_status(progress, "%s: %s", name, stack->status);
         rc = cara_progress_wait(cli, cara_progress_delay(i), err);
         if (!rc) {
             cara_stack_free(stack);
             rc = cara_stack_describe(cli, name, stack, err);
         }
     }
-    cara_progress_now(progress, "%s", "");
+    cara_progress_status(progress, "%s", "");
     return rc;
 }
 
 /* A failed creation leaves a stack that can only be deleted. */
-static int clear_away(const cara_awscli *cli, const cara_progress *progress, const char *name,
-                      cara_stack *stack, cara_error *err) {
+static int delete_failed_creation(const cara_awscli *cli, const cara_progress *progress,
+                                  const char *name, cara_stack *stack, cara_error *err) {
     static const char *const dead[] = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED",
                                        "DELETE_FAILED", NULL};
     if (strcmp(stack->status, "UPDATE_ROLLBACK_FAILED") == 0)
@@ -66,16 +66,16 @@ static int clear_away(const cara_awscli *cli, const cara_progress *progress, con
                          "stack %s is stuck in UPDATE_ROLLBACK_FAILED (%.200s): fix what it names, "
                          "then run `aws cloudformation continue-update-rollback --stack-name %s`",
                          name, stack->reason, name);
-    if (!is(stack->status, dead))
+    if (!is_one_of(stack->status, dead))
         return CARA_OK;
     if (progress->dry) {
-        cara_progress_say(progress, "would delete stack %s, which a failed try left (%s)", name,
-                          stack->status);
+        cara_progress_report(progress, "would delete stack %s, which a failed try left (%s)", name,
+                             stack->status);
         stack->exists = 0;
         return CARA_OK;
     }
-    cara_progress_say(progress, "stack %s is what a failed try left (%s); deleting it first", name,
-                      stack->status);
+    cara_progress_report(progress, "stack %s is what a failed try left (%s); deleting it first",
+                         name, stack->status);
     int rc = cara_stack_delete(cli, progress, name, err);
     cara_stack_free(stack);
     return rc;
@@ -147,17 +147,17 @@ static void show_changes(const cara_progress *progress, const json_t *answer) {
         const char *action = cara_json_text_or(one, "Action", "");
         const char *replaced = cara_json_text_or(one, "Replacement", "");
         if (strcmp(action, "Add") != 0)
-            cara_progress_say(progress, "  to %s: %s (%s)%s",
-                              strcmp(action, "Remove") ? "change" : "remove",
-                              cara_json_text_or(one, "LogicalResourceId", ""),
-                              cara_json_text_or(one, "ResourceType", ""),
-                              strcmp(replaced, "True") == 0 ? ", by a new one" : "");
+            cara_progress_report(progress, "  to %s: %s (%s)%s",
+                                 strcmp(action, "Remove") ? "change" : "remove",
+                                 cara_json_text_or(one, "LogicalResourceId", ""),
+                                 cara_json_text_or(one, "ResourceType", ""),
+                                 strcmp(replaced, "True") == 0 ? ", by a new one" : "");
     }
 }
 
 /* *empty = 1 where the stack is as requested already. */
-static int await_set(const cara_awscli *cli, const cara_progress *progress, const change_set *set,
-                     int *empty, cara_error *err) {
+static int wait_for_set(const cara_awscli *cli, const cara_progress *progress,
+                        const change_set *set, int *empty, cara_error *err) {
     const char *const args[] = {"cloudformation", "describe-change-set", "--change-set-name",
                                 set->id, NULL};
     for (int i = 0;; i++) {
@@ -180,7 +180,7 @@ static int await_set(const cara_awscli *cli, const cara_progress *progress, cons
         json_decref(answer);
         if (rc || !busy)
             return rc;
-        cara_progress_now(progress, "%s: finding out what is to be changed", set->request->name);
+        cara_progress_status(progress, "%s: finding out what is to be changed", set->request->name);
         rc = cara_progress_wait(cli, cara_progress_delay(i), err);
         if (rc)
             return rc;
@@ -198,17 +198,17 @@ static int execute(const cara_awscli *cli, const cara_progress *progress, const 
     if (!rc)
         rc = cara_stack_watch_end(&watch, err);
     if (rc == CARA_ERR_CANCELLED)
-        cara_progress_say(progress,
-                          "stack %s: AWS goes on with it by itself; run setup again to finish it",
-                          set->request->name);
+        cara_progress_report(
+            progress, "stack %s: AWS goes on with it by itself; run setup again to finish it",
+            set->request->name);
     return rc;
 }
 
-static int verdict(const cara_stack *stack, const cara_stack_request *request, int create,
-                   cara_error *err) {
+static int check_status(const cara_stack *stack, const cara_stack_request *request, int create,
+                        cara_error *err) {
     static const char *const good[] = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE",
                                        NULL};
-    if (is(stack->status, good))
+    if (is_one_of(stack->status, good))
         return CARA_OK;
     return cara_fail(err, CARA_ERR_DENIED, -1,
                      "stack %s failed, and %s (%s)%s%.300s: fix what the lines above name, and "
@@ -228,8 +228,8 @@ static int apply(const cara_awscli *cli, const cara_progress *progress,
     int rc = create_set(cli, &set, err);
     if (rc)
         return rc;
-    rc = await_set(cli, progress, &set, &empty, err);
-    cara_progress_now(progress, "%s", "");
+    rc = wait_for_set(cli, progress, &set, &empty, err);
+    cara_progress_status(progress, "%s", "");
     if (empty || (rc && rc != CARA_ERR_CANCELLED)) {
         cara_error unsaid;
         int left = delete_set(cli, &set, empty ? err : &unsaid);
@@ -241,26 +241,26 @@ static int apply(const cara_awscli *cli, const cara_progress *progress,
     if (rc)
         return rc;
     if (empty) {
-        cara_progress_say(progress, "stack %s: nothing to change", request->name);
+        cara_progress_report(progress, "stack %s: nothing to change", request->name);
         return CARA_OK;
     }
     *changed = 1;
-    cara_progress_say(progress, "stack %s: %s", request->name,
-                      set.create ? "creating" : "updating");
+    cara_progress_report(progress, "stack %s: %s", request->name,
+                         set.create ? "creating" : "updating");
     rc = execute(cli, progress, &set, err);
     cara_stack_free(out);
     if (!rc)
         rc = cara_stack_describe(cli, request->name, out, err);
     if (!rc)
-        rc = verdict(out, request, set.create, err);
+        rc = check_status(out, request, set.create, err);
     if (!rc)
-        cara_progress_say(progress, "stack %s: %s", request->name,
-                          set.create ? "created" : "updated");
+        cara_progress_report(progress, "stack %s: %s", request->name,
+                             set.create ? "created" : "updated");
     return rc;
 }
 
-static void say_dry(const cara_progress *progress, const cara_stack_request *request,
-                    const cara_stack *stack) {
+static void report_dry_run(const cara_progress *progress, const cara_stack_request *request,
+                           const cara_stack *stack) {
     int n = 0;
     for (size_t i = 0; i < json_array_size(request->parameters); i++) {
         const json_t *one = json_array_get(request->parameters, i);
@@ -270,19 +270,19 @@ static void say_dry(const cara_progress *progress, const cara_stack_request *req
         if (is_now ? strcmp(is_now, want) == 0 : !want[0])
             continue;
         if (n++ == 0)
-            cara_progress_say(progress, "would %s stack %s:", stack->exists ? "update" : "create",
-                              request->name);
+            cara_progress_report(
+                progress, "would %s stack %s:", stack->exists ? "update" : "create", request->name);
         if (is_now)
-            cara_progress_say(progress, "  %s: %s (is %s)", key, want,
-                              is_now[0] ? is_now : "empty");
+            cara_progress_report(progress, "  %s: %s (is %s)", key, want,
+                                 is_now[0] ? is_now : "empty");
         else
-            cara_progress_say(progress, "  %s: %s", key, want);
+            cara_progress_report(progress, "  %s: %s", key, want);
     }
     if (n == 0 && stack->exists)
-        cara_progress_say(progress, "would update stack %s if this version's template differs",
-                          request->name);
+        cara_progress_report(progress, "would update stack %s if this version's template differs",
+                             request->name);
     else if (n == 0)
-        cara_progress_say(progress, "would create stack %s", request->name);
+        cara_progress_report(progress, "would create stack %s", request->name);
 }
 
 int cara_stack_deploy(const cara_awscli *cli, const cara_progress *progress,
@@ -291,11 +291,11 @@ int cara_stack_deploy(const cara_awscli *cli, const cara_progress *progress,
     int unasked = 0;
     changed = changed ? changed : &unasked;
     *changed = 0;
-    int rc = progress->dry ? CARA_OK : settle(cli, progress, request->name, out, err);
+    int rc = progress->dry ? CARA_OK : wait_until_idle(cli, progress, request->name, out, err);
     if (!rc)
-        rc = clear_away(cli, progress, request->name, out, err);
+        rc = delete_failed_creation(cli, progress, request->name, out, err);
     if (!rc && progress->dry)
-        say_dry(progress, request, out);
+        report_dry_run(progress, request, out);
     else if (!rc)
         rc = apply(cli, progress, request, out, changed, err);
     return rc;
@@ -306,11 +306,11 @@ int cara_stack_delete(const cara_awscli *cli, const cara_progress *progress, con
     cara_stack stack;
     int rc = cara_stack_describe(cli, name, &stack, err);
     if (!rc && strcmp(stack.status, "DELETE_IN_PROGRESS") != 0)
-        rc = settle(cli, progress, name, &stack, err);
+        rc = wait_until_idle(cli, progress, name, &stack, err);
     if (rc || !stack.id[0] || strcmp(stack.status, "DELETE_COMPLETE") == 0)
         goto done;
     if (progress->dry) {
-        cara_progress_say(progress, "would delete stack %s", name);
+        cara_progress_report(progress, "would delete stack %s", name);
         goto done;
     }
     cara_stack_watch watch;
@@ -332,7 +332,7 @@ int cara_stack_delete(const cara_awscli *cli, const cara_progress *progress, con
                        "and try again",
                        name, stack.status, stack.reason);
     if (!rc)
-        cara_progress_say(progress, "stack %s: deleted", name);
+        cara_progress_report(progress, "stack %s: deleted", name);
 done:
     cara_stack_free(&stack);
     return rc;

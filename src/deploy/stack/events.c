@@ -47,7 +47,7 @@ int cara_stack_watch_begin(cara_stack_watch *watch, const cara_awscli *cli,
 }
 
 /* What AWS's words mean to the user of setup. */
-static void advise(const cara_progress *progress, const char *why) {
+static void report_advice(const cara_progress *progress, const char *why) {
     static const struct {
         const char *words, *advice;
     } known[] = {
@@ -61,7 +61,7 @@ static void advise(const cara_progress *progress, const char *why) {
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strstr(why, known[i].words))
-            cara_progress_say(progress, "  -> %s", known[i].advice);
+            cara_progress_report(progress, "  -> %s", known[i].advice);
 }
 
 /* Reports one event; 1 where it is the stack's own end. */
@@ -72,22 +72,22 @@ static int report(const cara_stack_watch *watch, const json_t *event) {
     int busy = ends_with(status, "_IN_PROGRESS");
     int own = strcmp(cara_json_text_or(event, "PhysicalResourceId", ""), watch->id) == 0;
     if (own && strstr(status, "ROLLBACK_IN_PROGRESS"))
-        cara_progress_say(watch->progress, "  rolling back: %s", why);
+        cara_progress_report(watch->progress, "  rolling back: %s", why);
     if (own)
         return !busy;
-    cara_progress_now(watch->progress, "%s: %s %s", watch->name, name, status);
+    cara_progress_status(watch->progress, "%s: %s %s", watch->name, name, status);
     /* Those that were cancelled only because another one failed say nothing new. */
     if (ends_with(status, "_FAILED") && !strstr(why, "cancelled")) {
-        cara_progress_say(watch->progress, "  %s (%s) %s: %s", name,
-                          cara_json_text_or(event, "ResourceType", ""), status, why);
-        advise(watch->progress, why);
+        cara_progress_report(watch->progress, "  %s (%s) %s: %s", name,
+                             cara_json_text_or(event, "ResourceType", ""), status, why);
+        report_advice(watch->progress, why);
     } else if (strcmp(status, "DELETE_SKIPPED") == 0)
-        cara_progress_say(watch->progress, "  %s (%s) kept: %s", name,
-                          cara_json_text_or(event, "ResourceType", ""),
-                          cara_json_text_or(event, "PhysicalResourceId", ""));
+        cara_progress_report(watch->progress, "  %s (%s) kept: %s", name,
+                             cara_json_text_or(event, "ResourceType", ""),
+                             cara_json_text_or(event, "PhysicalResourceId", ""));
     else if (!busy)
-        cara_progress_say(watch->progress, "  %s (%s) %s", name,
-                          cara_json_text_or(event, "ResourceType", ""), status);
+        cara_progress_report(watch->progress, "  %s (%s) %s", name,
+                             cara_json_text_or(event, "ResourceType", ""), status);
     return 0;
 }
 
@@ -121,6 +121,6 @@ int cara_stack_watch_end(cara_stack_watch *watch, cara_error *err) {
         }
         json_decref(events);
     }
-    cara_progress_now(watch->progress, "%s", "");
+    cara_progress_status(watch->progress, "%s", "");
     return rc;
 }

@@ -13,7 +13,7 @@
 static void pack_keys(const cara_attend *a, size_t k0, size_t n, float *dst) {
     for (size_t j = 0; j < n; j += 8) {
         float *panel = dst + j / CARA_NR * a->d * CARA_NR + j % CARA_NR;
-        size_t rows = cara_least(n - j, 8);
+        size_t rows = cara_min_size(n - j, 8);
         for (size_t p = 0; p < a->d; p += 8) {
             __m256 r[8];
             for (size_t i = 0; i < 8; i++)
@@ -55,8 +55,8 @@ static void one_block(const cara_attend *a, const float *q /* [d][6], scaled */,
     }
     for (size_t l = 0; l < rows; l++) {
         size_t visible = cara_visible_keys(a, i + l),
-               here = visible > k0 ? cara_least(visible - k0, n) : 0;
-        shrink[l] = here ? cara_soften(score + l * KV, here, &top[l], &sum[l]) : 1;
+               here = visible > k0 ? cara_min_size(visible - k0, n) : 0;
+        shrink[l] = here ? cara_softmax_block(score + l * KV, here, &top[l], &sum[l]) : 1;
         size_t filled = (here + 7) / 8 * 8;
         if (filled < n)
             memset(score + l * KV + filled, 0, (n - filled) * sizeof *score);
@@ -100,12 +100,12 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
     memset(acc, 0, padded * a->d * sizeof *acc);
     size_t n_kv = cara_visible_keys(a, i1 - 1);
     for (size_t k0 = 0; k0 < n_kv; k0 += KV) {
-        size_t n = cara_least(n_kv - k0, KV);
+        size_t n = cara_min_size(n_kv - k0, KV);
         pack_keys(a, k0, n, keys);
         pack_values(a, k0, n, values);
         for (size_t i = i0; i < i1; i += CARA_MR)
-            one_block(a, q + (i - i0) * a->d, i, cara_least(i1 - i, CARA_MR), k0, n, keys, values,
-                      score, acc + (i - i0) * a->d, top + (i - i0), sum + (i - i0));
+            one_block(a, q + (i - i0) * a->d, i, cara_min_size(i1 - i, CARA_MR), k0, n, keys,
+                      values, score, acc + (i - i0) * a->d, top + (i - i0), sum + (i - i0));
     }
     for (size_t i = i0; i < i1; i++) {
         __m256 by = _mm256_set1_ps(1 / sum[i - i0]);
@@ -117,7 +117,7 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
 
 void cara_avx2_attend(const cara_attend *a, void *scratch) {
     for (size_t i = 0; i < a->n_q; i += CARA_ATTEND_Q)
-        attend_some(a, i, cara_least(i + CARA_ATTEND_Q, a->n_q), scratch);
+        attend_some(a, i, cara_min_size(i + CARA_ATTEND_Q, a->n_q), scratch);
 }
 
 /* ---- few queries ---- */
@@ -137,10 +137,9 @@ static void score_key(const cara_attend *a, size_t j, float score[CARA_FEW_ROWS]
 }
 
 /* A run of `width` registers of columns. */
-static inline __attribute__((always_inline)) void gather_values(const cara_attend *a, size_t k0,
-                                                                size_t n, size_t c,
-                                                                const size_t width, float shrink,
-                                                                const float *score, float *acc) {
+static inline __attribute__((always_inline)) void
+add_value_columns(const cara_attend *a, size_t k0, size_t n, size_t c, const size_t width,
+                  float shrink, const float *score, float *acc) {
     __m256 sum[4];
     for (size_t h = 0; h < width; h++)
         sum[h] = _mm256_mul_ps(_mm256_set1_ps(shrink), _mm256_load_ps(acc + c + h * 8));
@@ -154,15 +153,15 @@ static inline __attribute__((always_inline)) void gather_values(const cara_atten
         _mm256_store_ps(acc + c + h * 8, sum[h]);
 }
 
-static void gather(const cara_attend *a, size_t k0, size_t n, float shrink, const float *score,
-                   float *acc) {
+static void add_values(const cara_attend *a, size_t k0, size_t n, float shrink, const float *score,
+                       float *acc) {
     size_t c = 0;
     for (; c + 32 <= a->d; c += 32)
-        gather_values(a, k0, n, c, 4, shrink, score, acc);
+        add_value_columns(a, k0, n, c, 4, shrink, score, acc);
     for (; c < a->d; c += 16)
-        gather_values(a, k0, n, c, 2, shrink, score, acc);
+        add_value_columns(a, k0, n, c, 2, shrink, score, acc);
 }
 
 void cara_avx2_attend_few(const cara_attend *a) {
-    cara_few_walk(a, (cara_few_parts){score_key, cara_soften, gather});
+    cara_few_walk(a, (cara_few_parts){score_key, cara_softmax_block, add_values});
 }

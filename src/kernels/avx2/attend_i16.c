@@ -199,7 +199,7 @@ static void pack_keys(const cara_attend *a, size_t k0, size_t n, work *w) {
     _Alignas(32) int16_t rows[8][D_MAX];
     size_t d = a->d;
     for (size_t j = 0; j < (n + 15) / 16 * 16; j += 8) {
-        fetch_rows(a->k, a->ldk, k0 + j + AHEAD, k0 + cara_least(j + AHEAD + 8, n), d);
+        fetch_rows(a->k, a->ldk, k0 + j + AHEAD, k0 + cara_min_size(j + AHEAD + 8, n), d);
         for (size_t i = 0; i < 8; i++) {
             w->key_scale[j + i] = 0;
             if (j + i < n)
@@ -230,7 +230,7 @@ static void pack_values(const cara_attend *a, size_t k0, size_t n, work *w) {
     memset(most, 0, sizeof most);
     for (size_t j = 0; j < n; j += 2) {
         const float *v = a->v + (k0 + j) * a->ldv, *u = j + 1 < n ? v + a->ldv : v;
-        fetch_rows(a->v, a->ldv, k0 + j + AHEAD, k0 + cara_least(j + AHEAD + 2, n), d);
+        fetch_rows(a->v, a->ldv, k0 + j + AHEAD, k0 + cara_min_size(j + AHEAD + 2, n), d);
         for (size_t c = 0; c < d; c += 8) {
             __m256i *m = (__m256i *)(void *)(most + c);
             *m = larger(larger(*m, _mm256_loadu_ps(v + c)), _mm256_loadu_ps(u + c));
@@ -271,7 +271,7 @@ static inline __attribute__((always_inline)) void score_keys(size_t d, const int
         __m256 x1 = _mm256_mul_ps(s1, _mm256_cvtepi32_ps(t.at[l][1]));
         if (here < 16) {
             __m256 low = _mm256_set1_ps(-INFINITY);
-            __m256i m0 = cara_mask_8(cara_least(here, 8)),
+            __m256i m0 = cara_mask_8(cara_min_size(here, 8)),
                     m1 = cara_mask_8(here > 8 ? here - 8 : 0);
             x0 = _mm256_blendv_ps(low, x0, _mm256_castsi256_ps(m0));
             x1 = _mm256_blendv_ps(low, x1, _mm256_castsi256_ps(m1));
@@ -305,8 +305,8 @@ static inline __m256i weights_of(__m256i x) {
 
 /* One query's scores, times `by` after their largest is taken away, to weights. Returns their sum.
  */
-static inline float weigh(float *score, size_t n, float by, float most, int16_t *weight,
-                          int32_t *own) {
+static inline float softmax_weights(float *score, size_t n, float by, float most, int16_t *weight,
+                                    int32_t *own) {
     __m256 times = _mm256_set1_ps(2048 * by), base = _mm256_set1_ps(2048 * by * most);
     if (fabsf(2048 * by * most) > 0x1p20f) { /* so large that the fraction is lost in rounding */
         base = _mm256_setzero_ps();
@@ -356,7 +356,7 @@ static void one_block(size_t d, const int16_t *q, size_t n, panel *its, float *a
     _mm256_store_ps(shrink, less);
     _mm256_store_ps(grow, more);
     for (size_t l = 0; l < PANEL; l++)
-        sum[l] = weigh(w->score[l], filled, its->by[l], most[l], w->weight[l], &own[l]);
+        sum[l] = softmax_weights(w->score[l], filled, its->by[l], most[l], w->weight[l], &own[l]);
     _mm256_storeu_ps(its->top, next);
     _mm256_storeu_ps(its->sum, _mm256_fmadd_ps(_mm256_loadu_ps(its->sum), less,
                                                _mm256_mul_ps(_mm256_load_ps(sum), more)));
@@ -394,18 +394,18 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, work *w) {
     size_t n_panels = (i1 - i0 + PANEL - 1) / PANEL;
     memset(w->acc, 0, n_panels * PANEL * a->d * sizeof *w->acc);
     for (size_t k0 = 0; k0 < a->n_kv; k0 += KV) {
-        size_t n = cara_least(a->n_kv - k0, KV);
+        size_t n = cara_min_size(a->n_kv - k0, KV);
         int last = k0 + n == a->n_kv;
         pack_keys(a, k0, n, w);
         pack_values(a, k0, n, w);
         for (size_t x = 0; x < n_panels; x++) {
-            size_t i = i0 + x * PANEL, rows = cara_least(i1 - i, PANEL);
+            size_t i = i0 + x * PANEL, rows = cara_min_size(i1 - i, PANEL);
             panel *its = &w->panels[x];
             int16_t *q = w->q + x * PANEL * a->d;
             float *acc = w->acc + x * PANEL * a->d;
             if (k0 == 0) {
                 pack_queries(a, i, rows, its, q);
-                fetch_rows(a->q, a->ldq, i + PANEL, cara_least(i + 2 * PANEL, i1), a->d);
+                fetch_rows(a->q, a->ldq, i + PANEL, cara_min_size(i + 2 * PANEL, i1), a->d);
             }
             if (last)
                 fetch_rows(a->out, a->ldo, i, i + rows, a->d);
@@ -423,5 +423,5 @@ void cara_avx2_attend_i16(const cara_attend *a, void *scratch) {
         return;
     }
     for (size_t i = 0; i < a->n_q; i += CARA_ATTEND_Q)
-        attend_some(a, i, cara_least(i + CARA_ATTEND_Q, a->n_q), scratch);
+        attend_some(a, i, cara_min_size(i + CARA_ATTEND_Q, a->n_q), scratch);
 }

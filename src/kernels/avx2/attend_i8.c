@@ -76,10 +76,9 @@ static void scores(const int8_t *k, size_t d, const float *q, size_t n_q, size_t
 }
 
 /* acc = shrink * acc + scale * (score . v) for `rows` queries and `width` registers of columns. */
-static inline __attribute__((always_inline)) void weigh(const int8_t *v, size_t d, size_t n,
-                                                        const float *scale, const size_t rows,
-                                                        const size_t width, const float *shrink,
-                                                        const float *score, float *acc) {
+static inline __attribute__((always_inline)) void
+add_weighted(const int8_t *v, size_t d, size_t n, const float *scale, const size_t rows,
+             const size_t width, const float *shrink, const float *score, float *acc) {
     __m256 sum[4][8];
     for (size_t r = 0; r < rows; r++)
         for (size_t h = 0; h < width; h++)
@@ -104,8 +103,8 @@ static inline __attribute__((always_inline)) void weigh(const int8_t *v, size_t 
     }
 }
 
-static void weigh_all(const cara_attend_i8 *a, size_t k0, size_t n, const float *scale,
-                      const float *shrink, float (*score)[KV], float (*acc)[D_MAX]) {
+static void add_weighted_all(const cara_attend_i8 *a, size_t k0, size_t n, const float *scale,
+                             const float *shrink, float (*score)[KV], float (*acc)[D_MAX]) {
     const int8_t *v = a->v + k0 * a->d;
     size_t d = a->d;
     for (size_t i = 0; i < a->n_q;) {
@@ -113,15 +112,15 @@ static void weigh_all(const cara_attend_i8 *a, size_t k0, size_t n, const float 
         for (size_t c = 0, step; c < d; c += step) {
             float *to = acc[i] + c;
             if (rows == 4)
-                weigh(v + c, d, n, scale + c, 4, 2, shrink + i, score[i], to), step = 16;
+                add_weighted(v + c, d, n, scale + c, 4, 2, shrink + i, score[i], to), step = 16;
             else if (rows == 2 && d - c >= 32)
-                weigh(v + c, d, n, scale + c, 2, 4, shrink + i, score[i], to), step = 32;
+                add_weighted(v + c, d, n, scale + c, 2, 4, shrink + i, score[i], to), step = 32;
             else if (rows == 2)
-                weigh(v + c, d, n, scale + c, 2, 2, shrink + i, score[i], to), step = 16;
+                add_weighted(v + c, d, n, scale + c, 2, 2, shrink + i, score[i], to), step = 16;
             else if (d - c >= 64)
-                weigh(v + c, d, n, scale + c, 1, 8, shrink + i, score[i], to), step = 64;
+                add_weighted(v + c, d, n, scale + c, 1, 8, shrink + i, score[i], to), step = 64;
             else
-                weigh(v + c, d, n, scale + c, 1, 2, shrink + i, score[i], to), step = 16;
+                add_weighted(v + c, d, n, scale + c, 1, 2, shrink + i, score[i], to), step = 16;
         }
         i += rows;
     }
@@ -143,8 +142,8 @@ void cara_avx2_attend_i8(const cara_attend_i8 *a) {
                 q[i][p] = a->q[i * a->ldq + p] * (a->scale * CARA_SCORE_UNIT) * scale[p];
         scores(a->k + k0 * a->d, a->d, &q[0][0], a->n_q, n, &score[0][0]);
         for (size_t i = 0; i < a->n_q; i++)
-            shrink[i] = cara_soften(score[i], n, &top[i], &sum[i]);
-        weigh_all(a, k0, n, a->v_scale + block * a->d, shrink, score, acc);
+            shrink[i] = cara_softmax_block(score[i], n, &top[i], &sum[i]);
+        add_weighted_all(a, k0, n, a->v_scale + block * a->d, shrink, score, acc);
     }
     for (size_t i = 0; i < a->n_q; i++)
         for (size_t c = 0; c < a->d; c++)

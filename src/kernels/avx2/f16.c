@@ -62,10 +62,9 @@ static void scores(const cara_attend_f16 *a, size_t k0, size_t n, float (*score)
 
 /* acc = shrink * acc + score . v for `rows` queries (at most 2) and `width` registers of columns.
  */
-static inline __attribute__((always_inline)) void weigh(const uint16_t *v, size_t d, size_t n,
-                                                        const size_t rows, const size_t width,
-                                                        const float *shrink, const float *score,
-                                                        float *acc) {
+static inline __attribute__((always_inline)) void
+add_weighted(const uint16_t *v, size_t d, size_t n, const size_t rows, const size_t width,
+             const float *shrink, const float *score, float *acc) {
     __m256 sum[2][4];
     for (size_t r = 0; r < rows; r++)
         for (size_t h = 0; h < width; h++)
@@ -96,20 +95,20 @@ void cara_avx2_attend_f16(const cara_attend_f16 *a) {
         memset(acc[i], 0, a->d * sizeof **acc);
     }
     for (size_t k0 = 0; k0 < a->n_kv; k0 += KV) {
-        size_t n = cara_least(a->n_kv - k0, KV);
+        size_t n = cara_min_size(a->n_kv - k0, KV);
         const uint16_t *v = a->v + k0 * a->d;
         scores(a, k0, n, score);
         for (size_t i = 0; i < a->n_q; i++)
-            shrink[i] = cara_soften(score[i], n, &top[i], &sum[i]);
+            shrink[i] = cara_softmax_block(score[i], n, &top[i], &sum[i]);
         for (size_t c = 0; c < a->d; c += 32)
             for (size_t i = 0; i < a->n_q; i += 2) {
                 if (a->d - c >= 32 && a->n_q - i >= 2)
-                    weigh(v + c, a->d, n, 2, 4, shrink + i, score[i], acc[i] + c);
+                    add_weighted(v + c, a->d, n, 2, 4, shrink + i, score[i], acc[i] + c);
                 else if (a->d - c >= 32)
-                    weigh(v + c, a->d, n, 1, 4, shrink + i, score[i], acc[i] + c);
+                    add_weighted(v + c, a->d, n, 1, 4, shrink + i, score[i], acc[i] + c);
                 else
                     for (size_t r = i; r < a->n_q && r < i + 2; r++)
-                        weigh(v + c, a->d, n, 1, 2, shrink + r, score[r], acc[r] + c);
+                        add_weighted(v + c, a->d, n, 1, 2, shrink + r, score[r], acc[r] + c);
             }
     }
     for (size_t i = 0; i < a->n_q; i++)

@@ -10,13 +10,13 @@ static inline __attribute__((always_inline)) void pack_w_typed(const cara_gemm *
                                                                float *dst,
                                                                const cara_weight_type type) {
     for (size_t half = 0; half < 2; half++) {
-        size_t j0 = n0 + half * 8, rows = j0 < n1 ? cara_least(n1 - j0, 8) : 0;
+        size_t j0 = n0 + half * 8, rows = j0 < n1 ? cara_min_size(n1 - j0, 8) : 0;
         const char *src[8];
         for (size_t i = 0; i < 8; i++)
             src[i] = (const char *)cara_weight_row(g->w, type, g->k, i < rows ? j0 + i : n0) +
                      k0 * cara_weight_size(type);
         for (size_t p = 0; p < kc; p += 8) {
-            size_t n = cara_least(kc - p, 8), at = p * cara_weight_size(type);
+            size_t n = cara_min_size(kc - p, 8), at = p * cara_weight_size(type);
             __m256 r[8];
             for (size_t i = 0; i < 8; i++)
                 r[i] = i >= rows ? _mm256_setzero_ps()
@@ -43,7 +43,7 @@ void cara_avx2_pack_w(const cara_gemm *g, size_t n0, size_t n1, size_t k0, size_
 /* Rows [m0, m1) of a, steps [k0, k0 + kc), to panels [kc][6]; rows beyond m1 become zeros. */
 void cara_avx2_pack_a(const cara_gemm *g, size_t m0, size_t m1, size_t k0, size_t kc, float *dst) {
     for (size_t i = m0; i < m1; i += CARA_MR, dst += kc * CARA_MR) {
-        size_t rows = cara_least(m1 - i, CARA_MR);
+        size_t rows = cara_min_size(m1 - i, CARA_MR);
         const float *src = g->a + i * g->lda + k0;
         size_t p = 0;
         for (; rows == CARA_MR && p + 8 <= kc; p += 8) {
@@ -68,7 +68,7 @@ void cara_avx2_pack_a(const cara_gemm *g, size_t m0, size_t m1, size_t k0, size_
 static void one_tile(const cara_gemm *g, size_t i, size_t rows, size_t j, size_t columns, size_t kc,
                      const float *a, const float *b, int first, int last) {
     const float *start = !first ? g->c : g->gelu ? NULL : g->residual;
-    size_t n[2] = {cara_least(columns, 8), columns > 8 ? columns - 8 : 0};
+    size_t n[2] = {cara_min_size(columns, 8), columns > 8 ? columns - 8 : 0};
     cara_tile t;
     for (size_t l = 0; l < CARA_MR; l++)
         for (size_t h = 0; h < 2; h++)

@@ -177,7 +177,7 @@ static inline __m256 cara_exp2_8(__m256 x) {
 
 /* One query's scores [n] to 2^(score - top), the running top and sum brought up to date. Returns by
  * what the sums so far must shrink. The array holds a multiple of 8; what is beyond n becomes 0. */
-static inline float cara_soften(float *score, size_t n, float *top, float *sum) {
+static inline float cara_softmax_block(float *score, size_t n, float *top, float *sum) {
     __m256 low = _mm256_set1_ps(-INFINITY), most = low, more = low;
     size_t j = 0;
     if (n % 8) {

@@ -80,7 +80,7 @@ static inline cara_v16i steps_of(const float *src, size_t d, size_t step) {
 /* Rows [i, i + n) of d floats before `end`, into the second cache: rows a power of two apart keep
  * each other out of the first. */
 static inline void fetch_rows(const float *x, size_t ld, size_t i, size_t n, size_t end, size_t d) {
-    for (end = cara_least(i + n, end); i < end; i++)
+    for (end = cara_min_size(i + n, end); i < end; i++)
         for (size_t p = 0; p < d; p += 16)
             __builtin_prefetch(x + i * ld + p, 0, 2);
 }
@@ -136,8 +136,8 @@ static void pack_values(const cara_attend *a, size_t k0, size_t n, float *dst) {
 
 /* One query's scores [n] to e^(score - top) in `weight` as steps, zero up to `filled` keys. The
  * scores may be written beyond n up to a multiple of 16. Returns by what earlier sums shrink. */
-static inline float soften(float *score, size_t n, size_t filled, void *weight, float *top,
-                           float *sum) {
+static inline float softmax_block(float *score, size_t n, size_t filled, void *weight, float *top,
+                                  float *sum) {
     cara_v16 most = cara_all_16(-INFINITY), total = {0};
     if (n % 16) { /* a whole vector, since one is loaded next */
         const cara_v16i place = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
@@ -147,8 +147,8 @@ static inline float soften(float *score, size_t n, size_t filled, void *weight, 
         cara_store_16(last, (cara_v16)low);
     }
     for (size_t j = 0; j < n; j += 16)
-        most = cara_most_16(most, cara_load_16(score + j));
-    float old = *top, next = cara_top_16(most);
+        most = cara_vmax_16(most, cara_load_16(score + j));
+    float old = *top, next = cara_max_16(most);
     next = next > old ? next : old;
     cara_v16 base = cara_all_16(next);
     for (size_t j = 0; j < n; j += 16) {
@@ -178,13 +178,13 @@ static void one_block(const cara_attend *a, const float *q, size_t i, size_t row
     multiply_keys(a->d, n, q, keys, score);
     for (size_t l = 0; l < ATTEND_ROWS; l++) {
         size_t visible = l < rows ? cara_visible_keys(a, i + l) : 0;
-        size_t here = visible > k0 ? cara_least(visible - k0, n) : 0;
+        size_t here = visible > k0 ? cara_min_size(visible - k0, n) : 0;
         float *to = weight + l * (KV / G);
         if (!here) {
             memset(to, 0, n_steps * 4);
             continue;
         }
-        float shrink = soften(score + l * KV, here, n_steps * G, to, &top[l], &sum[l]);
+        float shrink = softmax_block(score + l * KV, here, n_steps * G, to, &top[l], &sum[l]);
         if (shrink != 1)
             for (size_t c = 0; c < a->d; c += 16)
                 cara_store_16(acc + l * a->d + c, cara_load_16(acc + l * a->d + c) * shrink);
@@ -207,11 +207,11 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
     memset(acc, 0, CARA_512_PADDED(i1 - i0, ATTEND_ROWS) * a->d * sizeof *acc);
     size_t n_kv = cara_visible_keys(a, i1 - 1);
     for (size_t k0 = 0; k0 < n_kv; k0 += KV) {
-        size_t n = cara_least(n_kv - k0, KV);
+        size_t n = cara_min_size(n_kv - k0, KV);
         pack_keys(a, k0, n, keys);
         pack_values(a, k0, n, values);
         for (size_t i = i0; i < i1; i += ATTEND_ROWS)
-            one_block(a, q + (i - i0) * steps, i, cara_least(i1 - i, ATTEND_ROWS), k0, n, keys,
+            one_block(a, q + (i - i0) * steps, i, cara_min_size(i1 - i, ATTEND_ROWS), k0, n, keys,
                       values, score, weight, acc + (i - i0) * a->d, top + (i - i0), sum + (i - i0));
     }
     for (size_t i = i0; i < i1; i++) {
@@ -223,5 +223,5 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
 
 static void attend_in_blocks(const cara_attend *a, void *scratch) {
     for (size_t i = 0; i < a->n_q; i += CARA_512_ATTEND_Q)
-        attend_some(a, i, cara_least(i + CARA_512_ATTEND_Q, a->n_q), scratch);
+        attend_some(a, i, cara_min_size(i + CARA_512_ATTEND_Q, a->n_q), scratch);
 }

@@ -25,7 +25,7 @@ static inline cara_v16 gelu_16(cara_v16 x) {
     p = cara_fma_16(p, t, cara_all_16(-0.284496736f));
     p = cara_fma_16(p, t, cara_all_16(0.254829592f)) * t;
     cara_v16 lost = 0.5f * a * (p * cara_exp_16(-(z * z)));
-    return cara_most_16(x, (cara_v16){0}) - lost;
+    return cara_vmax_16(x, (cara_v16){0}) - lost;
 }
 
 /* A tile of at most 6 x 64. Partial sums rest in c between blocks of k, as in avx2/gemm.c. */

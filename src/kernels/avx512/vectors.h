@@ -65,7 +65,7 @@ static inline cara_v16 cara_fma_16(cara_v16 a, cara_v16 b, cara_v16 c) {
         c[i] = fmaf(a[i], b[i], c[i]);
     return c;
 }
-static inline cara_v16 cara_most_16(cara_v16 a, cara_v16 b) {
+static inline cara_v16 cara_vmax_16(cara_v16 a, cara_v16 b) {
     for (int i = 0; i < 16; i++)
         a[i] = a[i] > b[i] ? a[i] : b[i];
     return a;
@@ -74,7 +74,7 @@ static inline cara_v16 cara_most_16(cara_v16 a, cara_v16 b) {
 static inline cara_v16 cara_fma_16(cara_v16 a, cara_v16 b, cara_v16 c) {
     return (cara_v16)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
-static inline cara_v16 cara_most_16(cara_v16 a, cara_v16 b) {
+static inline cara_v16 cara_vmax_16(cara_v16 a, cara_v16 b) {
     return (cara_v16)_mm512_max_ps((__m512)a, (__m512)b);
 }
 #endif
@@ -89,7 +89,7 @@ static inline float cara_sum_16(cara_v16 v) {
     return x[0];
 }
 
-static inline float cara_top_16(cara_v16 v) {
+static inline float cara_max_16(cara_v16 v) {
     float x = v[0];
     for (int i = 1; i < 16; i++)
         x = x > v[i] ? x : v[i];
@@ -100,7 +100,7 @@ static inline float cara_sum_16(cara_v16 v) {
     return _mm512_reduce_add_ps((__m512)v);
 }
 
-static inline float cara_top_16(cara_v16 v) {
+static inline float cara_max_16(cara_v16 v) {
     return _mm512_reduce_max_ps((__m512)v);
 }
 #endif
@@ -109,7 +109,7 @@ static inline float cara_top_16(cara_v16 v) {
 static inline cara_v16 cara_exp_16(cara_v16 x) {
     const cara_v16 low = cara_all_16(-87.33f);
     cara_v16i live = x >= low;
-    x = cara_most_16(x, low);
+    x = cara_vmax_16(x, low);
     /* Adding and taking away 1.5 * 2^23 rounds to the nearest integer. */
     const cara_v16 magic = cara_all_16(12582912.0f);
     cara_v16 shifted = cara_fma_16(x, cara_all_16(1.44269504088896341f), magic);

@@ -9,7 +9,7 @@
 /* Attention's scores are in units of ln 2, so that weights are powers of two. */
 #define CARA_SCORE_UNIT 1.44269504088896341f
 
-static inline size_t cara_least(size_t a, size_t b) {
+static inline size_t cara_min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }
 

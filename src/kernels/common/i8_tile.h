@@ -217,7 +217,7 @@ static size_t i8_activation_size(size_t rows, size_t k) {
 }
 
 /* One row's 16 values to four groups. */
-static inline void i8_spread(i8_values q, uint8_t *to, size_t rows) {
+static inline void i8_scatter(i8_values q, uint8_t *to, size_t rows) {
     q += (i8_value)I8_ZERO;
     for (size_t g = 0; g < 4; g++, to += 4 * I8_BYTES * rows)
         memcpy(to, (const char *)&q + 4 * I8_BYTES * g, 4 * I8_BYTES);
@@ -236,7 +236,7 @@ static void i8_quantise_tile(const float *x, size_t ldx, size_t rows, size_t k, 
         head->zero[r] = s.zero;
         for (size_t i = 0; i < k; i += 16) {
             i8_values q = k - i >= 16 ? i8_round(row + i, &s) : i8_round_some(row + i, k - i, &s);
-            i8_spread(q, to + i * per_input, rows);
+            i8_scatter(q, to + i * per_input, rows);
         }
     }
 }

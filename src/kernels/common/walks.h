@@ -28,16 +28,16 @@ static inline __attribute__((always_inline)) void cara_gemm_walk(const cara_gemm
     float *w = scratch, *a = w + parts.nc * parts.kc;
     size_t k0 = 0;
     do { /* once where k is 0 */
-        size_t kc = cara_least(g->k - k0, parts.kc);
+        size_t kc = cara_min_size(g->k - k0, parts.kc);
         int first = k0 == 0, last = k0 + kc == g->k;
         parts.pack_w(g, n0, n1, k0, kc, w);
         for (size_t i0 = m0; i0 < m1; i0 += parts.mc) {
-            size_t i1 = cara_least(i0 + parts.mc, m1);
+            size_t i1 = cara_min_size(i0 + parts.mc, m1);
             parts.pack_a(g, i0, i1, k0, kc, a);
             for (size_t j = n0; j < n1; j += parts.columns)
                 for (size_t i = i0; i < i1; i += parts.rows)
-                    parts.tile(g, i, cara_least(i1 - i, parts.rows), j,
-                               cara_least(n1 - j, parts.columns), kc, a + (i - i0) * kc,
+                    parts.tile(g, i, cara_min_size(i1 - i, parts.rows), j,
+                               cara_min_size(n1 - j, parts.columns), kc, a + (i - i0) * kc,
                                w + (j - n0) * kc, first, last);
         }
         k0 += kc;
@@ -53,10 +53,10 @@ typedef struct cara_few_parts {
     void (*score)(const cara_attend *a, size_t j, float score[CARA_FEW_ROWS][CARA_FEW_KV],
                   size_t at);
     /* Scores [n] to 2^(score - top), top and sum brought up to date; by what sums must shrink. */
-    float (*soften)(float *score, size_t n, float *top, float *sum);
+    float (*softmax_block)(float *score, size_t n, float *top, float *sum);
     /* acc [d] = shrink * acc + score [n] · values from k0 on. */
-    void (*gather)(const cara_attend *a, size_t k0, size_t n, float shrink, const float *score,
-                   float *acc);
+    void (*add_values)(const cara_attend *a, size_t k0, size_t n, float shrink, const float *score,
+                       float *acc);
 } cara_few_parts;
 
 /* cara_kernels.attend_few. */
@@ -71,16 +71,16 @@ static inline __attribute__((always_inline)) void cara_few_walk(const cara_atten
         memset(acc[i], 0, a->d * sizeof **acc);
     }
     for (size_t k0 = 0; k0 < a->n_kv; k0 += CARA_FEW_KV) {
-        size_t n = cara_least(a->n_kv - k0, CARA_FEW_KV);
+        size_t n = cara_min_size(a->n_kv - k0, CARA_FEW_KV);
         for (size_t j = 0; j < n; j++)
             parts.score(a, k0 + j, score, j);
         for (size_t i = 0; i < a->n_q; i++) {
             size_t visible = cara_visible_keys(a, i),
-                   here = visible > k0 ? cara_least(visible - k0, n) : 0;
+                   here = visible > k0 ? cara_min_size(visible - k0, n) : 0;
             if (!here)
                 continue;
-            float shrink = parts.soften(score[i], here, &top[i], &sum[i]);
-            parts.gather(a, k0, here, shrink, score[i], acc[i]);
+            float shrink = parts.softmax_block(score[i], here, &top[i], &sum[i]);
+            parts.add_values(a, k0, here, shrink, score[i], acc[i]);
         }
     }
     for (size_t i = 0; i < a->n_q; i++)

@@ -35,7 +35,7 @@ static uint64_t saved_state(void) {
 #define STATE_AVX512 0xe6u /* and masks, ZMM */
 #define STATE_AMX 0x600e6u /* and tile configuration and data */
 
-static int saves(uint64_t state) {
+static int saves_state(uint64_t state) {
     return (saved_state() & state) == state;
 }
 
@@ -53,12 +53,13 @@ static int has_7(int reg, unsigned bits) {
 
 static int has_avx2(void) {
     unsigned a, b, c, d;
-    return saves(STATE_AVX) && __get_cpuid(1, &a, &b, &c, &d) && (c & bit_FMA) && (c & bit_F16C) &&
-           has_7(EBX, BIT(5));
+    return saves_state(STATE_AVX) && __get_cpuid(1, &a, &b, &c, &d) && (c & bit_FMA) &&
+           (c & bit_F16C) && has_7(EBX, BIT(5));
 }
 
 static int has_avx512(void) {
-    return has_avx2() && saves(STATE_AVX512) && has_7(EBX, BIT(16) | BIT(17) | BIT(30) | BIT(31));
+    return has_avx2() && saves_state(STATE_AVX512) &&
+           has_7(EBX, BIT(16) | BIT(17) | BIT(30) | BIT(31));
 }
 
 static int has_avx512vnni(void) {
@@ -69,7 +70,7 @@ static int has_avx512vnni(void) {
  * requesting it twice does no harm, and threads inherit it. */
 static int has_amx(void) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
-    return has_avx512vnni() && saves(STATE_AMX) && has_7(EDX, BIT(24) | BIT(25)) &&
+    return has_avx512vnni() && saves_state(STATE_AMX) && has_7(EDX, BIT(24) | BIT(25)) &&
            syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 

@@ -52,7 +52,7 @@ static void pack_queries(const cara_attend *a, size_t i0, size_t i1, float *dst)
 }
 
 /* Keys that a query of the group does not attend to. */
-static void hide(const cara_attend *a, size_t i, size_t k0, size_t n, float *score) {
+static void mask_keys(const cara_attend *a, size_t i, size_t k0, size_t n, float *score) {
     for (size_t l = 0; l < GROUP && i + l < a->n_q; l++) {
         size_t visible = cara_visible_keys(a, i + l);
         for (size_t j = visible > k0 ? visible - k0 : 0; j < n; j++)
@@ -62,7 +62,7 @@ static void hide(const cara_attend *a, size_t i, size_t k0, size_t n, float *sco
 
 /* Scores [n][12] to 2^(score - top), tops and sums brought up to date, and by what the sums so far
  * must shrink. */
-static void soften(float *score, size_t n, float *top, float *sum, float32x4_t shrink[3]) {
+static void softmax_block(float *score, size_t n, float *top, float *sum, float32x4_t shrink[3]) {
     float32x4_t most[3], total[3];
     for (size_t h = 0; h < 3; h++) {
         most[h] = vld1q_f32(top + h * 4);
@@ -95,8 +95,8 @@ static void one_block(const cara_attend *a, const float *q /* [d][12] */, size_t
         cara_tile_add(score + j * GROUP, a->d, keys + j * a->d, q);
     }
     if (a->causal)
-        hide(a, i, k0, n, score);
-    soften(score, n, top, sum, shrink);
+        mask_keys(a, i, k0, n, score);
+    softmax_block(score, n, top, sum, shrink);
     for (size_t c = 0; c < a->d; c++)
         for (size_t h = 0; h < 3; h++) {
             float *at = acc + c * GROUP + h * 4;
@@ -135,7 +135,7 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
     memset(acc, 0, (i1 - i0 + GROUP - 1) / GROUP * GROUP * a->d * sizeof *acc);
     size_t n_kv = cara_visible_keys(a, i1 - 1);
     for (size_t k0 = 0; k0 < n_kv; k0 += KV) {
-        size_t n = cara_least(n_kv - k0, KV);
+        size_t n = cara_min_size(n_kv - k0, KV);
         pack_keys(a, k0, n, keys);
         pack_values(a, k0, n, values);
         for (size_t i = i0; i < i1; i += GROUP)
@@ -143,13 +143,13 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
                       top + (i - i0), sum + (i - i0));
     }
     for (size_t i = i0; i < i1; i += GROUP)
-        unpack(acc + (i - i0) * a->d, sum + (i - i0), cara_least(i1 - i, GROUP), a->d,
+        unpack(acc + (i - i0) * a->d, sum + (i - i0), cara_min_size(i1 - i, GROUP), a->d,
                a->out + i * a->ldo, a->ldo);
 }
 
 void cara_neon_attend(const cara_attend *a, void *scratch) {
     for (size_t i = 0; i < a->n_q; i += CARA_ATTEND_Q)
-        attend_some(a, i, cara_least(i + CARA_ATTEND_Q, a->n_q), scratch);
+        attend_some(a, i, cara_min_size(i + CARA_ATTEND_Q, a->n_q), scratch);
 }
 
 /* ---- few queries ---- */
@@ -168,8 +168,8 @@ static void score_key(const cara_attend *a, size_t j, float score[CARA_FEW_ROWS]
     }
 }
 
-static void gather(const cara_attend *a, size_t k0, size_t n, float shrink, const float *score,
-                   float *acc) {
+static void add_values(const cara_attend *a, size_t k0, size_t n, float shrink, const float *score,
+                       float *acc) {
     for (size_t c = 0; c < a->d; c += 16) { /* kept in registers */
         const float *v = a->v + k0 * a->ldv + c;
         float32x4_t sum[4];
@@ -184,5 +184,5 @@ static void gather(const cara_attend *a, size_t k0, size_t n, float shrink, cons
 }
 
 void cara_neon_attend_few(const cara_attend *a) {
-    cara_few_walk(a, (cara_few_parts){score_key, cara_soften, gather});
+    cara_few_walk(a, (cara_few_parts){score_key, cara_softmax_block, add_values});
 }

@@ -14,37 +14,38 @@ typedef struct cache {
     const float *k_scale, *v_scale;
 } cache;
 
-typedef struct sixteen {
+typedef struct f32x16 {
     float32x4_t x, y, z, w;
-} sixteen;
+} f32x16;
 
-static inline sixteen wide_f16(const char *p) {
+static inline f32x16 wide_f16(const char *p) {
     float16x8_t a = vreinterpretq_f16_u16(vld1q_u16((const uint16_t *)(const void *)p));
     float16x8_t b = vreinterpretq_f16_u16(vld1q_u16((const uint16_t *)(const void *)p + 8));
-    return (sixteen){vcvt_f32_f16(vget_low_f16(a)), vcvt_high_f32_f16(a),
-                     vcvt_f32_f16(vget_low_f16(b)), vcvt_high_f32_f16(b)};
+    return (f32x16){vcvt_f32_f16(vget_low_f16(a)), vcvt_high_f32_f16(a),
+                    vcvt_f32_f16(vget_low_f16(b)), vcvt_high_f32_f16(b)};
 }
 
 /* An integer added to the bits of 1.5 * 2^23 gives that float plus the integer; to take the float
  * away is exact. Cores convert one register a cycle or less, but add two or more. */
-static inline float32x4_t past(int32x4_t bits) {
+static inline float32x4_t int_to_float(int32x4_t bits) {
     return vsubq_f32(vreinterpretq_f32_s32(bits), vdupq_n_f32(12582912.0f));
 }
 
-static inline sixteen wide_i8(const char *p) {
+static inline f32x16 wide_i8(const char *p) {
     const int32x4_t magic = vreinterpretq_s32_f32(vdupq_n_f32(12582912.0f));
     int8x16_t bytes = vld1q_s8((const int8_t *)p);
     int16x8_t a = vmovl_s8(vget_low_s8(bytes)), b = vmovl_high_s8(bytes);
-    return (sixteen){past(vaddw_s16(magic, vget_low_s16(a))), past(vaddw_high_s16(magic, a)),
-                     past(vaddw_s16(magic, vget_low_s16(b))), past(vaddw_high_s16(magic, b))};
+    return (f32x16){
+        int_to_float(vaddw_s16(magic, vget_low_s16(a))), int_to_float(vaddw_high_s16(magic, a)),
+        int_to_float(vaddw_s16(magic, vget_low_s16(b))), int_to_float(vaddw_high_s16(magic, b))};
 }
 
-static inline sixteen add(sixteen s, float by, sixteen m) {
-    return (sixteen){vfmaq_n_f32(s.x, m.x, by), vfmaq_n_f32(s.y, m.y, by),
-                     vfmaq_n_f32(s.z, m.z, by), vfmaq_n_f32(s.w, m.w, by)};
+static inline f32x16 add(f32x16 s, float by, f32x16 m) {
+    return (f32x16){vfmaq_n_f32(s.x, m.x, by), vfmaq_n_f32(s.y, m.y, by), vfmaq_n_f32(s.z, m.z, by),
+                    vfmaq_n_f32(s.w, m.w, by)};
 }
 
-static inline void store(float *to, sixteen s) {
+static inline void store(float *to, f32x16 s) {
     vst1q_f32(to, s.x);
     vst1q_f32(to + 4, s.y);
     vst1q_f32(to + 8, s.z);
@@ -58,10 +59,10 @@ static inline __attribute__((always_inline)) void multiply(const char *m, size_t
                                                            const size_t rows, const size_t panels,
                                                            float *to, size_t ldt, const int i8) {
     const float32x4_t none = vdupq_n_f32(0);
-    const sixteen zero = {none, none, none, none};
-    sixteen s0 = zero, s1 = zero, s2 = zero, s3 = zero, t0 = zero, t1 = zero;
+    const f32x16 zero = {none, none, none, none};
+    f32x16 s0 = zero, s1 = zero, s2 = zero, s3 = zero, t0 = zero, t1 = zero;
     for (size_t p = 0; p < n; p++, m += step, by++) {
-        sixteen x = i8 ? wide_i8(m) : wide_f16(m);
+        f32x16 x = i8 ? wide_i8(m) : wide_f16(m);
         s0 = add(s0, by[0], x);
         if (rows > 1)
             s1 = add(s1, by[ldb], x);
@@ -94,7 +95,7 @@ static inline __attribute__((always_inline)) void
 multiply_all(const char *m, size_t step, size_t apart, size_t panels, size_t n, const float *by,
              size_t ldb, size_t rows, float *to, size_t ldt, const int i8) {
     while (rows) {
-        size_t some = cara_least(rows, 4);
+        size_t some = cara_min_size(rows, 4);
         for (size_t h = 0; h < panels;) {
             const char *from = m + h * apart;
             float *at = to + h * 16;
@@ -133,7 +134,7 @@ static inline __attribute__((always_inline)) void attend(const cara_attend_f16 *
             q[i][p] = a->q[i * a->ldq + p] * (a->scale * CARA_SCORE_UNIT);
     }
     for (size_t k0 = 0; k0 < a->n_kv; k0 += KV) {
-        size_t n = cara_least(a->n_kv - k0, KV);
+        size_t n = cara_min_size(a->n_kv - k0, KV);
         for (size_t i = 0; i < a->n_q; i++)
             for (size_t p = 0; p < d; p++)
                 part[i][p] = i8 ? q[i][p] * c.k_scale[p] : q[i][p];
@@ -141,7 +142,7 @@ static inline __attribute__((always_inline)) void attend(const cara_attend_f16 *
                      D_MAX, a->n_q, score[0], KV, i8);
         float shrink[CARA_FEW_ROWS];
         for (size_t i = 0; i < a->n_q; i++)
-            shrink[i] = cara_soften(score[i], n, &top[i], &sum[i]);
+            shrink[i] = cara_softmax_block(score[i], n, &top[i], &sum[i]);
         multiply_all(c.v + k0 * d * size, d * size, 16 * size, d / 16, n, score[0], KV, a->n_q,
                      part[0], D_MAX, i8);
         for (size_t i = 0; i < a->n_q; i++)

@@ -13,13 +13,13 @@ static inline __attribute__((always_inline)) void pack_w_typed(const cara_gemm *
                                                                float *dst,
                                                                const cara_weight_type type) {
     for (size_t h = 0; h < NR; h += 4) {
-        size_t j0 = n0 + h, rows = j0 < n1 ? cara_least(n1 - j0, 4) : 0;
+        size_t j0 = n0 + h, rows = j0 < n1 ? cara_min_size(n1 - j0, 4) : 0;
         const char *src[4];
         for (size_t i = 0; i < 4; i++)
             src[i] = (const char *)cara_weight_row(g->w, type, g->k, i < rows ? j0 + i : n0) +
                      k0 * cara_weight_size(type);
         for (size_t p = 0; p < kc; p += 4) {
-            size_t n = cara_least(kc - p, 4), at = p * cara_weight_size(type);
+            size_t n = cara_min_size(kc - p, 4), at = p * cara_weight_size(type);
             float32x4_t r[4];
             for (size_t i = 0; i < 4; i++)
                 r[i] = i < rows ? cara_widen_n(src[i] + at, type, n) : vdupq_n_f32(0);
@@ -46,7 +46,7 @@ static void pack_a(const cara_gemm *g, size_t m0, size_t m1, size_t k0, size_t k
     for (size_t i = m0; i < m1; i += MR, dst += kc * MR)
         for (size_t h = 0; h < MR; h += 4)
             for (size_t p = 0; p < kc; p += 4) {
-                size_t n = cara_least(kc - p, 4);
+                size_t n = cara_min_size(kc - p, 4);
                 float32x4_t r[4];
                 for (size_t l = 0; l < 4; l++)
                     r[l] = i + h + l < m1 ? cara_load_n(g->a + (i + h + l) * g->lda + k0 + p, n)
@@ -65,7 +65,7 @@ static void one_tile(const cara_gemm *g, size_t i, size_t rows, size_t j, size_t
         memcpy(t[l], start + (i + l) * g->ldc + j, columns * sizeof **t);
     cara_tile_add(t[0], kc, a, b);
     for (size_t h = 0; h < columns; h += 4) {
-        size_t n = cara_least(columns - h, 4);
+        size_t n = cara_min_size(columns - h, 4);
         float32x4_t bias = last && g->bias ? cara_load_n(g->bias + j + h, n) : vdupq_n_f32(0);
         for (size_t l = 0; l < rows; l++) {
             float32x4_t y = vaddq_f32(vld1q_f32(t[l] + h), bias);
@@ -174,7 +174,7 @@ static inline __attribute__((always_inline)) void dots(const cara_gemm *g, size_
 static inline __attribute__((always_inline)) void
 gemv_typed(const cara_gemm *g, size_t n0, size_t n1, const cara_weight_type type) {
     for (size_t j = n0; j < n1; j += 2) {
-        size_t i = 0, columns = cara_least(n1 - j, 2);
+        size_t i = 0, columns = cara_min_size(n1 - j, 2);
         for (; i + 4 <= g->m; i += 4)
             dots(g, i, 4, j, columns, type);
         if (g->m - i == 3)

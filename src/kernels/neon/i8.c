@@ -15,11 +15,11 @@ static void i8_block(size_t rows, size_t panels, const uint8_t *a, const int8_t 
 #include "kernels/common/i8_tile.h"
 
 /* A row's sums of a panel. Names and not an array: GCC would store that in every step. */
-typedef struct sums {
+typedef struct panel_sums {
     int32x4_t x, y, z, w;
-} sums;
+} panel_sums;
 
-static inline void store(int32_t *to, sums s) {
+static inline void store(int32_t *to, panel_sums s) {
     vst1q_s32(to, s.x);
     vst1q_s32(to + 4, s.y);
     vst1q_s32(to + 8, s.z);
@@ -34,7 +34,7 @@ static inline int8x8_t load_groups(const uint8_t *a, const size_t rows) {
 
 /* s += the panel's groups b0 to b3 times one lane; which one is a constant of the instruction. */
 #define DOT(s, groups, lane)                                                                       \
-    (s) = (sums) {                                                                                 \
+    (s) = (panel_sums) {                                                                           \
         vdotq_lane_s32((s).x, b0, groups, lane), vdotq_lane_s32((s).y, b1, groups, lane),          \
             vdotq_lane_s32((s).z, b2, groups, lane), vdotq_lane_s32((s).w, b3, groups, lane)       \
     }
@@ -42,8 +42,8 @@ static inline int8x8_t load_groups(const uint8_t *a, const size_t rows) {
 static inline __attribute__((always_inline)) void
 block(const size_t rows, const uint8_t *a, const int8_t *b, size_t groups, int32_t *acc) {
     const int32x4_t none = vdupq_n_s32(0);
-    const sums zero = {none, none, none, none};
-    sums s0 = zero, s1 = zero, s2 = zero, s3 = zero, s4 = zero, s5 = zero;
+    const panel_sums zero = {none, none, none, none};
+    panel_sums s0 = zero, s1 = zero, s2 = zero, s3 = zero, s4 = zero, s5 = zero;
     for (; groups; groups--, a += 4 * rows, b += 64) {
         int8x16_t b0 = vld1q_s8(b), b1 = vld1q_s8(b + 16);
         int8x16_t b2 = vld1q_s8(b + 32), b3 = vld1q_s8(b + 48);

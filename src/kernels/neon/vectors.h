@@ -160,7 +160,7 @@ static inline float32x4_t cara_exp2_4(float32x4_t x) {
 
 /* One query's scores [n] to 2^(score - top), the running top and sum brought up to date. Returns by
  * what the sums so far must shrink. The array holds a multiple of 4; what is beyond n becomes 0. */
-static inline float cara_soften(float *score, size_t n, float *top, float *sum) {
+static inline float cara_softmax_block(float *score, size_t n, float *top, float *sum) {
     float32x4_t most = vdupq_n_f32(*top), total = vdupq_n_f32(0);
     for (size_t j = n; j % 4; j++)
         score[j] = -INFINITY;

@@ -27,7 +27,8 @@ static int use_file(cara_model *model, const char *path, cara_tokenizer **out, c
     return rc;
 }
 
-static int adopt(cara_model *model, const char *path, cara_tokenizer *tokenizer, cara_error *err) {
+static int set_tokenizer(cara_model *model, const char *path, cara_tokenizer *tokenizer,
+                         cara_error *err) {
     model->tokenizer = tokenizer;
     model->vocab_path = cara_arena_strdup(&model->arena, path);
     return model->vocab_path ? CARA_OK : cara_fail(err, CARA_ERR_MEMORY, -1, "no memory");
@@ -71,7 +72,7 @@ static int search(cara_model *model, const char *folder, const char *preferred, 
     if (dir)
         closedir(dir);
     if (!rc && found)
-        return adopt(model, found_path, found, err);
+        return set_tokenizer(model, found_path, found, err);
     cara_tokenizer_free(found);
     if (!rc && n_seen == 1)
         return cara_fail(err, why.code, why.position, "%s", why.text);
@@ -96,7 +97,7 @@ int cara_model_find_vocab(cara_model *model, const char *model_path, const char 
                              vocab_path,
                              cara_dims_are_multilingual(&model->dims) ? "multilingual.tiktoken"
                                                                       : "gpt2.tiktoken");
-        return rc ? rc : adopt(model, vocab_path, tokenizer, err);
+        return rc ? rc : set_tokenizer(model, vocab_path, tokenizer, err);
     }
     if (model->vocab.len) {
         rc = cara_tokenizer_new(model->vocab.ptr, model->vocab.len, model->dims.n_vocab,
@@ -118,7 +119,7 @@ int cara_model_find_vocab(cara_model *model, const char *model_path, const char 
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory");
     if (access(path, F_OK) == 0) {
         rc = use_file(model, path, &tokenizer, err);
-        return rc ? rc : adopt(model, path, tokenizer, err);
+        return rc ? rc : set_tokenizer(model, path, tokenizer, err);
     }
     return search(model, folder, preferred, err);
 }

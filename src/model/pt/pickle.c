@@ -52,7 +52,7 @@ static int no_memory(machine *m) {
 }
 
 /* n bytes of argument, or NULL at the end. */
-static const uint8_t *take(machine *m, size_t n) {
+static const uint8_t *read_bytes(machine *m, size_t n) {
     if (m->in.len - m->at < n)
         return NULL;
     const uint8_t *p = m->in.ptr + m->at;
@@ -138,7 +138,7 @@ static int make_tuple(machine *m, size_t first) {
 }
 
 static int push_string(machine *m, size_t n) {
-    const uint8_t *p = take(m, n);
+    const uint8_t *p = read_bytes(m, n);
     if (!p)
         return corrupt(m, "ends inside a string");
     return push_new(m, (value){.type = CARA_PICKLE_STRING, .text = cara_slice_of(p, n)});
@@ -243,7 +243,7 @@ static int get(machine *m, size_t index) {
 
 /* LONG1: a little-endian two's complement number of n bytes. */
 static int push_long(machine *m, size_t n) {
-    const uint8_t *p = take(m, n);
+    const uint8_t *p = read_bytes(m, n);
     if (!p || n > 8)
         return corrupt(m, "has a number that is too large");
     uint64_t u = n && p[n - 1] & 0x80 ? UINT64_MAX : 0;
@@ -290,7 +290,7 @@ static size_t fixed_argument(uint8_t opcode) {
 }
 
 static int step(machine *m, uint8_t opcode) {
-    const uint8_t *p = take(m, fixed_argument(opcode));
+    const uint8_t *p = read_bytes(m, fixed_argument(opcode));
     if (!p)
         return corrupt(m, "ends inside an instruction");
     size_t first;
@@ -402,7 +402,7 @@ int cara_pickle_read(cara_slice bytes, cara_arena *arena, cara_pickle **root, ca
     *root = NULL;
     for (;;) {
         m.opcode = m.at;
-        const uint8_t *opcode = take(&m, 1);
+        const uint8_t *opcode = read_bytes(&m, 1);
         if (!opcode)
             return corrupt(&m, "has no end");
         if (*opcode == '.')

@@ -177,8 +177,8 @@ static void gather(uint8_t *to, const uint8_t *from, size_t size, const cara_ten
 }
 
 /* Where the tensor lies in its storage: sets t->data in place where it can be, else to a copy. */
-static int place(reader *r, const char *name, cara_slice storage, uint64_t count, int64_t offset,
-                 const int64_t *stride, cara_tensor *t) {
+static int locate_data(reader *r, const char *name, cara_slice storage, uint64_t count,
+                       int64_t offset, const int64_t *stride, cara_tensor *t) {
     size_t size = cara_dtype_size(t->dtype);
     /* The last element; every term fits since it must stay below count, itself below the file. */
     uint64_t last = (uint64_t)offset, elements = 1, expected = 1;
@@ -243,7 +243,7 @@ static int read_tensor(reader *r, cara_slice key, const cara_pickle *v) {
         rc = cara_slots_bind(r->model, key, &t, storage, crc, r->err);
     }
     if (!rc)
-        rc = place(r, name, storage, count, args->items[1]->integer, stride, &t);
+        rc = locate_data(r, name, storage, count, args->items[1]->integer, stride, &t);
     if (!rc)
         r->model->slots[r->model->next_slot - 1].to->data = t.data;
     return rc;

@@ -11,14 +11,14 @@
 
 #define SECOND_LOOK_S 0.5 /* the copy should be there when AWS answers; it may take a moment */
 
-typedef struct fetching {
+typedef struct fetch_state {
     cara_aws *aws;
     const char *bucket;
     size_t prefix_len;               /* of `stem`: the store's prefix */
     char stem[CARA_S3_KEY_MAX + 1];  /* "<prefix>YYYY-MM-DD/<mediaId>." */
     char found[CARA_S3_KEY_MAX + 1]; /* the whole key, once listed */
     cara_media_file *out;
-} fetching;
+} fetch_state;
 
 /* "audio/ogg; codecs=opus" gives "ogg", as AWS makes it of the type: "audio/mpeg" gives "mpeg". */
 static int subtype_of(const char *mime_type, char out[CARA_MEDIA_EXT]) {
@@ -32,7 +32,7 @@ static int subtype_of(const char *mime_type, char out[CARA_MEDIA_EXT]) {
     return cara_media_ext_clean(subtype, out);
 }
 
-static int get(fetching *f, const char *key, cara_error *err) {
+static int get(fetch_state *f, const char *key, cara_error *err) {
     cara_s3_object object = {.size = -1};
     int rc = cara_s3_get(f->aws, f->bucket, key, CARA_LIMIT_MEDIA_BYTES, &f->out->bytes, &f->out->n,
                          NULL, err);
@@ -53,7 +53,7 @@ static int get(fetching *f, const char *key, cara_error *err) {
 }
 
 static int on_listed(void *ctx, const char *key, int64_t size) {
-    fetching *f = ctx;
+    fetch_state *f = ctx;
     /* Only what can be a key of the store. */
     if (strlen(key) >= sizeof f->found || strlen(key + f->prefix_len) >= CARA_KEY_SIZE ||
         !cara_store_key_is_valid(key + f->prefix_len))
@@ -64,7 +64,7 @@ static int on_listed(void *ctx, const char *key, int64_t size) {
 
 /* By the subtype, then by any key that begins with the media id. NOT_FOUND where neither is there.
  */
-static int look(fetching *f, const char *subtype, cara_error *err) {
+static int find_object(fetch_state *f, const char *subtype, cara_error *err) {
     cara_error ignored = {0};
     int rc = CARA_ERR_NOT_FOUND;
     if (*subtype) {
@@ -92,7 +92,7 @@ static int look(fetching *f, const char *subtype, cara_error *err) {
 static int social_fetch(void *ctx, const cara_media_request *request, cara_media_file *out,
                         cara_error *err) {
     const cara_media_social *source = ctx;
-    fetching f = {.aws = source->aws, .out = out};
+    fetch_state f = {.aws = source->aws, .out = out};
     const char *prefix;
     cara_store_s3_place(source->store, &f.bucket, &prefix);
     f.prefix_len = strlen(prefix);
@@ -111,7 +111,7 @@ static int social_fetch(void *ctx, const cara_media_request *request, cara_media
         /* WhatsApp deletes media after some days. An earlier try may have had it copied. */
         (void)subtype_of(request->mime_type, subtype);
         cara_error why = {.code = CARA_OK, .position = -1};
-        int found = look(&f, subtype, &why);
+        int found = find_object(&f, subtype, &why);
         if (found == CARA_OK)
             return CARA_OK;
         if (cara_failure_of(CARA_STAGE_MEDIA, found).outcome != CARA_OUTCOME_RETRY &&
@@ -125,11 +125,11 @@ static int social_fetch(void *ctx, const cara_media_request *request, cara_media
         return rc;
     if (subtype_of(media.mime_type, subtype))
         (void)subtype_of(request->mime_type, subtype);
-    rc = look(&f, subtype, err);
+    rc = find_object(&f, subtype, err);
     if (rc == CARA_ERR_NOT_FOUND) {
-        const cara_outside *outside = &cara_aws_settings(source->aws)->outside;
-        outside->sleep(outside->ctx, SECOND_LOOK_S);
-        rc = look(&f, subtype, err);
+        const cara_platform *platform = &cara_aws_settings(source->aws)->platform;
+        platform->sleep(platform->ctx, SECOND_LOOK_S);
+        rc = find_object(&f, subtype, err);
         if (rc == CARA_ERR_NOT_FOUND) {
             if (err)
                 err->code = CARA_ERR_STORE;

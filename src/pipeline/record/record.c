@@ -124,7 +124,7 @@ void cara_record_times_set(cara_record *record, const cara_record_times *t) {
 }
 
 /* "2025-10-15T01:10:13Z" */
-static void stamp(cara_record *record, json_t *object, const char *key) {
+static void set_current_time(cara_record *record, json_t *object, const char *key) {
     char now[32] = "";
     time_t seconds = (time_t)(cara_clock_wall_ms() / 1000);
     struct tm tm;
@@ -133,7 +133,7 @@ static void stamp(cara_record *record, json_t *object, const char *key) {
 }
 
 int cara_record_write(cara_record *record, cara_buf *out, cara_error *err) {
-    stamp(record, record->about, "handled_at");
+    set_current_time(record, record->about, "handled_at");
     if (json_object_set(record->root, "caracola", record->about))
         record->failed = 1;
     if (record->failed || cara_json_write(record->root, CARA_JSON_INDENTED, out) ||

@@ -152,7 +152,7 @@ static void log_summary(const event *e, double seconds, int cold) {
     cara_service_log_facts(e->service->log, CARA_LOG_INFO, "event handled", facts);
 }
 
-double cara_service_keep(double left_s) {
+double cara_service_reserved_s(double left_s) {
     if (left_s <= LATE_S)
         return left_s;
     double keep = left_s * KEEP_SHARE;
@@ -167,7 +167,7 @@ int cara_service_handle(cara_service *s, const char *bytes, size_t n, double lef
     if (!out->failed)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for an event");
     double started = cara_clock_monotonic();
-    s->stop_at = left_s > 0 ? started + left_s - cara_service_keep(left_s) : 0;
+    s->stop_at = left_s > 0 ? started + left_s - cara_service_reserved_s(left_s) : 0;
     s->pipeline.stop = should_stop;
     s->pipeline.stop_cookie = s;
     s->pipeline.log = &s->log->log;

@@ -45,7 +45,7 @@ int cara_service_handle(cara_service *service, const char *event, size_t n, doub
 void cara_handled_free(cara_handled *handled);
 
 /* Seconds of the `left_s` that are reserved for keeping what is done, and for the answer. */
-double cara_service_keep(double left_s);
+double cara_service_reserved_s(double left_s);
 
 /* "Category.Reason" of an error as Lambda and CloudWatch show it: "Store.Unavailable"; static. The
  * table is in base/failure.h. */

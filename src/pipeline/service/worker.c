@@ -105,7 +105,7 @@ static int stop_polling(void *cookie) {
 }
 
 /* Sleeps, but not through an interruption. */
-static void wait_for(const cara_service *s, double seconds) {
+static void sleep_until_interrupted(const cara_service *s, double seconds) {
     double end = cara_clock_monotonic() + seconds;
     for (double left; !is_interrupted(s) && (left = end - cara_clock_monotonic()) > 0;) {
         double slice = left < 0.25 ? left : 0.25;
@@ -122,8 +122,8 @@ static int retry_after(int64_t receive_count) {
     return wait < RETRY_MAX_S ? wait : RETRY_MAX_S;
 }
 
-static void work(cara_service *s, const cara_worker_options *o, renewer *r,
-                 const cara_sqs_message *m, cara_worker_summary *summary) {
+static void handle_message(cara_service *s, const cara_worker_options *o, renewer *r,
+                           const cara_sqs_message *m, cara_worker_summary *summary) {
     cara_error err = {.code = CARA_OK, .position = -1};
     cara_handled handled = {.n_retry = 0};
     snprintf(s->log->request_id, sizeof s->log->request_id, "%s", m->id);
@@ -182,13 +182,13 @@ int cara_worker_run(cara_service *s, const cara_worker_options *o, cara_worker_s
             pause = pause < PAUSE_MAX_S ? pause : PAUSE_MAX_S;
             cara_log_line(&s->log->log, CARA_LOG_WARN, "%s; the next try is in %.0f s", err->text,
                           pause);
-            wait_for(s, pause);
+            sleep_until_interrupted(s, pause);
             continue;
         }
         first = 0;
         pause = 0;
         for (size_t i = 0; i < messages.n; i++)
-            work(s, o, &renew, &messages.items[i], summary);
+            handle_message(s, o, &renew, &messages.items[i], summary);
         cara_sqs_messages_free(&messages);
     }
     renewer_stop(&renew);

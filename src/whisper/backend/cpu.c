@@ -27,8 +27,8 @@ static void cpu_set_stop(cara_backend *b, cara_backend_stop stop) {
 static int cpu_encode_window(cara_backend *b, int audio, const float *mel, size_t audio_ctx,
                              cara_error *err) {
     cpu *c = (cpu *)b;
-    cara_encoder_use_ctx(c->encoder, audio_ctx);
-    cara_decoder_use_audio_ctx(c->decoder, audio, audio_ctx);
+    cara_encoder_set_ctx(c->encoder, audio_ctx);
+    cara_decoder_set_audio_ctx(c->decoder, audio, audio_ctx);
     int rc = cara_encoder_run(c->encoder, mel, c->states, err);
     return rc ? rc : cara_decoder_set_audio(c->decoder, audio, c->states, err);
 }

@@ -32,7 +32,7 @@ struct cara_passes {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int busy;              /* a thread computes */
-    int entering;          /* threads that wait in enter(), which go first */
+    int entering;          /* threads that wait in lock_backend(), which go first */
     int decoding, waiting; /* sessions between start() and finish(); of these, in forward() */
     request *first, **last;
     /* Of the pass at hand. */
@@ -45,8 +45,8 @@ struct cara_passes {
     member members[]; /* [n] */
 };
 
-/* Waits until no thread computes; no other does until leave(). */
-static void enter(cara_passes *p) {
+/* Waits until no thread computes; no other does until unlock_backend(). */
+static void lock_backend(cara_passes *p) {
     pthread_mutex_lock(&p->lock);
     p->entering++;
     while (p->busy)
@@ -56,7 +56,7 @@ static void enter(cara_passes *p) {
     pthread_mutex_unlock(&p->lock);
 }
 
-static void leave(cara_passes *p) {
+static void unlock_backend(cara_passes *p) {
     pthread_mutex_lock(&p->lock);
     p->busy = 0;
     pthread_cond_broadcast(&p->changed);
@@ -76,20 +76,20 @@ static int member_encode_window(cara_backend *b, int audio, const float *mel, si
                                 cara_error *err) {
     member *m = (member *)b;
     cara_backend *shared = m->passes->shared;
-    enter(m->passes);
+    lock_backend(m->passes);
     shared->ops->set_stop(shared, m->stop);
     int rc = shared->ops->encode_window(shared, m->index + audio, mel, audio_ctx, err);
     shared->ops->set_stop(shared, (cara_backend_stop){NULL, NULL});
-    leave(m->passes);
+    unlock_backend(m->passes);
     return rc;
 }
 
 static int member_reserve_slots(cara_backend *b, int first, int n, cara_error *err) {
     const member *m = (const member *)b;
     cara_backend *shared = m->passes->shared;
-    enter(m->passes);
+    lock_backend(m->passes);
     int rc = shared->ops->reserve_slots(shared, slot_of(m, first), n, err);
-    leave(m->passes);
+    unlock_backend(m->passes);
     return rc;
 }
 
@@ -99,9 +99,9 @@ static void member_start(cara_backend *b, int slot, int audio) {
     pthread_mutex_lock(&p->lock);
     p->decoding++;
     pthread_mutex_unlock(&p->lock);
-    enter(p);
+    lock_backend(p);
     p->shared->ops->start(p->shared, slot_of(m, slot), m->index + audio);
-    leave(p);
+    unlock_backend(p);
 }
 
 static void member_finish(cara_backend *b, int slot) {
@@ -116,25 +116,25 @@ static void member_finish(cara_backend *b, int slot) {
 static void member_truncate(cara_backend *b, int slot, size_t length) {
     const member *m = (const member *)b;
     cara_backend *shared = m->passes->shared;
-    enter(m->passes);
+    lock_backend(m->passes);
     shared->ops->truncate(shared, slot_of(m, slot), length);
-    leave(m->passes);
+    unlock_backend(m->passes);
 }
 
 static void member_fork(cara_backend *b, int from, int first, int n) {
     const member *m = (const member *)b;
     cara_backend *shared = m->passes->shared;
-    enter(m->passes);
+    lock_backend(m->passes);
     shared->ops->fork(shared, slot_of(m, from), slot_of(m, first), n);
-    leave(m->passes);
+    unlock_backend(m->passes);
 }
 
 static void member_reorder(cara_backend *b, int first, const int *source, int n) {
     const member *m = (const member *)b;
     cara_backend *shared = m->passes->shared;
-    enter(m->passes);
+    lock_backend(m->passes);
     shared->ops->reorder(shared, slot_of(m, first), source, n);
-    leave(m->passes);
+    unlock_backend(m->passes);
 }
 
 /* Room for n items; 0 where there is none. */
@@ -256,11 +256,11 @@ static int member_align(cara_backend *b, const cara_run *run, const size_t *want
     const member *m = (const member *)b;
     cara_backend *shared = m->passes->shared;
     const cara_run own = {slot_of(m, run->slot), run->tokens, run->n};
-    enter(m->passes);
+    lock_backend(m->passes);
     shared->ops->set_stop(shared, m->stop);
     int rc = shared->ops->align(shared, &own, wanted, n_wanted, logits, alignment, err);
     shared->ops->set_stop(shared, (cara_backend_stop){NULL, NULL});
-    leave(m->passes);
+    unlock_backend(m->passes);
     return rc;
 }
 

@@ -153,7 +153,7 @@ static void filter(const window *w, int row, float *logits) {
 }
 
 /* All candidates begin alike, so that their first logits are one and the same. */
-static void take_prompt(window *w, float *logits) {
+static void use_prompt_logits(window *w, float *logits) {
     const cara_decode_task *task = w->task;
     cara_sequences *rows = &w->rows;
     size_t n_vocab = (size_t)task->rules.n_vocab;
@@ -174,7 +174,7 @@ static void take_prompt(window *w, float *logits) {
 }
 
 /* A row of logits for each run. */
-static void take_step(window *w, float *logits) {
+static void use_step_logits(window *w, float *logits) {
     cara_sequences *rows = &w->rows;
     for (int i = 0; i < rows->n; i++)
         rows->logits[i] = NULL;
@@ -209,7 +209,7 @@ static int add_draft(window *w, cara_error *err) {
 }
 
 /* The runs of the next step: of those that have not ended. */
-static int feed(window *w, cara_error *err) {
+static int next_runs(window *w, cara_error *err) {
     const cara_sequences *rows = &w->rows;
     w->n_runs = w->n_wanted = w->n_draft = 0;
     for (int i = 0; i < rows->n; i++) {
@@ -225,28 +225,28 @@ static int feed(window *w, cara_error *err) {
 /* DecodingTask._main_loop(), one turn, or several where draft tokens are accepted: chooses tokens
  * by logits [n_wanted, n_vocab], which it changes, and says what to feed next, or that it is done.
  * Errors: those of the draft. */
-static int take_logits(window *w, float *logits, cara_error *err) {
+static int choose_tokens(window *w, float *logits, cara_error *err) {
     cara_sequences *rows = &w->rows;
     cara_backend *backend = w->backend;
-    size_t right = 0;
+    size_t accepted = 0;
     if (w->sampled == 0)
-        take_prompt(w, logits);
+        use_prompt_logits(w, logits);
     else
-        take_step(w, logits);
+        use_step_logits(w, logits);
     for (;;) {
         int completed = w->strategy.update(&w->strategy, rows);
         w->sampled++;
         w->done = completed || rows->len > (size_t)w->task->n_text_ctx ||
                   w->sampled >= w->task->sample_len;
-        if (right >= w->n_draft || rows->tokens[rows->len - 1] != w->draft[right])
+        if (accepted >= w->n_draft || rows->tokens[rows->len - 1] != w->draft[accepted])
             break;
-        right++;
+        accepted++;
         if (w->done)
             break;
-        rows->logits[0] = logits + right * (size_t)w->task->rules.n_vocab;
+        rows->logits[0] = logits + accepted * (size_t)w->task->rules.n_vocab;
         filter(w, 0, rows->logits[0]);
     }
-    w->drafted_right += right;
+    w->drafted_right += accepted;
     if (w->done)
         return CARA_OK;
     if (w->n_draft)
@@ -256,7 +256,7 @@ static int take_logits(window *w, float *logits, cara_error *err) {
         moved |= rows->source[i] != i;
     if (moved)
         backend->ops->reorder(backend, 0, rows->source, rows->n);
-    return feed(w, err);
+    return next_runs(w, err);
 }
 
 /* The result of a window that is done, in the arena. MEMORY. */
@@ -293,7 +293,7 @@ int cara_decode(const cara_decode_task *task, const cara_attempt *attempt, cara_
     while (!rc && !w.done) {
         rc = backend->ops->forward(backend, w.runs, w.n_runs, w.wanted, w.n_wanted, logits, err);
         if (!rc)
-            rc = take_logits(&w, logits, err);
+            rc = choose_tokens(&w, logits, err);
     }
     backend->ops->finish(backend, 0);
     return rc ? rc : close_window(&w, arena, out, err);

@@ -39,7 +39,7 @@ void cara_fft_tables_init(cara_fft_tables *t) {
     }
 }
 
-static inline void twist(lanes re, lanes im, const float w[2]) {
+static inline void multiply_by_root(lanes re, lanes im, const float w[2]) {
     float c = w[0], s = w[1];
     for (int l = 0; l < LANES; l++) {
         float a = re[l], b = im[l];
@@ -110,7 +110,7 @@ static void transform(const cara_fft_tables *t, lanes re[N], lanes im[N]) {
                 lanes *r = re + base + j, *i = im + base + j;
                 if (j)
                     for (int k = 1; k < radix; k++)
-                        twist(r[k * done], i[k * done], t->twiddle[N / size * j * k]);
+                        multiply_by_root(r[k * done], i[k * done], t->twiddle[N / size * j * k]);
                 if (radix == 5)
                     butterfly_5(r, i, done);
                 else if (radix == 4)

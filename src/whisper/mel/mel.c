@@ -47,13 +47,13 @@ struct cara_mel_stream {
 
 /* Slaney's scale: linear to 1 kHz, logarithmic above. */
 static double mel_to_hz(double mel) {
-    const double step = 200.0 / 3, knee_hz = 1000, knee_mel = knee_hz / step;
-    return mel < knee_mel ? step * mel : knee_hz * exp(log(6.4) / 27 * (mel - knee_mel));
+    const double step = 200.0 / 3, min_log_hz = 1000, min_log_mel = min_log_hz / step;
+    return mel < min_log_mel ? step * mel : min_log_hz * exp(log(6.4) / 27 * (mel - min_log_mel));
 }
 
 static double hz_to_mel(double hz) {
-    const double step = 200.0 / 3, knee_hz = 1000;
-    return hz < knee_hz ? hz / step : knee_hz / step + log(hz / knee_hz) / (log(6.4) / 27);
+    const double step = 200.0 / 3, min_log_hz = 1000;
+    return hz < min_log_hz ? hz / step : min_log_hz / step + log(hz / min_log_hz) / (log(6.4) / 27);
 }
 
 /* Triangles between neighbouring mel points, each of the same area (norm="slaney"). */
@@ -191,7 +191,7 @@ static int make_frames(cara_mel_stream *s, size_t frames, float *dst, int64_t *r
 
 /* ---- the stream ---- */
 
-static int go_back(cara_mel_stream *s, cara_error *err) {
+static int rewind_source(cara_mel_stream *s, cara_error *err) {
     s->pcm_n = 0;
     s->next = 0;
     s->ended = 0;
@@ -201,7 +201,7 @@ static int go_back(cara_mel_stream *s, cara_error *err) {
 /* Finds the loudest value. A voice note's frames all fit in `kept`: it is not read again. */
 static int first_pass(cara_mel_stream *s, float *block, cara_error *err) {
     size_t n_mels = (size_t)s->tables->n_mels;
-    int code = go_back(s, err);
+    int code = rewind_source(s, err);
     if (code)
         return code;
     s->top = SILENT_LOG; /* of the silence at the end, which is always there */
@@ -266,7 +266,7 @@ static int keep_frames(cara_mel_stream *s, int64_t seek, int64_t end, cara_error
     }
     s->kept_at = seek;
     int64_t at = seek + (int64_t)s->kept_n;
-    if (s->next > at && (code = go_back(s, err)) != CARA_OK)
+    if (s->next > at && (code = rewind_source(s, err)) != CARA_OK)
         return code;
     while (s->next < end) {
         int64_t stop = s->next < at ? at : end;

@@ -36,7 +36,7 @@ int cara_scratch_init(cara_scratch *scratch, const cara_compute *compute, size_t
     return scratch->memory && (scratch->quantised || !rows) ? 0 : -1;
 }
 
-void *cara_untouched(size_t count, size_t size) {
+void *cara_alloc_untouched(size_t count, size_t size) {
     if (size && count > SIZE_MAX / 8 / size)
         return NULL;
     return aligned_alloc(64, (count * size + 63) / 64 * 64 + 64);
@@ -188,7 +188,7 @@ static size_t tiles(size_t n, size_t tile) {
     return (n + tile - 1) / tile;
 }
 
-static size_t least(size_t a, size_t b) {
+static size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
@@ -211,7 +211,7 @@ static void product_task(void *ctx, size_t task, int thread) {
     const cara_gemm *g = &job->gemm[i];
     size_t down = tiles(g->m, job->tile_m);
     size_t m0 = task % down * job->tile_m, n0 = task / down * job->tile_n;
-    size_t m1 = least(m0 + job->tile_m, g->m), n1 = least(n0 + job->tile_n, g->n);
+    size_t m1 = min_size(m0 + job->tile_m, g->m), n1 = min_size(n0 + job->tile_n, g->n);
     if (job->few)
         job->kernels->gemv(g, n0, n1);
     else
@@ -273,8 +273,8 @@ static void i8_task(void *ctx, size_t task, int thread) {
     const cara_i8_product *p = &job->product[i];
     size_t all = tiles(job->m, job->ops->row_tile), panels = cara_i8_panels(p->weights.n);
     size_t tile = task % job->down * job->row_tiles, panel = task / job->down * job->panels;
-    job->ops->product(p, tile, least(tile + job->row_tiles, all), panel,
-                      least(panel + job->panels, panels));
+    job->ops->product(p, tile, min_size(tile + job->row_tiles, all), panel,
+                      min_size(panel + job->panels, panels));
 }
 
 static void i8_products_run(const cara_compute *compute, const cara_scratch *scratch, size_t m,
@@ -294,7 +294,7 @@ static void i8_products_run(const cara_compute *compute, const cara_scratch *scr
         panels += cara_i8_panels(products[i].dense->n);
     job.down = row_tasks;
     job.panels = panels / (4 * (size_t)cara_pool_threads(compute->pool)) / 4 * 4;
-    job.panels = job.panels < I8_PANELS_MIN ? I8_PANELS_MIN : least(job.panels, I8_PANELS_MAX);
+    job.panels = job.panels < I8_PANELS_MIN ? I8_PANELS_MIN : min_size(job.panels, I8_PANELS_MAX);
     for (size_t i = 0; i < n_products; i++) {
         job.product[i] = i8_of(&products[i], m, job.quantised);
         job.first_task[i] = tasks;
@@ -318,7 +318,7 @@ void cara_rows_run(const cara_rows *rows, size_t m, const cara_product *product)
     }
     cara_gemm g = gemm_of(product, m);
     for (size_t n = 0; n < g.n; n += kernels->gemm_tile_n)
-        kernels->gemm(&g, 0, m, n, least(n + kernels->gemm_tile_n, g.n), rows->kernels);
+        kernels->gemm(&g, 0, m, n, min_size(n + kernels->gemm_tile_n, g.n), rows->kernels);
 }
 
 static void products_run(const cara_compute *compute, const cara_scratch *scratch, size_t m,
@@ -350,7 +350,7 @@ static void products_run(const cara_compute *compute, const cara_scratch *scratc
         /* Smaller tiles until there are enough for the threads to end together. */
         size_t threads = (size_t)cara_pool_threads(compute->pool);
         job.tile_n = compute->kernels->gemm_tile_n;
-        job.tile_m = least(m, compute->kernels->gemm_tile_m);
+        job.tile_m = min_size(m, compute->kernels->gemm_tile_m);
         while ((tasks = lay_out_tasks(&job)) < 6 * threads && threads > 1) {
             if (job.tile_m > 96)
                 job.tile_m = (job.tile_m / 2 + 5) / 6 * 6;
@@ -386,7 +386,7 @@ typedef struct norm_job {
 static void norm_task(void *ctx, size_t task, int thread) {
     const norm_job *job = ctx;
     (void)thread;
-    size_t n = job->norm->n, end = least((task + 1) * NORM_ROWS, job->m);
+    size_t n = job->norm->n, end = min_size((task + 1) * NORM_ROWS, job->m);
     for (size_t i = task * NORM_ROWS; i < end; i++)
         job->kernels->layer_norm(job->x + i * n, job->norm->weight, job->norm->bias, n,
                                  job->y + i * n);
@@ -414,7 +414,7 @@ static void heads_task(void *ctx, size_t task, int thread) {
     task /= job->blocks;
     const cara_heads *h = &job->heads[task / job->heads->n_head];
     size_t head = task % job->heads->n_head;
-    size_t q0 = block * job->queries, q1 = least(q0 + job->queries, h->n_q);
+    size_t q0 = block * job->queries, q1 = min_size(q0 + job->queries, h->n_q);
     cara_attend a = {.n_q = q1 - q0,
                      .n_kv = h->causal ? h->n_kv - (h->n_q - q1) : h->n_kv,
                      .d = h->d,

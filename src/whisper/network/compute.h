@@ -42,7 +42,7 @@ size_t cara_quantised_size(const cara_compute *compute, size_t rows, size_t k);
 
 /* count * size bytes, 64-byte aligned, whose memory is taken as it is written; to be freed with
  * free(). NULL where there is none. */
-void *cara_untouched(size_t count, size_t size);
+void *cara_alloc_untouched(size_t count, size_t size);
 
 static inline void *cara_scratch_of(const cara_scratch *scratch, int thread) {
     return scratch->memory + (size_t)thread * scratch->per_thread;

@@ -7,16 +7,16 @@
 #define ROWS CARA_I8_KEYS /* states of a task: a block of int8 keys */
 
 /* An audio's keys and values. */
-typedef struct held_audio {
+typedef struct cached_audio {
     int is_set;
     size_t n_ctx; /* its positions */
-} held_audio;
+} cached_audio;
 
 struct cara_cross_cache {
     const cara_pass *pass;
     cara_arena arena;
     size_t n_audios, n_audio_ctx; /* what there is room for */
-    held_audio *audios;           /* [n_audios] */
+    cached_audio *audios;         /* [n_audios] */
 
     float *f32;        /* [n_audios, n_layer, 2, n_head, n_audio_ctx, d] keys, values; or NULL */
     float *rows;       /* with f32: [2, n_audio_ctx, n_state] on the way there */
@@ -29,7 +29,7 @@ struct cara_cross_cache {
     cara_attend_i8 *heads_i8; /* with i8: [rows_max] first heads */
 };
 
-static size_t whole(size_t bytes) {
+static size_t align_up(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
@@ -41,8 +41,8 @@ static int allocate_f32(cara_cross_cache *c) {
     const cara_pass *pass = c->pass;
     size_t n = c->n_audio_ctx, s = pass->n_state;
     c->heads = cara_arena_alloc(&c->arena, pass->rows_max, sizeof *c->heads);
-    c->rows = cara_untouched(n * s, 2 * sizeof *c->rows);
-    c->f32 = cara_untouched(n * s, 2 * c->n_audios * pass->shape.n_layer * sizeof *c->f32);
+    c->rows = cara_alloc_untouched(n * s, 2 * sizeof *c->rows);
+    c->f32 = cara_alloc_untouched(n * s, 2 * c->n_audios * pass->shape.n_layer * sizeof *c->f32);
     return c->heads && c->rows && c->f32 ? 0 : -1;
 }
 
@@ -52,13 +52,13 @@ static int allocate_i8(cara_cross_cache *c) {
     c->heads_i8 = cara_arena_alloc(&c->arena, pass->rows_max, sizeof *c->heads_i8);
     /* For a thread: keys or values of ROWS states, then the quantised states. */
     c->per_thread =
-        whole(ROWS * s * sizeof(float)) + whole(cara_quantised_size(pass->compute, ROWS, s));
+        align_up(ROWS * s * sizeof(float)) + align_up(cara_quantised_size(pass->compute, ROWS, s));
     size_t threads = (size_t)cara_pool_threads(pass->compute->pool) * c->per_thread;
     c->memory =
         threads <= pass->memory_size ? pass->memory : cara_arena_alloc(&c->arena, 1, threads);
     size_t all = c->n_audios * pass->shape.n_layer;
-    c->i8 = cara_untouched((cara_f16_keys_count(n, d) + n * d) * pass->shape.n_head, all);
-    c->scales = cara_untouched(2 * blocks_of(n) * s, all * sizeof *c->scales);
+    c->i8 = cara_alloc_untouched((cara_f16_keys_count(n, d) + n * d) * pass->shape.n_head, all);
+    c->scales = cara_alloc_untouched(2 * blocks_of(n) * s, all * sizeof *c->scales);
     return c->heads_i8 && c->memory && c->i8 && c->scales ? 0 : -1;
 }
 
@@ -94,7 +94,7 @@ void cara_cross_cache_free(cara_cross_cache *c) {
     free(c);
 }
 
-void cara_cross_cache_use_ctx(cara_cross_cache *c, int audio, size_t n) {
+void cara_cross_cache_set_ctx(cara_cross_cache *c, int audio, size_t n) {
     c->audios[audio].n_ctx = n < 1 ? 1 : n < c->n_audio_ctx ? n : c->n_audio_ctx;
     c->audios[audio].is_set = 0; /* what there is lies by the old number */
 }
@@ -225,7 +225,7 @@ static void quantise_task(void *ctx, size_t task, int thread) {
     float *wide = (float *)(void *)(c->memory + (size_t)thread * c->per_thread);
     float *k_scale = scales_of(c, job->audio, job->layer, 0) + task * d;
     float *v_scale = scales_of(c, job->audio, job->layer, 1) + task * d;
-    cara_rows rows = {compute, NULL, (char *)wide + whole(ROWS * s * sizeof *wide)};
+    cara_rows rows = {compute, NULL, (char *)wide + align_up(ROWS * s * sizeof *wide)};
     cara_rows_quantise(&rows, m, job->states + r0 * k, k, k);
     cara_rows_run(&rows, m, &(cara_product){.dense = job->key, .c = wide, .ldc = s});
     for (size_t h = 0; h < n_head; h++)

@@ -16,7 +16,7 @@ void cara_cross_cache_free(cara_cross_cache *cache); /* NULL is allowed */
 
 /* From the next time on that it is set, an audio has n positions, 1 to n_audio_ctx, which they are
  * at first; until then it counts as never set. */
-void cara_cross_cache_use_ctx(cara_cross_cache *cache, int audio, size_t n);
+void cara_cross_cache_set_ctx(cara_cross_cache *cache, int audio, size_t n);
 
 /* To set an audio: clear it, set each layer from states [n, n_state] by its own weights, and mark
  * it as set. No pass may be under way: its memory is used. */

@@ -26,7 +26,7 @@ struct cara_decoder {
     const cara_alignment *alignment; /* of the call at hand, or NULL */
 };
 
-static size_t most(size_t a, size_t b) {
+static size_t max_size(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
@@ -58,7 +58,7 @@ static int init_caches(cara_decoder *d, const cara_dims *dims, int n_audios) {
                      cara_dense_is_i8(cara_block_dense(b, CARA_CROSS_ATTN_VALUE));
     }
     /* Audios that are not narrow are set by products of all their states. */
-    size_t i8_rows = !i8 ? 0 : is_narrow ? d->n_ctx : most(d->n_ctx, n_audio_ctx);
+    size_t i8_rows = !i8 ? 0 : is_narrow ? d->n_ctx : max_size(d->n_ctx, n_audio_ctx);
     size_t n_slots = (size_t)d->n_slots;
     d->fed = cara_arena_alloc(&d->arena, n_slots, sizeof *d->fed);
     if (!d->fed || cara_pass_init(&d->pass, &d->compute, &shape, d->n_ctx, n_slots, i8_rows,
@@ -160,8 +160,8 @@ int cara_decoder_set_audio(cara_decoder *d, int audio, const float *states, cara
     return CARA_OK;
 }
 
-void cara_decoder_use_audio_ctx(cara_decoder *d, int audio, size_t n) {
-    cara_cross_cache_use_ctx(d->cross, audio, n);
+void cara_decoder_set_audio_ctx(cara_decoder *d, int audio, size_t n) {
+    cara_cross_cache_set_ctx(d->cross, audio, n);
 }
 
 /* ---- slots ---- */

@@ -42,7 +42,7 @@ int cara_decoder_set_audio(cara_decoder *decoder, int audio, const float *states
 
 /* From the audio's next cara_decoder_set_audio() on, its states are [n, n_audio_state], n 1 to
  * n_audio_ctx, which they are at first. Until then the audio counts as never set. */
-void cara_decoder_use_audio_ctx(cara_decoder *decoder, int audio, size_t n);
+void cara_decoder_set_audio_ctx(cara_decoder *decoder, int audio, size_t n);
 
 /* Memory for slots [first, first + n), once, before each is used. USAGE (no such slots), MEMORY. */
 int cara_decoder_reserve(cara_decoder *decoder, int first, int n, cara_error *err);

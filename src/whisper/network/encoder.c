@@ -35,13 +35,13 @@ static float *floats(cara_encoder *e, size_t rows, size_t columns) {
     return cara_arena_alloc(&e->arena, rows * columns, sizeof(float));
 }
 
-static size_t most(size_t a, size_t b) {
+static size_t max_size(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
 static int allocate(cara_encoder *e) {
     size_t n = e->n_ctx, s = e->n_state;
-    size_t gathered = most(2 * e->n_mels, s) * CARA_CONV_WIDTH;
+    size_t gathered = max_size(2 * e->n_mels, s) * CARA_CONV_WIDTH;
     e->x = floats(e, n, s);
     e->qkv = floats(e, n, 3 * s);
     /* By rows, only attention writes there, and may write over its queries. */
@@ -64,8 +64,8 @@ static int allocate(cara_encoder *e) {
                    ? -1
                    : 0;
     }
-    e->wide = floats(e, n, most(4 * s, gathered));
-    return e->wide ? cara_scratch_init(&e->scratch, &e->compute, 2 * n, most(4 * s, gathered),
+    e->wide = floats(e, n, max_size(4 * s, gathered));
+    return e->wide ? cara_scratch_init(&e->scratch, &e->compute, 2 * n, max_size(4 * s, gathered),
                                        &e->arena)
                    : -1;
 }
@@ -181,12 +181,12 @@ static void gather(const cara_encoder *e, gather_job job) {
     cara_pool_run(e->compute.pool, gather_task, &job, (job.rows + GATHER_ROWS - 1) / GATHER_ROWS);
 }
 
-static void show_layer(const cara_encoder *e, size_t layer) {
+static void probe_layer(const cara_encoder *e, size_t layer) {
     if (e->probe && e->probe->layer)
         e->probe->layer(e->probe->ctx, layer, e->x);
 }
 
-static void show_inputs(const cara_encoder *e, float *a, size_t k) {
+static void probe_inputs(const cara_encoder *e, float *a, size_t k) {
     if (e->probe && e->probe->inputs)
         e->probe->inputs(e->probe->ctx, a, e->n_ctx, k);
 }
@@ -203,7 +203,7 @@ static void convolve(const cara_encoder *e, const float *mel) {
         (cara_product){
             .dense = &e->conv1, .a = e->wide, .lda = e->conv1.k, .gelu = 1, .c = e->qkv, .ldc = s});
     gather(e, (gather_job){cara_gather_conv1(e->qkv, s, n), n, e->wide});
-    show_inputs(e, e->wide, e->conv2.k);
+    probe_inputs(e, e->wide, e->conv2.k);
     cara_positions_read(&e->positions, &e->compute, 0, n, e->norm);
     product(e, n,
             (cara_product){.dense = &e->conv2,
@@ -241,23 +241,23 @@ static void run_block(const cara_encoder *e, const cara_block *b) {
     const cara_dense *mlp_0 = cara_block_dense(b, CARA_MLP_0);
     const cara_dense *mlp_2 = cara_block_dense(b, CARA_MLP_2);
     cara_norm_run(&e->compute, cara_block_norm(b, CARA_ATTN_LN), n, e->x, e->norm);
-    show_inputs(e, e->norm, s);
+    probe_inputs(e, e->norm, s);
     cara_product qkv[] = {
         {.dense = cara_block_dense(b, CARA_ATTN_QUERY), .a = e->norm, .lda = s, .c = q, .ldc = s},
         {.dense = cara_block_dense(b, CARA_ATTN_KEY), .a = e->norm, .lda = s, .c = k, .ldc = s},
         {.dense = cara_block_dense(b, CARA_ATTN_VALUE), .a = e->norm, .lda = s, .c = v, .ldc = s}};
     cara_products_run(&e->compute, &e->scratch, n, qkv, 3);
     attend(e, 0);
-    show_inputs(e, e->norm, s);
+    probe_inputs(e, e->norm, s);
     product(e, n,
             (cara_product){
                 .dense = out, .a = e->norm, .lda = s, .residual = e->x, .c = e->x, .ldc = s});
     cara_norm_run(&e->compute, cara_block_norm(b, CARA_MLP_LN), n, e->x, e->norm);
-    show_inputs(e, e->norm, s);
+    probe_inputs(e, e->norm, s);
     product(e, n,
             (cara_product){
                 .dense = mlp_0, .a = e->norm, .lda = s, .gelu = 1, .c = e->wide, .ldc = mlp_0->n});
-    show_inputs(e, e->wide, mlp_2->k);
+    probe_inputs(e, e->wide, mlp_2->k);
     product(
         e, n,
         (cara_product){
@@ -273,7 +273,7 @@ static int run_whole(cara_encoder *e, const float *mel, float *states, cara_erro
         if (code)
             return code;
         run_block(e, &e->blocks[i]);
-        show_layer(e, i);
+        probe_layer(e, i);
     }
     cara_norm_run(&e->compute, &e->ln_post, e->n_ctx, e->x, states);
     return CARA_OK;
@@ -295,7 +295,7 @@ static int run_by_rows(cara_encoder *e, const float *mel, float *states, cara_er
         if (next && (code = load(e, i + 2, err)))
             return code;
         cara_encoder_rows_run(&e->rows, e->n_ctx, &e->blocks[i], next, states);
-        show_layer(e, i);
+        probe_layer(e, i);
     }
     return CARA_OK;
 }
@@ -313,7 +313,7 @@ void cara_encoder_set_probe(cara_encoder *e, const cara_encoder_probe *probe) {
     e->probe = probe;
 }
 
-void cara_encoder_use_ctx(cara_encoder *e, size_t n) {
+void cara_encoder_set_ctx(cara_encoder *e, size_t n) {
     e->n_ctx = n < 1 ? 1 : n < e->full_ctx ? n : e->full_ctx;
 }
 

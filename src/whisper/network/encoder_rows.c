@@ -6,17 +6,17 @@
  * set of the cache. */
 #define WIDE_MORE 16
 
-static size_t most(size_t a, size_t b) {
+static size_t max_size(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-static size_t whole(size_t bytes) {
+static size_t align_up(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
 static size_t wide_row(const cara_encoder_rows *r) {
-    size_t gathered = most(r->n_mels, r->n_state) * CARA_CONV_WIDTH;
-    return most(4 * r->n_state + WIDE_MORE, gathered + r->n_state);
+    size_t gathered = max_size(r->n_mels, r->n_state) * CARA_CONV_WIDTH;
+    return max_size(4 * r->n_state + WIDE_MORE, gathered + r->n_state);
 }
 
 /* Most rows of a task. */
@@ -36,15 +36,15 @@ static workspace workspace_of(const cara_encoder_rows *r, int thread) {
     char *at = r->memory + (size_t)thread * r->per_thread;
     workspace w = {.wide = (float *)(void *)at};
     w.norm = w.wide + task_rows(r) * (wide_row(r) - r->n_state);
-    at += whole(task_rows(r) * wide_row(r) * sizeof(float));
+    at += align_up(task_rows(r) * wide_row(r) * sizeof(float));
     w.rows = (cara_rows){r->compute, cara_scratch_of(r->scratch, thread), at};
     return w;
 }
 
 int cara_encoder_rows_init(cara_encoder_rows *r, cara_arena *arena) {
-    size_t k = most(4 * r->n_state, most(r->n_mels, r->n_state) * CARA_CONV_WIDTH);
-    r->per_thread = whole(task_rows(r) * wide_row(r) * sizeof(float)) +
-                    whole(cara_quantised_size(r->compute, task_rows(r), k));
+    size_t k = max_size(4 * r->n_state, max_size(r->n_mels, r->n_state) * CARA_CONV_WIDTH);
+    r->per_thread = align_up(task_rows(r) * wide_row(r) * sizeof(float)) +
+                    align_up(cara_quantised_size(r->compute, task_rows(r), k));
     r->memory = cara_arena_alloc(arena, (size_t)cara_pool_threads(r->compute->pool), r->per_thread);
     return r->memory ? 0 : -1;
 }

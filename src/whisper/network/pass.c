@@ -11,7 +11,7 @@ int cara_pass_init(cara_pass *pass, const cara_compute *compute, const cara_text
                         .rows_max = rows_max,
                         .memory_size = rows_max * s * 9 * sizeof(float)};
     pass->runs = cara_arena_alloc(arena, runs_max, sizeof *pass->runs);
-    pass->memory = cara_untouched(rows_max * s, 9 * sizeof(float));
+    pass->memory = cara_alloc_untouched(rows_max * s, 9 * sizeof(float));
     if (!pass->runs || !pass->memory)
         return -1;
     float *at = (float *)(void *)pass->memory;
@@ -22,7 +22,8 @@ int cara_pass_init(cara_pass *pass, const cara_compute *compute, const cara_text
     if (!is_i8 && cara_scratch_init(&pass->scratch, compute, 0, 0, arena) != 0)
         return -1;
     if (i8_rows) /* few passes have so many rows: it is not touched before */
-        pass->scratch.quantised = cara_untouched(cara_quantised_size(compute, i8_rows, 4 * s), 1);
+        pass->scratch.quantised =
+            cara_alloc_untouched(cara_quantised_size(compute, i8_rows, 4 * s), 1);
     return pass->scratch.quantised || !i8_rows ? 0 : -1;
 }
 

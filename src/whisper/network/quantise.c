@@ -101,7 +101,7 @@ static void pack_task(void *ctx, size_t task, int thread) {
 }
 
 /* Gives each item its place; returns the bytes that all take, or 0 where that overflows. */
-static size_t place(work *w, char *memory) {
+static size_t assign_memory(work *w, char *memory) {
     size_t at = 0;
     for (size_t i = 0; i < w->count; i++) {
         item *it = &w->items[i];
@@ -148,10 +148,10 @@ int cara_quantise(const cara_compute *compute, cara_quantised **out, cara_error 
         goto no_memory;
     w.count = w.tasks = 0;
     visit_all(&q->weights, q->encoder, n_encoder, q->decoder, n_decoder, collect, &w);
-    q->size = place(&w, NULL);
+    q->size = assign_memory(&w, NULL);
     if (w.count && (!q->size || !(q->memory = cara_pages_alloc(q->size, 1))))
         goto no_memory;
-    place(&w, q->memory);
+    assign_memory(&w, q->memory);
     cara_pool_run(compute->pool, pack_task, &w, w.tasks);
     for (size_t i = 0; i < w.count; i++) {
         cara_tensor *t = w.items[i].to;

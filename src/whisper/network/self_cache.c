@@ -5,25 +5,25 @@
 
 #define PANEL 16 /* keys of cara_attend_f16's */
 
-typedef struct held_slot {
+typedef struct cached_slot {
     int buffer; /* which holds its keys and values */
     int audio;
     size_t length; /* tokens that the buffer holds */
-} held_slot;
+} cached_slot;
 
 struct cara_self_cache {
     const cara_pass *pass;
     cara_arena arena;
     size_t n_ctx, n_slots;
     int is_f16;
-    void **buffers;    /* [n_slots] f32, or f16 as cara_attend_f16 [n_layer, 2, n_head, n_ctx, d],
-                        * keys and values; NULL until reserved */
-    held_slot *slots;  /* [n_slots] */
-    held_slot *next;   /* [n_slots] scratch of reorder */
-    int *taken;        /* [n_slots] by buffer; the same */
-    size_t *common;    /* [n_slots, n_slots] tokens that two buffers hold alike, from 0 on */
-    uint16_t *row;     /* [n_state] on the way to f16 */
-    cara_heads *heads; /* [rows_max] attention of a pass; or NULL */
+    void **buffers;     /* [n_slots] f32, or f16 as cara_attend_f16 [n_layer, 2, n_head, n_ctx, d],
+                         * keys and values; NULL until reserved */
+    cached_slot *slots; /* [n_slots] */
+    cached_slot *next;  /* [n_slots] scratch of reorder */
+    int *taken;         /* [n_slots] by buffer; the same */
+    size_t *common;     /* [n_slots, n_slots] tokens that two buffers hold alike, from 0 on */
+    uint16_t *row;      /* [n_state] on the way to f16 */
+    cara_heads *heads;  /* [rows_max] attention of a pass; or NULL */
     cara_heads_f16 *heads_f16; /* the same for f16 */
 };
 
@@ -39,16 +39,16 @@ static size_t values_size(const cara_self_cache *c) {
 }
 
 /* Where a layer's keys begin in a buffer, or the values, which are behind them. */
-static size_t place(const cara_self_cache *c, size_t layer, int values) {
+static size_t layer_offset(const cara_self_cache *c, size_t layer, int values) {
     return layer * (keys_size(c) + values_size(c)) + (values ? keys_size(c) : 0);
 }
 
 static float *floats(const cara_self_cache *c, int buffer, size_t layer, int values) {
-    return (float *)c->buffers[buffer] + place(c, layer, values);
+    return (float *)c->buffers[buffer] + layer_offset(c, layer, values);
 }
 
 static uint16_t *halves(const cara_self_cache *c, int buffer, size_t layer, int values) {
-    return (uint16_t *)c->buffers[buffer] + place(c, layer, values);
+    return (uint16_t *)c->buffers[buffer] + layer_offset(c, layer, values);
 }
 
 cara_self_cache *cara_self_cache_new(const cara_pass *pass, size_t n_ctx, size_t n_slots,
@@ -86,7 +86,8 @@ int cara_self_cache_reserve(cara_self_cache *c, int slot) {
     void **buffer = &c->buffers[c->slots[slot].buffer];
     size_t n_layer = c->pass->shape.n_layer, layer = keys_size(c) + values_size(c);
     if (!*buffer && layer <= SIZE_MAX / 8 / (n_layer + 1))
-        *buffer = cara_untouched(n_layer * layer, c->is_f16 ? sizeof(uint16_t) : sizeof(float));
+        *buffer =
+            cara_alloc_untouched(n_layer * layer, c->is_f16 ? sizeof(uint16_t) : sizeof(float));
     return *buffer ? 0 : -1;
 }
 
@@ -180,7 +181,7 @@ void cara_self_cache_fork(cara_self_cache *c, int from, int first, int n) {
 }
 
 void cara_self_cache_reorder(cara_self_cache *c, int first, const int *source, int n) {
-    held_slot *slots = c->slots + first, *next = c->next;
+    cached_slot *slots = c->slots + first, *next = c->next;
     /* The first slot to ask for a source takes its buffer; the next ones get copies in buffers
      * that no slot goes on from. */
     for (int i = 0; i < n; i++)
@@ -207,7 +208,8 @@ void cara_self_cache_reorder(cara_self_cache *c, int first, const int *source, i
 
 /* ---- attention ---- */
 
-static void keep_floats(const cara_self_cache *c, int buffer, size_t layer, size_t row, size_t at) {
+static void store_floats(const cara_self_cache *c, int buffer, size_t layer, size_t row,
+                         size_t at) {
     const cara_pass *pass = c->pass;
     size_t d = pass->shape.d;
     const float *src[2] = {pass->k + row * pass->n_state, pass->v + row * pass->n_state};
@@ -217,7 +219,8 @@ static void keep_floats(const cara_self_cache *c, int buffer, size_t layer, size
                    d * sizeof(float));
 }
 
-static void keep_halves(const cara_self_cache *c, int buffer, size_t layer, size_t row, size_t at) {
+static void store_halves(const cara_self_cache *c, int buffer, size_t layer, size_t row,
+                         size_t at) {
     const cara_pass *pass = c->pass;
     const cara_kernels *kernels = pass->compute->kernels;
     size_t s = pass->n_state, d = pass->shape.d;
@@ -280,9 +283,9 @@ void cara_self_cache_attend(cara_self_cache *c, size_t layer) {
         int buffer = c->slots[run->slot].buffer;
         for (size_t r = 0; r < run->n; r++) {
             if (c->is_f16)
-                keep_halves(c, buffer, layer, run->first + r, run->at + r);
+                store_halves(c, buffer, layer, run->first + r, run->at + r);
             else
-                keep_floats(c, buffer, layer, run->first + r, run->at + r);
+                store_floats(c, buffer, layer, run->first + r, run->at + r);
         }
         if (!c->is_f16 && !cara_pass_run_is_few(run)) {
             cara_heads heads = heads_of(c, buffer, layer, run->first, run->n, run->at + run->n);

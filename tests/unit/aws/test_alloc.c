@@ -18,7 +18,7 @@
 #include "aws/services/social.h"
 #include "aws/services/sqs.h"
 #include "failing_memory.h"
-#include "fake_outside.h"
+#include "fake_platform.h"
 #include "fake_s3.h"
 #include "store/store.h"
 #include "test_server.h"
@@ -109,7 +109,7 @@ static const char abc_sha256[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a
 
 /* The connections' threads have memory, as the server's; what they are given has not. */
 static int use_fetch(cara_aws *aws, cara_error *err) {
-    const cara_aws_options options = {.outside = &cara_aws_settings(aws)->outside};
+    const cara_aws_options options = {.platform = &cara_aws_settings(aws)->platform};
     const cara_s3_fetch_options from = {
         .aws = &options, .bucket = "bucket", .key = "k 1", .part = 2, .connections = 2};
     char into[2], path[100];
@@ -208,22 +208,22 @@ typedef struct scenario {
 } scenario;
 
 static int run(const scenario *s, cara_error *err) {
-    fake_outside outside_state = {.env = {{"AWS_REGION", "us-east-1"},
-                                          {"AWS_CONFIG_FILE", config_path},
-                                          {"AWS_ENDPOINT_URL", test_server_url(server)},
-                                          {"AWS_ENDPOINT_URL_STS", sts_url},
-                                          {"AWS_ENDPOINT_URL_SNS", sns_url},
-                                          {"AWS_ENDPOINT_URL_SQS", sqs_url}},
-                                  .now_ms = FAKE_NOW,
-                                  .random = 0.5};
+    fake_platform platform_state = {.env = {{"AWS_REGION", "us-east-1"},
+                                            {"AWS_CONFIG_FILE", config_path},
+                                            {"AWS_ENDPOINT_URL", test_server_url(server)},
+                                            {"AWS_ENDPOINT_URL_STS", sts_url},
+                                            {"AWS_ENDPOINT_URL_SNS", sns_url},
+                                            {"AWS_ENDPOINT_URL_SQS", sqs_url}},
+                                    .now_ms = FAKE_NOW,
+                                    .random = 0.5};
     if (!s->env[0][0]) {
-        fake_set(&outside_state, "AWS_ACCESS_KEY_ID", "AKID");
-        fake_set(&outside_state, "AWS_SECRET_ACCESS_KEY", "secret");
+        fake_set(&platform_state, "AWS_ACCESS_KEY_ID", "AKID");
+        fake_set(&platform_state, "AWS_SECRET_ACCESS_KEY", "secret");
     }
     for (size_t i = 0; i < 4 && s->env[i][0]; i++)
-        fake_set(&outside_state, s->env[i][0], s->env[i][1]);
-    cara_outside outside = fake_outside_of(&outside_state);
-    const cara_aws_options options = {.outside = &outside, .timeout_s = 5};
+        fake_set(&platform_state, s->env[i][0], s->env[i][1]);
+    cara_platform platform = fake_platform_of(&platform_state);
+    const cara_aws_options options = {.platform = &platform, .timeout_s = 5};
     cara_aws *aws;
     int rc = cara_aws_open(&options, &aws, err);
     TRY(s->use(aws, err));

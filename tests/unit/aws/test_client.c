@@ -9,7 +9,7 @@
 #include "aws/client/client.h"
 #include "aws/exchange/retry.h"
 #include "base/clock.h"
-#include "fake_outside.h"
+#include "fake_platform.h"
 #include "test_server.h"
 
 #include <stdio.h>
@@ -20,7 +20,7 @@
 
 typedef struct fixture {
     test_server *server;
-    fake_outside outside;
+    fake_platform platform;
     cara_aws *aws;
     cara_http_response response;
     cara_error err;
@@ -29,14 +29,14 @@ typedef struct fixture {
 static void begin(fixture *f, const test_reply *replies, size_t n) {
     memset(f, 0, sizeof *f);
     f->server = test_server_start(replies, n);
-    f->outside = (fake_outside){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
-                                        {"AWS_SECRET_ACCESS_KEY", "secret"},
-                                        {"AWS_REGION", "us-east-1"},
-                                        {"AWS_ENDPOINT_URL", test_server_url(f->server)}},
-                                .now_ms = FAKE_NOW,
-                                .random = 0.5};
-    cara_outside outside = fake_outside_of(&f->outside);
-    const cara_aws_options options = {.outside = &outside, .timeout_s = 0.5};
+    f->platform = (fake_platform){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
+                                          {"AWS_SECRET_ACCESS_KEY", "secret"},
+                                          {"AWS_REGION", "us-east-1"},
+                                          {"AWS_ENDPOINT_URL", test_server_url(f->server)}},
+                                  .now_ms = FAKE_NOW,
+                                  .random = 0.5};
+    cara_platform platform = fake_platform_of(&f->platform);
+    const cara_aws_options options = {.platform = &platform, .timeout_s = 0.5};
     if (cara_aws_open(&options, &f->aws, &f->err))
         fail_msg("%s", f->err.text);
 }
@@ -107,7 +107,7 @@ static void trouble_that_passes_is_waited_out(void **state) {
         if (call(&f) || strcmp(f.response.body.data, "fine") != 0)
             fail_msg("%s: %s", cases[i].what, f.err.text);
         assert_int_equal(test_server_count(f.server), 2);
-        assert_true(f.outside.slept == 0.5); /* 0.5 * 2^0 */
+        assert_true(f.platform.slept == 0.5); /* 0.5 * 2^0 */
         end(&f);
     }
 }
@@ -133,7 +133,7 @@ static void trouble_that_stays_ends_after_three(void **state) {
     assert_int_equal(fault->attempts, 3);
     assert_string_equal(fault->type, "ThrottledRequestException");
     assert_string_equal(fault->request_id, "id-3");
-    assert_true(f.outside.slept == 0.5 + 1.0);
+    assert_true(f.platform.slept == 0.5 + 1.0);
     assert_int_equal(test_server_count(f.server), 3);
     end(&f);
 }
@@ -198,12 +198,12 @@ static void retry_after_is_obeyed(void **state) {
     fixture f;
     begin(&f, replies, COUNT(replies));
     assert_int_equal(call(&f), CARA_OK);
-    assert_true(f.outside.slept == 17); /* 7, then the 10 s that are left until the date */
+    assert_true(f.platform.slept == 17); /* 7, then the 10 s that are left until the date */
     assert_int_equal(call(&f), CARA_ERR_NETWORK);
     assert_int_equal(test_server_count(f.server), 4); /* an hour is too long to wait here */
-    assert_true(f.outside.slept == 17);
+    assert_true(f.platform.slept == 17);
     assert_int_equal(call(&f), CARA_OK);
-    assert_true(f.outside.slept == 17 + 1.5 + 1.0);
+    assert_true(f.platform.slept == 17 + 1.5 + 1.0);
     end(&f);
 }
 
@@ -250,7 +250,7 @@ static void a_wrong_clock_is_corrected(void **state) {
                         "20251015T010000Z");
     assert_int_equal(call(&f), CARA_ERR_NETWORK);
     assert_int_equal(test_server_count(f.server), 8);
-    assert_true(f.outside.slept == 0);
+    assert_true(f.platform.slept == 0);
     end(&f);
 }
 
@@ -264,11 +264,11 @@ static void an_expired_token_is_renewed_once(void **state) {
     };
     fixture f;
     begin(&f, replies, COUNT(replies));
-    fake_set(&f.outside, "AWS_SESSION_TOKEN", "old");
+    fake_set(&f.platform, "AWS_SESSION_TOKEN", "old");
     const char *source;
     assert_int_equal(cara_aws_check_credentials(f.aws, &source, &f.err), CARA_OK);
     assert_string_equal(source, "environment");
-    fake_set(&f.outside, "AWS_SESSION_TOKEN", "new");
+    fake_set(&f.platform, "AWS_SESSION_TOKEN", "new");
     assert_int_equal(call(&f), CARA_OK);
     char text[64];
     test_request r = test_server_request(f.server, 0);
@@ -297,17 +297,17 @@ static void credentials_are_renewed_before_they_end(void **state) {
     test_server *agent = test_server_start(agent_replies, COUNT(agent_replies));
     fixture f;
     begin(&f, replies, COUNT(replies));
-    f.outside.env[0][0] = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
-    f.outside.env[0][1] = test_server_url(agent);
-    f.outside.env[1][0] = "UNUSED";
+    f.platform.env[0][0] = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+    f.platform.env[0][1] = test_server_url(agent);
+    f.platform.env[1][0] = "UNUSED";
     assert_int_equal(call(&f), CARA_OK);
-    f.outside.now_ms += 54 * 60 * 1000;
+    f.platform.now_ms += 54 * 60 * 1000;
     assert_int_equal(call(&f), CARA_OK);
     assert_int_equal(test_server_count(agent), 1);
-    f.outside.now_ms += 2 * 60 * 1000; /* four minutes before the end */
+    f.platform.now_ms += 2 * 60 * 1000; /* four minutes before the end */
     assert_int_equal(call(&f), CARA_OK);
     assert_int_equal(test_server_count(agent), 2);
-    f.outside.now_ms += 58 * 60 * 1000;
+    f.platform.now_ms += 58 * 60 * 1000;
     assert_int_equal(call(&f), CARA_OK);
     assert_int_equal(test_server_count(agent), 3);
     assert_int_equal(call(&f), CARA_OK); /* and is not tried again at once */
@@ -316,7 +316,7 @@ static void credentials_are_renewed_before_they_end(void **state) {
     test_request r = test_server_request(f.server, 4);
     assert_non_null(
         strstr(test_request_header(&r, "authorization", text, sizeof text), "Credential=ASIA2/"));
-    f.outside.now_ms += 10 * 60 * 1000; /* now they are over */
+    f.platform.now_ms += 10 * 60 * 1000; /* now they are over */
     assert_int_equal(call(&f), CARA_ERR_DENIED);
     assert_int_equal(test_server_count(f.server), 5);
     end(&f);
@@ -328,12 +328,12 @@ static void a_deadline_bounds_everything(void **state) {
     static const test_reply replies[] = {{.status = 503}, {.hang = 1}};
     fixture f;
     begin(&f, replies, 2);
-    f.outside.random = 0.99; /* would wait 0.99 s */
+    f.platform.random = 0.99; /* would wait 0.99 s */
     cara_aws_set_deadline(f.aws, cara_clock_monotonic() + 0.6);
     assert_int_equal(call(&f), CARA_ERR_NETWORK);
     assert_non_null(strstr(f.err.text, "HTTP 503"));
     assert_int_equal(test_server_count(f.server), 1);
-    assert_true(f.outside.slept == 0);
+    assert_true(f.platform.slept == 0);
     double start = cara_clock_monotonic();
     cara_aws_set_deadline(f.aws, start + 0.2);
     assert_int_equal(call(&f), CARA_ERR_NETWORK);
@@ -356,7 +356,7 @@ static void stopping_is_noticed_while_waiting(void **state) {
     int polls = 0;
     cara_aws_set_stop(f.aws, after_three, &polls);
     assert_int_equal(call(&f), CARA_ERR_CANCELLED);
-    assert_true(f.outside.slept < 2);
+    assert_true(f.platform.slept < 2);
     end(&f);
 }
 
@@ -430,7 +430,7 @@ static void buckets_in_hosts_and_paths(void **state) {
         fixture g;
         begin(&g, no, 3);
         setenv("https_proxy", test_server_url(g.server), 1);
-        fake_set(&g.outside, "AWS_ENDPOINT_URL", "");
+        fake_set(&g.platform, "AWS_ENDPOINT_URL", "");
         const cara_aws_call c = {.service = &cara_service_s3,
                                  .what = "S3 Test",
                                  .method = "GET",
@@ -464,9 +464,9 @@ static void without_credentials_nothing_is_sent(void **state) {
     (void)state;
     fixture f;
     begin(&f, NULL, 0);
-    f.outside.env[0][0] = "AWS_EC2_METADATA_DISABLED";
-    f.outside.env[0][1] = "true";
-    f.outside.env[1][0] = "UNUSED";
+    f.platform.env[0][0] = "AWS_EC2_METADATA_DISABLED";
+    f.platform.env[0][1] = "true";
+    f.platform.env[1][0] = "UNUSED";
     assert_int_equal(call(&f), CARA_ERR_DENIED);
     assert_int_equal(test_server_count(f.server), 0);
     end(&f);

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "aws/settings/config.h"
-#include "fake_outside.h"
+#include "fake_platform.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,9 +41,9 @@ static int drop_folder(void **state) {
     return rmdir(folder);
 }
 
-static fake_outside with_files(void) {
-    return (fake_outside){.env = {{"AWS_CONFIG_FILE", config_path},
-                                  {"AWS_SHARED_CREDENTIALS_FILE", credentials_path}}};
+static fake_platform with_files(void) {
+    return (fake_platform){.env = {{"AWS_CONFIG_FILE", config_path},
+                                   {"AWS_SHARED_CREDENTIALS_FILE", credentials_path}}};
 }
 
 static void the_file_format(void **state) {
@@ -106,10 +106,10 @@ static void files_that_are_none(void **state) {
     }
 }
 
-static void load(cara_aws_config *config, fake_outside *f) {
-    cara_outside outside = fake_outside_of(f);
+static void load(cara_aws_config *config, fake_platform *f) {
+    cara_platform platform = fake_platform_of(f);
     cara_error err = {0};
-    if (cara_aws_config_load(config, &outside, NULL, NULL, &err))
+    if (cara_aws_config_load(config, &platform, NULL, NULL, &err))
         fail_msg("%s", err.text);
 }
 
@@ -120,7 +120,7 @@ static void who_has_the_say(void **state) {
                             "[profile dev]\nregion = sa-east-1\nuse_fips_endpoint = TRUE\n"
                             "ca_bundle = /ca.pem\n");
     write_text(credentials_path, "[dev]\nregion = us-west-1\n");
-    fake_outside f = with_files();
+    fake_platform f = with_files();
     cara_aws_config config;
     load(&config, &f);
     assert_string_equal(config.profile, "default");
@@ -147,9 +147,9 @@ static void who_has_the_say(void **state) {
     load(&config, &f);
     assert_string_equal(config.region, "ca-central-1");
     cara_aws_config_free(&config);
-    cara_outside outside = fake_outside_of(&f);
+    cara_platform platform = fake_platform_of(&f);
     cara_error err;
-    assert_int_equal(cara_aws_config_load(&config, &outside, "us-gov-west-1", "other", &err), 0);
+    assert_int_equal(cara_aws_config_load(&config, &platform, "us-gov-west-1", "other", &err), 0);
     assert_string_equal(config.region, "us-gov-west-1");
     assert_string_equal(config.profile, "other");
     cara_aws_config_free(&config);
@@ -165,17 +165,17 @@ static void malformed_settings_are_refused(void **state) {
         {"AWS_CONFIG_FILE", "/dev/zero"},
     };
     for (size_t i = 0; i < COUNT(bad); i++) {
-        fake_outside f = {.now_ms = 0};
+        fake_platform f = {.now_ms = 0};
         fake_set(&f, bad[i][0], bad[i][1]);
-        cara_outside outside = fake_outside_of(&f);
+        cara_platform platform = fake_platform_of(&f);
         cara_aws_config config;
         cara_error err = {0};
-        if (cara_aws_config_load(&config, &outside, NULL, NULL, &err) == CARA_OK)
+        if (cara_aws_config_load(&config, &platform, NULL, NULL, &err) == CARA_OK)
             fail_msg("%s=%s was taken", bad[i][0], bad[i][1]);
         assert_true(err.text[0]);
     }
     /* No files and no home are no error. */
-    fake_outside f = {.now_ms = 0};
+    fake_platform f = {.now_ms = 0};
     cara_aws_config config;
     load(&config, &f);
     assert_null(config.region);
@@ -242,7 +242,7 @@ static void endpoints(void **state) {
         {&cara_service_s3, {{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"}}, NULL}, /* no Region */
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        fake_outside f = with_files();
+        fake_platform f = with_files();
         for (size_t j = 0; j < 4 && cases[i].env[j][0]; j++)
             fake_set(&f, cases[i].env[j][0], cases[i].env[j][1]);
         cara_aws_config config;

@@ -8,7 +8,7 @@
 
 #include "aws/credentials/agents.h"
 #include "aws/credentials/find.h"
-#include "fake_outside.h"
+#include "fake_platform.h"
 #include "test_server.h"
 
 #include <stdio.h>
@@ -29,7 +29,7 @@ static void write_text(const char *path, const char *text) {
 }
 
 typedef struct fixture {
-    fake_outside outside;
+    fake_platform platform;
     cara_aws_config config;
     cara_http *http;
     cara_credentials credentials;
@@ -39,16 +39,16 @@ typedef struct fixture {
 
 /* Runs one search with the variables of `f->outside`. */
 static void find(fixture *f) {
-    fake_set(&f->outside, "AWS_CONFIG_FILE", config_path);
-    fake_set(&f->outside, "AWS_SHARED_CREDENTIALS_FILE", credentials_path);
-    f->outside.now_ms = FAKE_NOW;
-    cara_outside outside = fake_outside_of(&f->outside);
+    fake_set(&f->platform, "AWS_CONFIG_FILE", config_path);
+    fake_set(&f->platform, "AWS_SHARED_CREDENTIALS_FILE", credentials_path);
+    f->platform.now_ms = FAKE_NOW;
+    cara_platform platform = fake_platform_of(&f->platform);
     memset(&f->err, 0, sizeof f->err);
-    f->rc = cara_aws_config_load(&f->config, &outside, NULL, NULL, &f->err);
+    f->rc = cara_aws_config_load(&f->config, &platform, NULL, NULL, &f->err);
     if (f->rc)
         fail_msg("%s", f->err.text);
     assert_int_equal(cara_http_new(NULL, &f->http, &f->err), CARA_OK);
-    cara_exchange exchange = {.http = f->http, .outside = &f->config.outside};
+    cara_exchange exchange = {.http = f->http, .platform = &f->config.platform};
     const cara_credentials_search search = {.config = &f->config, .exchange = &exchange};
     f->rc = cara_credentials_find(&search, &f->credentials, &f->err);
 }
@@ -88,14 +88,14 @@ static void files(const char *config, const char *credentials) {
 static void from_variables(void **state) {
     (void)state;
     files("", "[default]\naws_access_key_id=FILE\naws_secret_access_key=f\n");
-    fixture f = {.outside.env = {{"AWS_ACCESS_KEY_ID", "AKIDENV"},
-                                 {"AWS_SECRET_ACCESS_KEY", "secret"},
-                                 {"AWS_SESSION_TOKEN", "token"},
-                                 {"AWS_PROFILE", "unknown"}}};
+    fixture f = {.platform.env = {{"AWS_ACCESS_KEY_ID", "AKIDENV"},
+                                  {"AWS_SECRET_ACCESS_KEY", "secret"},
+                                  {"AWS_SESSION_TOKEN", "token"},
+                                  {"AWS_PROFILE", "unknown"}}};
     found(&f, "AKIDENV", "secret", "token", "environment");
     assert_int_equal(f.credentials.expires_ms, 0);
     done(&f);
-    fixture half = {.outside.env = {{"AWS_ACCESS_KEY_ID", "AKIDENV"}}};
+    fixture half = {.platform.env = {{"AWS_ACCESS_KEY_ID", "AKIDENV"}}};
     refused(&half, CARA_ERR_DENIED, "AWS_SECRET_ACCESS_KEY is not");
     done(&half);
 }
@@ -134,9 +134,9 @@ static void from_profiles(void **state) {
         {.profile = "self", .words = "its own"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        fixture f = {.outside.env = {{"AWS_EC2_METADATA_DISABLED", "true"}}};
+        fixture f = {.platform.env = {{"AWS_EC2_METADATA_DISABLED", "true"}}};
         if (cases[i].profile)
-            fake_set(&f.outside, "AWS_PROFILE", cases[i].profile);
+            fake_set(&f.platform, "AWS_PROFILE", cases[i].profile);
         if (cases[i].words)
             refused(&f, CARA_ERR_DENIED, cases[i].words);
         else
@@ -157,9 +157,9 @@ static void from_web_identity(void **state) {
     write_text(token_path, "eyJ.a-b_c.d\n");
     static const test_reply replies[] = {{.status = 500}, {.body = ASSUMED}};
     test_server *server = test_server_start(replies, COUNT(replies));
-    fixture f = {.outside.env = {{"AWS_WEB_IDENTITY_TOKEN_FILE", token_path},
-                                 {"AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/caracola"},
-                                 {"AWS_ENDPOINT_URL_STS", test_server_url(server)}}};
+    fixture f = {.platform.env = {{"AWS_WEB_IDENTITY_TOKEN_FILE", token_path},
+                                  {"AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/caracola"},
+                                  {"AWS_ENDPOINT_URL_STS", test_server_url(server)}}};
     found(&f, "ASIA1", "s+/&", "tok==", "web identity");
     assert_int_equal(f.credentials.expires_ms, FAKE_NOW + 3600 * 1000);
     test_request r = test_server_request(server, 1);
@@ -190,16 +190,16 @@ static void from_web_identity(void **state) {
     };
     for (size_t i = 0; i < COUNT(bad); i++) {
         server = test_server_start(bad[i].replies, 3);
-        fixture g = {.outside.env = {{"AWS_WEB_IDENTITY_TOKEN_FILE", token_path},
-                                     {"AWS_ROLE_ARN", "arn:aws:iam::1:role/r"},
-                                     {"AWS_ENDPOINT_URL_STS", test_server_url(server)}}};
+        fixture g = {.platform.env = {{"AWS_WEB_IDENTITY_TOKEN_FILE", token_path},
+                                      {"AWS_ROLE_ARN", "arn:aws:iam::1:role/r"},
+                                      {"AWS_ENDPOINT_URL_STS", test_server_url(server)}}};
         refused(&g, bad[i].code, bad[i].words);
         done(&g);
         test_server_stop(server);
     }
-    fixture lost = {.outside.env = {{"AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token"},
-                                    {"AWS_ROLE_ARN", "arn:aws:iam::1:role/r"},
-                                    {"AWS_REGION", "us-east-1"}}};
+    fixture lost = {.platform.env = {{"AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token"},
+                                     {"AWS_ROLE_ARN", "arn:aws:iam::1:role/r"},
+                                     {"AWS_REGION", "us-east-1"}}};
     refused(&lost, CARA_ERR_DENIED, "web identity token file");
     done(&lost);
 }
@@ -211,8 +211,8 @@ static void from_a_role(void **state) {
           "[base]\naws_access_key_id=AKIDBASE\naws_secret_access_key=b\n");
     static const test_reply replies[] = {{.body = ASSUMED}};
     test_server *server = test_server_start(replies, 1);
-    fixture f = {
-        .outside.env = {{"AWS_PROFILE", "ops"}, {"AWS_ENDPOINT_URL_STS", test_server_url(server)}}};
+    fixture f = {.platform.env = {{"AWS_PROFILE", "ops"},
+                                  {"AWS_ENDPOINT_URL_STS", test_server_url(server)}}};
     found(&f, "ASIA1", "s+/&", "tok==", "assumed role");
     test_request r = test_server_request(server, 0);
     char text[512];
@@ -239,10 +239,10 @@ static void sts_is_repeated_as_every_service(void **state) {
          .body = "<ErrorResponse><Error><Code>RequestTimeTooSkewed</Code></Error></ErrorResponse>"},
         {.body = ASSUMED}};
     test_server *server = test_server_start(replies, COUNT(replies));
-    fixture f = {.outside = {.env = {{"AWS_PROFILE", "ops"},
-                                     {"AWS_ENDPOINT_URL_STS", test_server_url(server)}}}};
+    fixture f = {.platform = {.env = {{"AWS_PROFILE", "ops"},
+                                      {"AWS_ENDPOINT_URL_STS", test_server_url(server)}}}};
     found(&f, "ASIA1", "s+/&", "tok==", "assumed role");
-    assert_true(f.outside.slept == 3);
+    assert_true(f.platform.slept == 3);
     test_request r = test_server_request(server, 2);
     char text[64];
     assert_string_equal(test_request_header(&r, "x-amz-date", text, sizeof text),
@@ -256,8 +256,8 @@ static void sts_is_repeated_as_every_service(void **state) {
          .body = "<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>"},
         {.body = ASSUMED}};
     server = test_server_start(expired, COUNT(expired));
-    fixture g = {
-        .outside.env = {{"AWS_PROFILE", "ops"}, {"AWS_ENDPOINT_URL_STS", test_server_url(server)}}};
+    fixture g = {.platform.env = {{"AWS_PROFILE", "ops"},
+                                  {"AWS_ENDPOINT_URL_STS", test_server_url(server)}}};
     refused(&g, CARA_ERR_DENIED, "no credentials for role arn:aws:iam::1:role/r: ExpiredToken");
     assert_int_equal(test_server_count(server), 1);
     done(&g);
@@ -276,11 +276,11 @@ static void from_a_container(void **state) {
     test_server *server = test_server_start(replies, 2);
     char uri[128];
     snprintf(uri, sizeof uri, "%s/role?id=1", test_server_url(server));
-    fixture f = {.outside.env = {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", uri},
-                                 {"AWS_CONTAINER_AUTHORIZATION_TOKEN", "wrong"},
-                                 {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token_path}}};
+    fixture f = {.platform.env = {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", uri},
+                                  {"AWS_CONTAINER_AUTHORIZATION_TOKEN", "wrong"},
+                                  {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token_path}}};
     found(&f, "ASIA2", "s", "t", "container credentials agent");
-    assert_true(f.outside.slept == 0.1);
+    assert_true(f.platform.slept == 0.1);
     assert_int_equal(f.credentials.expires_ms, FAKE_NOW + 6 * 3600 * 1000);
     test_request r = test_server_request(server, 1);
     char text[64];
@@ -310,24 +310,25 @@ static void from_a_container(void **state) {
         {.status = 501, .close = 1}, {.drop = 1}, {.status = 503}, {.body = KEYS}};
     server = test_server_start(busy, COUNT(busy));
     fixture three = {
-        .outside.env = {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", test_server_url(server)}}};
+        .platform.env = {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", test_server_url(server)}}};
     refused(&three, CARA_ERR_NETWORK, "the container credentials agent answered HTTP 503");
     assert_int_equal(test_server_count(server), 3);
-    assert_true(three.outside.slept > 0.29 && three.outside.slept < 0.31); /* 0.1 + 0.2 */
+    assert_true(three.platform.slept > 0.29 && three.platform.slept < 0.31); /* 0.1 + 0.2 */
     done(&three);
     test_server_stop(server);
     for (size_t i = 0; i < COUNT(bad); i++) {
         server = test_server_start(&bad[i].reply, 1);
         fixture g = {
-            .outside.env = {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", test_server_url(server)}}};
+            .platform.env = {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", test_server_url(server)}}};
         refused(&g, bad[i].code, bad[i].words);
         done(&g);
         test_server_stop(server);
     }
-    fixture far = {.outside.env = {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://evil.example/"}}};
+    fixture far = {
+        .platform.env = {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://evil.example/"}}};
     refused(&far, CARA_ERR_DENIED, "must be https");
     done(&far);
-    fixture relative = {.outside.env = {{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "@evil/"}}};
+    fixture relative = {.platform.env = {{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "@evil/"}}};
     refused(&relative, CARA_ERR_DENIED, "slash");
     done(&relative);
 }
@@ -362,7 +363,7 @@ static void from_an_instance(void **state) {
     static const test_reply replies[] = {
         {.body = "TOKEN=="}, {.body = "my-role\nother"}, {.body = KEYS}};
     test_server *server = test_server_start(replies, 3);
-    fixture f = {.outside.env = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT", test_server_url(server)}}};
+    fixture f = {.platform.env = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT", test_server_url(server)}}};
     found(&f, "ASIA2", "s", "t", "instance metadata service");
     test_request r = test_server_request(server, 0);
     char text[64];
@@ -390,17 +391,17 @@ static void from_an_instance(void **state) {
     for (size_t i = 0; i < COUNT(bad); i++) {
         server = test_server_start(bad[i].replies, 3);
         fixture g = {
-            .outside.env = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT", test_server_url(server)}}};
+            .platform.env = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT", test_server_url(server)}}};
         refused(&g, bad[i].code, bad[i].words);
         done(&g);
         test_server_stop(server);
     }
     /* No answer there, or turned off: then there are none at all. */
-    fixture none = {.outside.env = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1"}}};
+    fixture none = {.platform.env = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1"}}};
     refused(&none, CARA_ERR_DENIED, "no AWS credentials found");
     done(&none);
-    fixture off = {.outside.env = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1"},
-                                   {"AWS_EC2_METADATA_DISABLED", "TRUE"}}};
+    fixture off = {.platform.env = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1"},
+                                    {"AWS_EC2_METADATA_DISABLED", "TRUE"}}};
     refused(&off, CARA_ERR_DENIED, "no AWS credentials found");
     done(&off);
 }
@@ -414,7 +415,7 @@ static void expired_keys_of_an_instance_are_used_a_while(void **state) {
         {.body = "{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"b\",\"Token\":\"t\","
                  "\"Expiration\":\"2025-10-15T00:00:00Z\"}"}};
     test_server *server = test_server_start(replies, 3);
-    fixture f = {.outside.env = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT", test_server_url(server)}}};
+    fixture f = {.platform.env = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT", test_server_url(server)}}};
     found(&f, "A", "b", "t", "instance metadata service");
     assert_int_equal(f.credentials.expires_ms, FAKE_NOW + 600 * 1000);
     done(&f);

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/files/file.h"
 #include "crypto/digest.h"
-#include "fake_outside.h"
+#include "fake_platform.h"
 #include "fake_s3.h"
 #include "test_server.h"
 
@@ -33,8 +33,8 @@
 typedef struct fixture {
     fake_s3 s3;
     test_server *server;
-    fake_outside outside_state;
-    cara_outside outside;
+    fake_platform platform_state;
+    cara_platform platform;
     cara_aws_options aws;
     char bytes[SIZE];
     char sha256[65];
@@ -53,15 +53,16 @@ static int set_up(void **state) {
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
     f->server = test_server_start_handler(fake_s3_handle, &f->s3);
-    f->outside_state = (fake_outside){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
-                                              {"AWS_SECRET_ACCESS_KEY", "secret"},
-                                              {"AWS_REGION", "us-east-1"},
-                                              {"AWS_ENDPOINT_URL_S3", test_server_url(f->server)}},
-                                      .now_ms = FAKE_NOW,
-                                      .random = 0.5};
-    f->outside = fake_outside_of(&f->outside_state);
-    f->outside.sleep = short_sleep;
-    f->aws.outside = &f->outside;
+    f->platform_state =
+        (fake_platform){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
+                                {"AWS_SECRET_ACCESS_KEY", "secret"},
+                                {"AWS_REGION", "us-east-1"},
+                                {"AWS_ENDPOINT_URL_S3", test_server_url(f->server)}},
+                        .now_ms = FAKE_NOW,
+                        .random = 0.5};
+    f->platform = fake_platform_of(&f->platform_state);
+    f->platform.sleep = short_sleep;
+    f->aws.platform = &f->platform;
     for (size_t i = 0; i < SIZE; i++)
         f->bytes[i] = (char)(i * 2654435761u >> 13);
     assert_int_equal(cara_sha256_hex(f->bytes, SIZE, f->sha256), 0);

@@ -7,7 +7,7 @@
 
 #include "aws/s3/checksum.h"
 #include "aws/s3/s3.h"
-#include "fake_outside.h"
+#include "fake_platform.h"
 #include "fake_s3.h"
 #include "test_server.h"
 
@@ -20,7 +20,7 @@
 typedef struct fixture {
     fake_s3 s3;
     test_server *server;
-    fake_outside outside;
+    fake_platform platform;
     cara_aws *aws;
     cara_error err;
 } fixture;
@@ -29,14 +29,14 @@ static void begin(fixture *f, const test_reply *replies, size_t n) {
     memset(f, 0, sizeof *f);
     f->server =
         replies ? test_server_start(replies, n) : test_server_start_handler(fake_s3_handle, &f->s3);
-    f->outside = (fake_outside){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
-                                        {"AWS_SECRET_ACCESS_KEY", "secret"},
-                                        {"AWS_REGION", "us-east-1"},
-                                        {"AWS_ENDPOINT_URL_S3", test_server_url(f->server)}},
-                                .now_ms = FAKE_NOW,
-                                .random = 0.5};
-    cara_outside outside = fake_outside_of(&f->outside);
-    const cara_aws_options options = {.outside = &outside};
+    f->platform = (fake_platform){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
+                                          {"AWS_SECRET_ACCESS_KEY", "secret"},
+                                          {"AWS_REGION", "us-east-1"},
+                                          {"AWS_ENDPOINT_URL_S3", test_server_url(f->server)}},
+                                  .now_ms = FAKE_NOW,
+                                  .random = 0.5};
+    cara_platform platform = fake_platform_of(&f->platform);
+    const cara_aws_options options = {.platform = &platform};
     if (cara_aws_open(&options, &f->aws, &f->err))
         fail_msg("%s", f->err.text);
 }
@@ -57,7 +57,7 @@ static void there_and_back(void **state) {
     for (size_t i = 0; i < COUNT(keys); i++) {
         cara_s3_object object = {0}, again = {0};
         const cara_s3_put_options options = {
-            .content_type = "application/json", .if_absent = 1, .note = "x=1"};
+            .content_type = "application/json", .if_absent = 1, .metadata = "x=1"};
         char *bytes;
         size_t n;
         assert_int_equal(cara_s3_head(f.aws, "bucket", keys[i], NULL, &f.err), CARA_ERR_NOT_FOUND);
@@ -75,7 +75,7 @@ static void there_and_back(void **state) {
         assert_memory_equal(bytes, "a\0b", 4);
         assert_string_equal(again.etag, object.etag);
         assert_string_equal(again.content_type, "application/json");
-        assert_string_equal(again.note, "x=1");
+        assert_string_equal(again.metadata, "x=1");
         free(bytes);
         assert_int_equal(cara_s3_get(f.aws, "bucket", keys[i], 2, &bytes, &n, NULL, &f.err),
                          CARA_ERR_MEMORY);

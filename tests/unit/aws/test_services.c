@@ -10,7 +10,7 @@
 #include "aws/services/sns.h"
 #include "aws/services/social.h"
 #include "aws/services/sqs.h"
-#include "fake_outside.h"
+#include "fake_platform.h"
 #include "test_server.h"
 
 #include <stdio.h>
@@ -22,7 +22,7 @@
 
 typedef struct fixture {
     test_server *server;
-    fake_outside outside;
+    fake_platform platform;
     cara_aws *aws;
     cara_error err;
     char text[512];
@@ -31,14 +31,14 @@ typedef struct fixture {
 static void begin(fixture *f, const test_reply *replies, size_t n) {
     memset(f, 0, sizeof *f);
     f->server = test_server_start(replies, n);
-    f->outside = (fake_outside){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
-                                        {"AWS_SECRET_ACCESS_KEY", "secret"},
-                                        {"AWS_REGION", "us-east-1"},
-                                        {"AWS_ENDPOINT_URL", test_server_url(f->server)}},
-                                .now_ms = FAKE_NOW,
-                                .random = 0.5};
-    cara_outside outside = fake_outside_of(&f->outside);
-    const cara_aws_options options = {.outside = &outside};
+    f->platform = (fake_platform){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
+                                          {"AWS_SECRET_ACCESS_KEY", "secret"},
+                                          {"AWS_REGION", "us-east-1"},
+                                          {"AWS_ENDPOINT_URL", test_server_url(f->server)}},
+                                  .now_ms = FAKE_NOW,
+                                  .random = 0.5};
+    cara_platform platform = fake_platform_of(&f->platform);
+    const cara_aws_options options = {.platform = &platform};
     if (cara_aws_open(&options, &f->aws, &f->err))
         fail_msg("%s", f->err.text);
 }
@@ -245,7 +245,7 @@ static void a_queue_is_called_where_its_url_says(void **state) {
     static const test_reply replies[] = {{.body = "{}"}};
     fixture f;
     begin(&f, replies, 1);
-    fake_set(&f.outside, "AWS_ENDPOINT_URL", "");
+    fake_set(&f.platform, "AWS_ENDPOINT_URL", "");
     char url[128];
     snprintf(url, sizeof url, "%s/111122223333/voice", test_server_url(f.server));
     cara_sqs_messages got;

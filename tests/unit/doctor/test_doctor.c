@@ -45,8 +45,8 @@ static void findings_are_reported_and_judged(void **state) {
     c->where = "function";
     cara_checkup_add(c, "c", CARA_FINDING_OK, "three");
     assert_string_equal(seen, "a=skipped/;b=warning/do 1;");
-    cara_checkup_settle(c);
-    cara_checkup_settle(c);
+    cara_checkup_flush(c);
+    cara_checkup_flush(c);
     assert_string_equal(seen, "a=skipped/;b=warning/do 1;c=ok/;");
     assert_int_equal(cara_checkup_verdict(c), CARA_FINDING_WARNING);
     json_t *root = cara_checkup_json(c);

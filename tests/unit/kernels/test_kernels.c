@@ -260,7 +260,7 @@ static void check_gelus(const cara_kernels *kernels, const float *x, size_t n, d
         g.a = way == 1 ? x : &one;
         g.w = way == 1 ? &one : x;
         for (size_t at = 0; at < g.n; at += kernels->gemm_tile_n) {
-            size_t end = cara_least(at + kernels->gemm_tile_n, g.n);
+            size_t end = cara_min_size(at + kernels->gemm_tile_n, g.n);
             if (way == 2)
                 kernels->gemv(&g, at, end);
             else

@@ -176,7 +176,7 @@ static void a_sink_gets_good_answers_only(void **state) {
     assert_string_equal(f.response.body.data, "trouble");
     s.refuse = 1;
     assert_int_equal(cara_http_do(f.http, &request, &f.response, &f.err), CARA_ERR_CANCELLED);
-    assert_int_equal(f.response.trouble, CARA_HTTP_STOPPED);
+    assert_int_equal(f.response.failure, CARA_HTTP_STOPPED);
     end(&f);
 }
 
@@ -190,7 +190,7 @@ static void faults_have_names(void **state) {
     static const struct {
         const char *what;
         test_reply reply;
-        cara_http_trouble trouble;
+        cara_http_failure failure;
         int code;
         const char *words;
     } cases[] = {
@@ -223,10 +223,10 @@ static void faults_have_names(void **state) {
         cara_http_request request = {
             .method = "GET", .url = f.url, .timeout_s = 0.3, .max_body = 32};
         int code = cara_http_do(f.http, &request, &f.response, &f.err);
-        if (code != cases[i].code || f.response.trouble != cases[i].trouble ||
+        if (code != cases[i].code || f.response.failure != cases[i].failure ||
             !strstr(f.err.text, cases[i].words))
             fail_msg("%s: code %d, trouble %d, text %s", cases[i].what, code,
-                     (int)f.response.trouble, f.err.text);
+                     (int)f.response.failure, f.err.text);
         assert_null(strstr(f.err.text, "secret"));
         end(&f);
     }
@@ -242,7 +242,7 @@ static void an_address_without_a_server(void **state) {
     assert_int_equal(cara_http_new(NULL, &f.http, &f.err), CARA_OK);
     snprintf(f.url, sizeof f.url, "http://127.0.0.1:%d/", port);
     assert_int_equal(get(&f), CARA_ERR_NETWORK);
-    assert_int_equal(f.response.trouble, CARA_HTTP_CONNECT);
+    assert_int_equal(f.response.failure, CARA_HTTP_CONNECT);
     cara_http_request tls = {.method = "GET", .url = "https://127.0.0.1:1/", .timeout_s = 2};
     assert_int_equal(cara_http_do(f.http, &tls, &f.response, &f.err), CARA_ERR_NETWORK);
     cara_http_request file = {.method = "GET", .url = "file:///etc/passwd"};
@@ -261,18 +261,18 @@ static void deadlines_and_stops(void **state) {
     cara_http_request request = {
         .method = "GET", .url = f.url, .timeout_s = 10, .deadline = start + 0.3};
     assert_int_equal(cara_http_do(f.http, &request, &f.response, &f.err), CARA_ERR_NETWORK);
-    assert_int_equal(f.response.trouble, CARA_HTTP_DEADLINE);
+    assert_int_equal(f.response.failure, CARA_HTTP_DEADLINE);
     double took = cara_clock_monotonic() - start;
     assert_true(took > 0.25 && took < 3);
     /* A deadline that has passed sends nothing. */
     assert_int_equal(cara_http_do(f.http, &request, &f.response, &f.err), CARA_ERR_NETWORK);
-    assert_int_equal(f.response.trouble, CARA_HTTP_DEADLINE);
+    assert_int_equal(f.response.failure, CARA_HTTP_DEADLINE);
     assert_int_equal(test_server_count(f.server), 1);
     int yes = 1;
     cara_http_request stopped = {
         .method = "GET", .url = f.url, .stop = stop_now, .stop_cookie = &yes};
     assert_int_equal(cara_http_do(f.http, &stopped, &f.response, &f.err), CARA_ERR_CANCELLED);
-    assert_int_equal(f.response.trouble, CARA_HTTP_STOPPED);
+    assert_int_equal(f.response.failure, CARA_HTTP_STOPPED);
     end(&f);
 }
 
@@ -285,7 +285,7 @@ static void stalls_are_timeouts(void **state) {
     cara_http_request request = {.method = "GET", .url = f.url, .timeout_s = 20, .stall_s = 1};
     double start = cara_clock_monotonic();
     assert_int_equal(cara_http_do(f.http, &request, &f.response, &f.err), CARA_ERR_NETWORK);
-    assert_int_equal(f.response.trouble, CARA_HTTP_TIMEOUT);
+    assert_int_equal(f.response.failure, CARA_HTTP_TIMEOUT);
     assert_true(cara_clock_monotonic() - start < 8);
     end(&f);
 }
@@ -337,7 +337,7 @@ static void a_flood_of_headers_is_refused(void **state) {
     fixture f;
     begin(&f, &reply, 1, "/");
     assert_int_equal(get(&f), CARA_ERR_MEMORY);
-    assert_int_equal(f.response.trouble, CARA_HTTP_TOO_LARGE);
+    assert_int_equal(f.response.failure, CARA_HTTP_TOO_LARGE);
     end(&f);
     free(raw);
 }

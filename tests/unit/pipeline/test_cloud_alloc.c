@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "failing_memory.h"
-#include "fake_outside.h"
+#include "fake_platform.h"
 #include "fake_s3.h"
 
 #include "aws/client/client.h"
@@ -128,8 +128,8 @@ static test_server *server;
 enum { MAIN, POLL, RENEWAL, N_CLIENTS };
 
 typedef struct process {
-    fake_outside outside_of;
-    cara_outside outside;
+    fake_platform outside_of;
+    cara_platform platform;
     cara_aws *aws[N_CLIENTS];
     cara_store *store;
     cara_media_social social;
@@ -192,8 +192,8 @@ static void begin(process *p, int64_t later_ms, int n_clients) {
                                   .now_ms = FAKE_NOW + later_ms,
                                   .random = 0.5},
                    .err = {.code = CARA_OK, .position = -1}};
-    p->outside = fake_outside_of(&p->outside_of);
-    const cara_aws_options options = {.outside = &p->outside, .timeout_s = 5};
+    p->platform = fake_platform_of(&p->outside_of);
+    const cara_aws_options options = {.platform = &p->platform, .timeout_s = 5};
     for (int i = 0; i < n_clients; i++)
         assert_int_equal(cara_aws_open(&options, &p->aws[i], &p->err), CARA_OK);
     assert_int_equal(cara_store_open_s3("s3://bucket/p", p->aws[MAIN], NULL, &p->store, &p->err),

@@ -2,7 +2,7 @@
 #include "fixture.h"
 
 #include "aws/client/client.h"
-#include "fake_outside.h"
+#include "fake_platform.h"
 #include "pipeline/reply.h"
 #include "test_server.h"
 
@@ -35,7 +35,7 @@ static void texts_are_cut_between_words(void **state) {
 
 typedef struct world {
     test_server *server;
-    fake_outside outside;
+    fake_platform platform;
     cara_aws *aws;
     cara_error err;
 } world;
@@ -43,14 +43,14 @@ typedef struct world {
 static void begin(world *w, const test_reply *replies, size_t n) {
     memset(w, 0, sizeof *w);
     w->server = test_server_start(replies, n);
-    w->outside = (fake_outside){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
-                                        {"AWS_SECRET_ACCESS_KEY", "secret"},
-                                        {"AWS_REGION", "us-east-1"},
-                                        {"AWS_ENDPOINT_URL", test_server_url(w->server)}},
-                                .now_ms = FAKE_NOW,
-                                .random = 0.5};
-    cara_outside outside = fake_outside_of(&w->outside);
-    const cara_aws_options options = {.outside = &outside};
+    w->platform = (fake_platform){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
+                                          {"AWS_SECRET_ACCESS_KEY", "secret"},
+                                          {"AWS_REGION", "us-east-1"},
+                                          {"AWS_ENDPOINT_URL", test_server_url(w->server)}},
+                                  .now_ms = FAKE_NOW,
+                                  .random = 0.5};
+    cara_platform platform = fake_platform_of(&w->platform);
+    const cara_aws_options options = {.platform = &platform};
     assert_int_equal(cara_aws_open(&options, &w->aws, &w->err), CARA_OK);
 }
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "aws/client/client.h"
-#include "fake_outside.h"
+#include "fake_platform.h"
 #include "fake_s3.h"
 #include "store/store.h"
 
@@ -25,7 +25,7 @@
 typedef struct fixture {
     fake_s3 s3;
     test_server *server;
-    fake_outside outside[2];
+    fake_platform platform[2];
     cara_aws *aws[2];
     cara_store *store[2];
     cara_error err;
@@ -36,14 +36,15 @@ static void begin_with(fixture *f, double lease_s) {
     memset(f, 0, sizeof *f);
     f->server = test_server_start_handler(fake_s3_handle, &f->s3);
     for (int i = 0; i < 2; i++) {
-        f->outside[i] = (fake_outside){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
-                                               {"AWS_SECRET_ACCESS_KEY", "secret"},
-                                               {"AWS_REGION", "us-east-1"},
-                                               {"AWS_ENDPOINT_URL_S3", test_server_url(f->server)}},
-                                       .now_ms = FAKE_NOW,
-                                       .random = 0.25 + 0.5 * i};
-        cara_outside outside = fake_outside_of(&f->outside[i]);
-        const cara_aws_options options = {.outside = &outside};
+        f->platform[i] =
+            (fake_platform){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
+                                    {"AWS_SECRET_ACCESS_KEY", "secret"},
+                                    {"AWS_REGION", "us-east-1"},
+                                    {"AWS_ENDPOINT_URL_S3", test_server_url(f->server)}},
+                            .now_ms = FAKE_NOW,
+                            .random = 0.25 + 0.5 * i};
+        cara_platform platform = fake_platform_of(&f->platform[i]);
+        const cara_aws_options options = {.platform = &platform};
         assert_int_equal(cara_aws_open(&options, &f->aws[i], &f->err), CARA_OK);
         assert_int_equal(cara_store_open_s3("s3://bucket/notes/", f->aws[i], &store_options,
                                             &f->store[i], &f->err),
@@ -134,9 +135,9 @@ static void a_process_that_ended_holds_its_claim_for_a_time(void **state) {
     fake_s3_set(&f.s3, FULL, PENDING);
     cara_store_claim *dead, *next;
     assert_int_equal(cara_store_claim_take(f.store[0], KEY, &dead, &f.err), CARA_OK);
-    f.outside[1].now_ms += 59 * 1000;
+    f.platform[1].now_ms += 59 * 1000;
     assert_int_equal(cara_store_claim_take(f.store[1], KEY, &next, &f.err), CARA_ERR_CONFLICT);
-    f.outside[1].now_ms += 2 * 1000;
+    f.platform[1].now_ms += 2 * 1000;
     assert_int_equal(cara_store_claim_take(f.store[1], KEY, &next, &f.err), CARA_OK);
     /* It had not ended but was slow: it must not write over the other's work. */
     assert_int_equal(cara_store_claim_put(dead, "late", 4, &f.err), CARA_ERR_CONFLICT);
@@ -158,8 +159,8 @@ static void a_claim_lasts_as_long_as_it_is_renewed(void **state) {
     assert_int_equal(cara_store_claim_renew(mine, &f.err), CARA_OK);
     assert_int_equal(f.s3.writes, writes); /* it has just begun */
     for (int i = 0; i < 3; i++) {
-        f.outside[0].now_ms += 50 * 1000;
-        f.outside[1].now_ms += 50 * 1000;
+        f.platform[0].now_ms += 50 * 1000;
+        f.platform[1].now_ms += 50 * 1000;
         f.s3.lose_answers = i == 1;
         assert_int_equal(cara_store_claim_renew(mine, &f.err), CARA_OK);
         f.s3.lose_answers = 0;
@@ -172,8 +173,8 @@ static void a_claim_lasts_as_long_as_it_is_renewed(void **state) {
     /* Too late: another process has it. */
     fake_s3_set(&f.s3, FULL, PENDING);
     assert_int_equal(cara_store_claim_take(f.store[0], KEY, &mine, &f.err), CARA_OK);
-    f.outside[0].now_ms += 70 * 1000;
-    f.outside[1].now_ms += 70 * 1000;
+    f.platform[0].now_ms += 70 * 1000;
+    f.platform[1].now_ms += 70 * 1000;
     assert_int_equal(cara_store_claim_take(f.store[1], KEY, &other, &f.err), CARA_OK);
     assert_int_equal(cara_store_claim_renew(mine, &f.err), CARA_ERR_CONFLICT);
     cara_store_claim_release(mine);

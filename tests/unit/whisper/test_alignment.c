@@ -28,7 +28,7 @@ static void check_alignment(fixture *f, float tolerance, float *first) {
     float *logits = malloc(2 * N * f->n_vocab * sizeof *logits), *same = logits + N * f->n_vocab;
     float *scores = malloc(6 * each * sizeof *scores), *parts = scores + 3 * each;
     assert_true(logits && scores);
-    cara_decoder_use_audio_ctx(d, 0, n_ctx);
+    cara_decoder_set_audio_ctx(d, 0, n_ctx);
     assert_int_equal(cara_decoder_set_audio(d, 0, f->states, &err), CARA_OK);
     for (size_t i = 0; i < N; i++)
         wanted[i] = i;
@@ -116,7 +116,7 @@ static void scores_are_those_of_queries_and_keys(void **state) {
     assert_int_equal(cara_pass_init(&pass, &f->compute, &shape, 64, 4, 0, 0, &arena), 0);
     cara_cross_cache *cache = cara_cross_cache_new(&pass, 2, POSITIONS + 50, 0);
     assert_non_null(cache);
-    cara_cross_cache_use_ctx(cache, 1, POSITIONS);
+    cara_cross_cache_set_ctx(cache, 1, POSITIONS);
     assert_int_equal(cara_cross_cache_ctx(cache, 1), POSITIONS);
     cara_cross_cache_set_layer(cache, 1, 1, &key, &value, states);
     cara_cross_cache_mark_set(cache, 1);

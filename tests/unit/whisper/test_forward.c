@@ -309,8 +309,8 @@ static void cut_to(fixture *f, size_t ctx, const cara_weights *weights, const fl
     assert_int_equal(cara_decoder_set_audio(d, 0, all, &err), CARA_OK);
     assert_int_equal(cara_decoder_set_audio(d, 1, all, &err), CARA_OK);
     cara_decoder_start(d, 1, 1);
-    cara_encoder_use_ctx(e, ctx);
-    cara_decoder_use_audio_ctx(d, 1, ctx);
+    cara_encoder_set_ctx(e, ctx);
+    cara_decoder_set_audio_ctx(d, 1, ctx);
     assert_int_equal(feed(d, 1, tokens, 2, logits, &err), CARA_ERR_USAGE);
     assert_int_equal(cara_encoder_run(e, mel, got, &err), CARA_OK);
     assert_int_equal(cara_decoder_set_audio(d, 1, got, &err), CARA_OK);

@@ -1,4 +1,4 @@
-#include "aws/settings/outside.h"
+#include "aws/settings/platform.h"
 
 #include "base/clock.h"
 
@@ -37,16 +37,16 @@ static void real_sleep(void *ctx, double seconds) {
     }
 }
 
-cara_outside cara_outside_real(void) {
-    return (cara_outside){real_env, real_now, real_random, real_sleep, NULL};
+cara_platform cara_platform_real(void) {
+    return (cara_platform){real_env, real_now, real_random, real_sleep, NULL};
 }
 
-const char *cara_outside_env(const cara_outside *outside, const char *name) {
-    const char *value = outside->env(outside->ctx, name);
+const char *cara_platform_env(const cara_platform *platform, const char *name) {
+    const char *value = platform->env(platform->ctx, name);
     return value && value[0] ? value : NULL;
 }
 
-int cara_outside_flag(const cara_outside *outside, const char *name) {
-    const char *value = cara_outside_env(outside, name);
+int cara_platform_flag(const cara_platform *platform, const char *name) {
+    const char *value = cara_platform_env(platform, name);
     return value && strcasecmp(value, "true") == 0;
 }
