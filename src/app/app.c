@@ -35,7 +35,7 @@ static int find_model(cara_app *s, cara_engine_options *options, cara_error *err
     options->model_path = s->model_path = choice.path;
     if (cara_model_is_s3(s->model_path)) {
         rc = cara_model_stream_init(&s->stream, s->model_path, sha256, err);
-        /* What the weights leave of the memory must hold a session. */
+        /* The memory beside the weights must hold a session. */
         const char *memory = cara_env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
         s->stream.limit = memory ? strtoull(memory, NULL, 10) * CARA_MIB : 0;
         s->stream.vocab_path = options->vocab_path;

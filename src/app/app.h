@@ -18,19 +18,19 @@ typedef struct cara_app {
     cara_service service;
 } cara_app;
 
-/* Everything from the environment (docs/aws.md has the table): CARACOLA_STORE, _MEDIA, _MODEL,
- * _MODEL_SOURCE, _MODEL_SHA256, _VOCAB, _LANGUAGE, _TIMEZONE, _THREADS, AWS_LAMBDA_LOG_FORMAT and
- * _LEVEL. `log_fd` takes the log.
- * Opens nothing slow: the model comes with the first audio, S3 with the first message. *out must
- * stay where it is. Close it in any case. */
+/* Reads everything from the environment (docs/aws.md has the table): CARACOLA_STORE, _MEDIA,
+ * _MODEL, _MODEL_SOURCE, _MODEL_SHA256, _VOCAB, _LANGUAGE, _TIMEZONE, _THREADS,
+ * AWS_LAMBDA_LOG_FORMAT and _LEVEL. `log_fd` takes the log. Does nothing slow: the model is opened
+ * for the first audio, S3 used for the first message. *out must stay where it is. Close it in any
+ * case. */
 int cara_app_open(cara_app *out, int log_fd, cara_error *err);
 
 /* `concurrent`: how many services transcribe at the same time with the one engine, each in a thread
  * of its own; `stop` is called, from any of these, while they wait for the model. */
 int cara_app_open_for(cara_app *out, int concurrent, cara_stop_fn stop, void *stop_cookie,
                       int log_fd, cara_error *err);
-/* One more beside `first`, which is closed last: its engine's transcriber `index`, 1 to concurrent
- * - 1. */
+/* Opens one more that shares the engine of `first`, which is closed last, as its transcriber
+ * `index`, 1 to concurrent - 1. */
 int cara_app_open_shared(cara_app *out, const cara_app *first, int index, int log_fd,
                          cara_error *err);
 void cara_app_close(cara_app *service);

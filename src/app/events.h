@@ -1,4 +1,4 @@
-/* A pipeline for events that are at hand, as `handle` has them. */
+/* A pipeline for events in memory, as `handle` has them. */
 #ifndef APP_EVENTS_H
 #define APP_EVENTS_H
 

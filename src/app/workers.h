@@ -13,9 +13,9 @@ typedef struct cara_workers_options { /* everything is borrowed */
     int (*interrupted)(void); /* asked by all threads: the work is to end */
 } cara_workers_options;
 
-/* Sets up everything from the environment, as cara_app_open(), and works until `interrupted` says
- * so: then CARA_OK. The first failure ends all: as cara_app_open(), cara_worker_run(). *summary
- * counts the events of all workers. */
+/* Sets up everything from the environment, as cara_app_open(), and works until `interrupted`
+ * returns 1: then CARA_OK. The first failure ends all: as cara_app_open(), cara_worker_run().
+ * *summary counts the events of all workers. */
 int cara_workers_run(const cara_workers_options *options, cara_worker_summary *summary,
                      cara_error *err);
 

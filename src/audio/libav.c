@@ -1,5 +1,5 @@
-/* Finds and loads caracola-libav.so when a format needs it, and no earlier: its libraries weigh
- * more than all the rest, and voice notes do not need them. */
+/* Finds and loads caracola-libav.so when a format needs it, and no earlier: its libraries are
+ * larger than all the rest, and voice notes do not need them. */
 #include "audio/decoder.h"
 #include "audio/libav_module.h"
 

@@ -82,7 +82,7 @@ static int64_t io_seek(void *opaque, int64_t offset, int whence) {
     }
     if (to < 0)
         return AVERROR(EINVAL);
-    s->at = (size_t)(to > size ? size : to); /* a claim beyond the end reads as the end */
+    s->at = (size_t)(to > size ? size : to); /* a declared end beyond the data reads as the end */
     return to > size ? size : to;
 }
 
@@ -301,7 +301,8 @@ static int feed(cara_libav_stream *s) {
     }
 }
 
-/* The container's word on the length, in seconds; 0 where it gives none or libav only guesses. */
+/* The length that the container declares, in seconds; 0 where it has none or libav only
+ * estimates. */
 static double declared_seconds(const cara_libav_stream *s) {
     const AVStream *stream = s->format->streams[s->index];
     if (s->format->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE)

@@ -1,5 +1,5 @@
 /* WAV (RIFF, RF64, BW64): PCM of 8, 16, 24 and 32 bits, float of 32 and 64, A-law and mu-law, any
- * number of channels. Sizes in the header are claims: what counts is the bytes that are there. */
+ * number of channels. Sizes in the header are not trusted: the bytes that are there count. */
 #include "audio/decoder.h"
 
 #include <math.h>

@@ -60,14 +60,14 @@ static const row rows[] = {
      ANY,
      {FAILED, 0, CARA_STAGE_MEDIA, SAME_CODE, CARA_FAILURE_MEDIA_UNAVAILABLE}},
 
-    /* The installation is at fault: the audio waits. */
+    /* The installation is wrong, not the audio, which waits. */
     {CARA_STAGE_MODEL,
      {CARA_ERR_NETWORK},
      {RETRY, 0, SAME_STAGE, SAME_CODE, CARA_FAILURE_MODEL_UNAVAILABLE}},
     {CARA_STAGE_MODEL, ANY, {RETRY, 0, SAME_STAGE, SAME_CODE, CARA_FAILURE_MODEL_UNUSABLE}},
 
-    /* Codes that no audio causes: options that this model cannot serve, or a model that did not
-     * come, or was another than it must be. */
+    /* Codes that no audio causes: options that this model does not support, or a model that cannot
+     * be fetched or is a wrong one. */
     {CARA_STAGE_TRANSCRIBE,
      {CARA_ERR_NETWORK},
      {RETRY, 0, CARA_STAGE_MODEL, SAME_CODE, CARA_FAILURE_MODEL_UNAVAILABLE}},

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 
-/* What became of a message. */
+/* The outcome of a message. */
 typedef enum cara_outcome {
     CARA_OUTCOME_DONE,        /* its record is complete */
     CARA_OUTCOME_ALREADY,     /* its record was there before, and nothing is left to do */

@@ -7,8 +7,8 @@
 
 #include <stddef.h>
 
-/* Writes the defaults [n bytes] to a caller's struct of `size` bytes, and its struct_size. What the
- * caller's has more is zero. Nothing where `to` is NULL. */
+/* Writes the defaults [n bytes] to a caller's struct of `size` bytes, and its struct_size. Members
+ * beyond the defaults become zero. Nothing where `to` is NULL. */
 void cara_sized_default(void *to, size_t size, const void *defaults, size_t n);
 
 /* Copies a caller's struct over the defaults in `to` [n bytes]; NULL leaves these as they are.

@@ -10,7 +10,8 @@ typedef struct cara_pool cara_pool;
 /* CPUs that this process may run on (its affinity mask), at least 1. */
 int cara_threads_available(void);
 
-/* `threads` counts the caller: 1 starts none. NULL on no memory or no threads to be had. */
+/* `threads` counts the caller: 1 starts none. NULL where there is no memory or no thread can be
+ * started. */
 cara_pool *cara_pool_new(int threads);
 int cara_pool_threads(const cara_pool *pool); /* 1 for NULL */
 

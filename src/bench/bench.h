@@ -35,9 +35,8 @@ typedef struct cara_bench_ceilings {
     double read_gbs; /* 10^9 bytes a second, read from memory */
 } cara_bench_ceilings;
 
-/* About `seconds` for each loop, best of forty: a limit is what was reached once,
- * and short loops are left alone by other programs now and then. MEMORY.
- * `level` is the name of the one in use. */
+/* About `seconds` for each loop, best of forty: a limit is what was reached once, and some of the
+ * short loops run undisturbed by other programs. MEMORY. `level` is the name of the one in use. */
 int cara_bench_measure_ceilings(const char *level, cara_pool *pool, double seconds,
                                 cara_bench_ceilings *out, cara_error *err);
 

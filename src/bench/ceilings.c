@@ -1,5 +1,5 @@
 /* Ceilings: loops that do nothing but multiply, or read. The loops are assembly, so that no
- * compiler makes the bar lower; registers hold zeros, which takes no less time. */
+ * compiler makes them slower; registers hold zeros, which takes no less time. */
 #define _GNU_SOURCE
 #include "base/clock.h"
 #include "base/limits.h"
@@ -288,8 +288,7 @@ static size_t memory_to_read(void) {
     return n;
 }
 
-/* No two pages alike: a machine under ours may keep equal ones once, and then they come from a
- * cache. */
+/* No two pages alike: a hypervisor may share equal ones, which are then read from a cache. */
 static void fill(char *memory, size_t n) {
     uint64_t x = 88172645463325252u;
     for (size_t i = 0; i + sizeof x <= n; i += sizeof x) {

@@ -1,5 +1,5 @@
-/* A note to decode: Opus as WhatsApp sends it (16 kHz mono, 16 kbit/s, frames of 60 ms), in Ogg
- * pages (RFC 3533, RFC 7845) of one packet each. */
+/* A voice note to decode: Opus as WhatsApp sends it (16 kHz mono, 16 kbit/s, frames of 60 ms), in
+ * Ogg pages (RFC 3533, RFC 7845) of one packet each. */
 #include "base/limits.h"
 #include "base/memory/buf.h"
 #include "bench/bench.h"
@@ -46,7 +46,7 @@ static void put_page(cara_buf *out, int flags, uint64_t granule, uint32_t serial
     cara_buf_add(out, page, 27 + laces + n);
 }
 
-/* Something voiced: harmonics of a wandering pitch, in syllables, and a breath of noise. */
+/* A sound like speech: harmonics of a varying pitch, in syllables, and a little noise. */
 static void make_samples(int16_t *pcm, size_t n) {
     double phase = 0;
     uint32_t noise = 1;

@@ -27,7 +27,8 @@ static double status_mb(const char *field) {
     return mb;
 }
 
-/* Begins the peak again, so that making a random model does not count, nor what it left behind. */
+/* Begins the peak again, so that making a random model does not count, nor the memory that it
+ * left. */
 static void reset_peak(void) {
     malloc_trim(0);
     FILE *f = fopen("/proc/self/clear_refs", "w");

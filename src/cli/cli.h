@@ -23,7 +23,7 @@ typedef enum cara_exit {
     CARA_EXIT_FILES = 5,         /* a file, folder, store or standard output failed */
     CARA_EXIT_EVENT = 6,         /* an event could not be understood */
     CARA_EXIT_REMOTE = 7,        /* the network or a remote service failed */
-    CARA_EXIT_DOCTOR = 8,        /* doctor found what keeps voice notes from becoming text */
+    CARA_EXIT_DOCTOR = 8,        /* doctor found a failure */
     CARA_EXIT_INTERNAL = 70,     /* a defect of ours, or no memory */
     CARA_EXIT_INTERRUPTED = 130, /* SIGINT or SIGTERM; what was finished is kept */
 } cara_exit;
@@ -89,7 +89,7 @@ int cara_cli_double(const cara_cli_args *args, double min, double max, int *none
 int cara_cli_bool(const cara_cli_args *args, int *out); /* True or False, as openai's command */
 /* `choices` ends with NULL; *out is the index. */
 int cara_cli_choice(const cara_cli_args *args, const char *const *choices, int *out);
-/* For checks of one's own: says `--flag takes <takes>, got "value"` and returns -1. */
+/* For a command's own checks: prints `--flag takes <takes>, got "value"` and returns -1. */
 int cara_cli_bad_value(const cara_cli_args *args, const char *takes);
 
 /* The nearest of `names` (ends with NULL) to what was typed, or NULL where none is near. */
@@ -101,7 +101,7 @@ const char *cara_cli_nearest(const char *typed, const char *const *names);
  * error says so unless `quiet`). *out is malloc'd and the caller's. USAGE for s3://bucket/key,
  * NOT_FOUND where the demo model is missing. */
 int cara_cli_model_file(const char *flag, int quiet, char **out, cara_error *err);
-/* That line. */
+/* Prints that line. */
 void cara_cli_remark_demo(void);
 
 /* ---- the terminal ---- */
@@ -129,8 +129,8 @@ void cara_cli_progress_update(cara_cli_progress *progress, int64_t done, int64_t
 void cara_cli_progress_clear(cara_cli_progress *progress);
 
 /* Prints `value` and a newline on standard output. The reference is taken over; NULL is what could
- * not be built for lack of memory. Returns 0, or -1 where there was no memory; what standard output
- * refuses is left to cara_cli_flush_stdout(). */
+ * not be built for lack of memory. Returns 0, or -1 where there was no memory; errors of standard
+ * output are left to cara_cli_flush_stdout(). */
 int cara_cli_print_json(json_t *value, cara_json_style style);
 
 /* Flushes standard output. CARA_EXIT_OK, or CARA_EXIT_FILES after saying what failed (a full disk,

@@ -99,7 +99,7 @@ static void on_demo(void *cookie) {
 static int print_json(const cara_report *r) {
     json_t *line = json_object();
     int bad = json_object_set_new(line, "key", json_string(r->key));
-    /* A type is the sender's word; what is no UTF-8 did not come through the inbox. */
+    /* The type comes from the sender; text that is not UTF-8 did not pass the inbox. */
     bad |= json_object_set_new(line, "type", json_string(r->type));
     bad |= json_object_set_new(line, "outcome", json_string(cara_outcome_name(r->outcome)));
     if (r->audio_seconds > 0)

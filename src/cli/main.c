@@ -128,7 +128,7 @@ static int open_standard_descriptors(void) {
 int main(int argc, char **argv) {
     if (open_standard_descriptors() != 0)
         return CARA_EXIT_INTERNAL;
-    /* A closed pipe is an error of the write, not a death without a word. */
+    /* A closed pipe then fails the write, which is reported, and does not kill the process. */
     signal(SIGPIPE, SIG_IGN);
     int status = cara_cli_is_lambda(argc, argv) ? cara_cmd_lambda() : run(argc, argv);
     cara_exit flushed = cara_cli_flush_stdout();

@@ -31,7 +31,7 @@ void cara_cli_args_init(cara_cli_args *args, const cara_cli_command *command, in
     args->argc = argc;
     args->argv = argv;
     optind = 0; /* GNU: start over */
-    opterr = 0; /* we say it ourselves */
+    opterr = 0; /* errors are printed here */
 }
 
 static int unknown_flag(cara_cli_args *args, const char *typed) {
@@ -272,7 +272,7 @@ static size_t distance(const char *a, const char *b) {
 
 const char *cara_cli_nearest(const char *typed, const char *const *names) {
     const char *best = NULL;
-    size_t least = strlen(typed) / 3 + 1; /* about one slip in three letters */
+    size_t least = strlen(typed) / 3 + 1; /* about one typo in three letters */
     for (; *names; names++) {
         size_t d = distance(typed, *names);
         if (d <= least) {

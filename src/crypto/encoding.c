@@ -30,7 +30,7 @@ static int is_base64(char c) {
            c == '/' || c == '-' || c == '_';
 }
 
-/* Decodes four characters at a time: padding and the second alphabet are put right in a copy. */
+/* Decodes four characters at a time: padding and the second alphabet are corrected in a copy. */
 int64_t cara_base64_decode(const char *text, size_t n, uint8_t *out) {
     if (n > TEXT_LIMIT)
         return -1;

@@ -1,5 +1,5 @@
-/* An installation in an AWS account: what is there, what is requested, and how one becomes the
- * other. */
+/* An installation in an AWS account: what is there, what is requested, and the change from one to
+ * the other. */
 #ifndef DEPLOY_DEPLOY_H
 #define DEPLOY_DEPLOY_H
 
@@ -43,9 +43,8 @@ typedef struct cara_deploy {
     char phone[40]; /* where to send a test message, once linked */
 } cara_deploy;
 
-/* Finds out, changing nothing: whose credentials these are, which stacks there are, and (unless
- * request->no_link) which WhatsApp accounts. Close it in any case. As cara_awscli_open(), and
- * DENIED, NETWORK. */
+/* Reads, without changing anything, the caller's identity, the stacks and (unless request->no_link)
+ * the WhatsApp accounts. Close it in any case. As cara_awscli_open(), and DENIED, NETWORK. */
 int cara_deploy_open(cara_deploy *d, const cara_awscli_options *options,
                      const cara_progress *progress, const cara_deploy_request *request,
                      cara_error *err);
@@ -56,17 +55,16 @@ const char *cara_deploy_value(const cara_deploy *d, cara_setting_id id);
 /* "zip" or "image": what is to run; NULL where nothing was named and nothing is there. */
 const char *cara_deploy_package(const cara_deploy *d);
 
-/* Whether the request can work at all, before anything is touched. USAGE, NOT_FOUND, IO,
- * MODEL_FORMAT. */
+/* Checks the request before anything is changed. USAGE, NOT_FOUND, IO, MODEL_FORMAT. */
 int cara_deploy_check(const cara_deploy *d, cara_error *err);
 
-/* Does it: bootstrap stack, uploads, stack, model on EFS, event destination. */
+/* Carries the request out: bootstrap stack, uploads, stack, model on EFS, event destination. */
 int cara_deploy_run(cara_deploy *d, cara_error *err);
 
 /* Has the function copy the model to its file system; one that is there already is left alone. */
 int cara_deploy_fill(cara_deploy *d, cara_error *err);
 
-/* The WhatsApp account that was meant, or NULL (*err then says why). */
+/* The WhatsApp account of the request, or NULL (*err then says why). */
 const cara_deploy_account *cara_deploy_find_account(const cara_deploy *d, cara_error *err);
 /* 1 where its events go to another destination now. */
 int cara_deploy_has_other_destination(const cara_deploy *d, const cara_deploy_account *account);

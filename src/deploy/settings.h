@@ -44,8 +44,8 @@ extern const cara_setting cara_settings[CARA_N_SETTINGS];
 
 /* What may stand there, for sentences: "one of ...", "a number from ... to ...". */
 void cara_setting_takes(const cara_setting *setting, char *dst, size_t size);
-/* 1 where the value may stand there, as far as can be checked here; the template has the last word.
- */
+/* 1 where the value may stand there, as far as can be checked here; CloudFormation makes the final
+ * check. */
 int cara_setting_fits(const cara_setting *setting, const char *value);
 
 #endif

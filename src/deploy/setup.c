@@ -1,4 +1,4 @@
-/* From what is there to what is requested. */
+/* Deploys what is requested. */
 #include "deploy/deploy.h"
 #include "deploy/templates.h"
 #include "json/json.h"
@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the uploads give to the template. */
+/* The results of the uploads, for the template. */
 typedef struct uploads {
     char code_key[120];
     char image[500];

@@ -76,10 +76,10 @@ static int on_source(void *ctx, const cara_function_source *source) {
     snprintf(a->source, sizeof a->source, "%s", source->arn);
     snprintf(a->source_state, sizeof a->source_state, "%s", source->state);
     a->partial = source->partial;
-    return strcmp(source->state, "Enabled") == 0; /* the first that works will do */
+    return strcmp(source->state, "Enabled") == 0; /* the first that works is enough */
 }
 
-/* Each setting that is worth a word, with a warning of its own. */
+/* A warning for each setting that may cause failures. */
 static void check_settings(account *a, const cara_function *f) {
     cara_checkup *c = a->doctor->checkup;
     size_t before = c->n;

@@ -13,8 +13,8 @@ void cara_doctor_limit_calls(cara_doctor *doctor);
 /* Adds a check for a call that failed, whatever the reason. `needs`: the permission it takes. */
 void cara_doctor_call_failed(cara_doctor *doctor, const char *name, const char *what, int rc,
                              const cara_error *err, const char *needs);
-/* The same for a call that only looks: that it is not allowed says nothing of what it would have
- * seen, so it is a warning. */
+/* The same for a call that only reads: without the permission nothing is known of its object, so it
+ * is a warning. */
 void cara_doctor_read_failed(cara_doctor *doctor, const char *name, const char *what, int rc,
                              const cara_error *err, const char *needs);
 

@@ -13,7 +13,7 @@ typedef enum cara_finding { /* from the best to the worst */
                             CARA_FINDING_OK,
                             CARA_FINDING_SKIPPED, /* does not apply here, and the sentence says why
                                                    */
-                            CARA_FINDING_WARNING, /* works, but not as it might, or not for long */
+                            CARA_FINDING_WARNING, /* works, but badly, or not for long */
                             CARA_FINDING_FAILURE, /* keeps voice notes from becoming text */
 } cara_finding;
 
@@ -27,9 +27,9 @@ typedef struct cara_check {
 
 typedef struct cara_checkup {
     cara_check checks[CARA_CHECKUP_MAX];
-    size_t n, n_reported; /* settled: how many `on_check` was called for */
+    size_t n, n_reported; /* how many `on_check` was called for */
     const char *where;    /* of what is added from now on; NULL: "here" */
-    /* Called for each check once it is settled; may be NULL. */
+    /* Called for each check once it is complete; may be NULL. */
     void (*on_check)(void *cookie, const cara_check *check);
     void *cookie;
 } cara_checkup;
@@ -37,8 +37,9 @@ typedef struct cara_checkup {
 /* "ok", "skipped", "warning", "failure"; static. */
 const char *cara_finding_name(cara_finding finding);
 
-/* Adds a check, whose sentence is given like printf's; what came before is settled. Control bytes
- * become blanks. Where the list is full, the last place is overwritten. */
+/* Adds a check, whose sentence is given like printf's; earlier checks are complete and `on_check`
+ * is called for them. Control bytes become blanks. Where the list is full, the last place is
+ * overwritten. */
 void cara_checkup_add(cara_checkup *checkup, const char *name, cara_finding finding,
                       const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* The advice to the latest check. */

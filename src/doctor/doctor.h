@@ -1,5 +1,5 @@
-/* The checks, in the order in which a voice note meets what they check. None of them waits for
- * ever, none deletes anything, and the one object that is written is always the same. */
+/* The checks, in the order in which a voice note uses the parts. None of them waits for ever or
+ * deletes anything; the only object that is written is always the same. */
 #ifndef DOCTOR_DOCTOR_H
 #define DOCTOR_DOCTOR_H
 
@@ -29,7 +29,7 @@ typedef struct cara_doctor { /* everything is borrowed */
     /* ---- the store, and AWS behind it ---- */
     const char *store;    /* a folder or s3://bucket/prefix; NULL: none is set */
     int aws_wanted;       /* something here points to AWS */
-    int in_function;      /* only what the function itself may do is done */
+    int in_function;      /* only calls that the function's role allows */
     struct cara_aws *aws; /* NULL with aws_error where it could not be opened */
     const char *aws_error;
     char phone[160]; /* phone-number-id-... to ask for media; "" until it is known */
@@ -52,7 +52,7 @@ void cara_doctor_machine(cara_doctor *doctor);
  * everywhere else after cara_doctor_account() has found what there is. */
 void cara_doctor_store(cara_doctor *doctor);
 /* Region and credentials, then what the account holds: stack, function, topic, destination, queue,
- * dead letters. Never in a function: its role has no right to look. */
+ * dead letters. Never in a function: its role has no permission for it. */
 void cara_doctor_account(cara_doctor *doctor);
 /* Has the function examine itself, and adds what it finds. */
 void cara_doctor_function(cara_doctor *doctor);

@@ -1,4 +1,4 @@
-/* Queues: what waits, and for how long its audio can still be had. */
+/* Queues: the messages that wait, and how long their audio can still be fetched. */
 #include "doctor/account.h"
 
 #include "base/clock.h"
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MEDIA_DAYS 7 /* WhatsApp forgets media of messages after so long */
+#define MEDIA_DAYS 7 /* WhatsApp deletes media of messages after so long */
 
 static void check_queue(account *a) {
     cara_doctor *d = a->doctor;
@@ -124,7 +124,7 @@ static void check_letters(account *a) {
         cara_checkup_add(d->checkup, "dead-letters", CARA_FINDING_OK, "no dead letters wait");
         return;
     }
-    /* A look at some, which leaves them where they are. */
+    /* Reads some without removing them. */
     cara_sqs_messages letters;
     int64_t oldest = 0;
     cara_doctor_limit_calls(d);

@@ -58,7 +58,7 @@ static void check_bucket(cara_doctor *d, const char *bucket, const char *prefix)
     if (!found && rc) {
         cara_doctor_call_failed(d, "bucket", "the bucket can be written and read, but not listed",
                                 rc, &err, "s3:ListBucket");
-        /* Voice notes are found without. */
+        /* Media is found without listing. */
         d->checkup->checks[d->checkup->n - 1].finding = CARA_FINDING_WARNING;
         return;
     }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Raises the last digit of text by one where the outcome reads back as value. */
+/* Raises the last digit of text by one where the result reads back as value. */
 static int next_up(char *text, double value) {
     char raised[40];
     snprintf(raised, sizeof raised, "%s", text);

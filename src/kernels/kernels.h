@@ -1,8 +1,8 @@
 /* Arithmetic, as a table of functions for one CPU level.
  *
- * Tables are filled from scalar upward; what a level does not have it inherits. A kernel never
- * makes threads: callers split rows or columns over a pool. How they split never changes a result:
- * each output is summed in an order that depends on its own row and column only. */
+ * Tables are filled from scalar upward; a level inherits the functions that it lacks. A kernel
+ * never makes threads: callers split rows or columns over a pool. How they split never changes a
+ * result: each output is summed in an order that depends on its own row and column only. */
 #ifndef KERNELS_KERNELS_H
 #define KERNELS_KERNELS_H
 

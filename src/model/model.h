@@ -1,4 +1,4 @@
-/* What a cara_model is inside; for the model room and for `caracola model`. */
+/* The inside of a cara_model, for the model room and for `caracola model`. */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 
@@ -34,9 +34,9 @@ typedef struct cara_slot {
 /* How to wait for weights, for a model whose memory is still being filled while it is in use. */
 typedef struct cara_arrival {
     /* Returns once bytes [offset, offset + n) of the file are in memory and will not change, or a
-     * negative code: the weights will not come (NETWORK, ...), or the transcription was cancelled
-     * (CANCELLED). Called before each layer by the threads that own sessions, so it must be
-     * thread-safe, and fast where the bytes have arrived. A failure ends that call of
+     * negative code: the weights cannot be fetched (NETWORK, ...), or the transcription was
+     * cancelled (CANCELLED). Called before each layer by the threads that own sessions, so it must
+     * be thread-safe, and fast where the bytes have arrived. A failure ends that call of
      * cara_transcribe() alone: the next one calls it again. */
     int (*wait)(void *cookie, uint64_t offset, uint64_t n, cara_error *err);
     void *cookie;

@@ -26,7 +26,7 @@ typedef struct cara_http_header {
     const char *value;
 } cara_http_header;
 
-/* What kept an answer from arriving whole. A status of 4xx or 5xx is an answer, not trouble. */
+/* Why an answer did not arrive whole. A status of 4xx or 5xx is an answer, not a failure. */
 typedef enum cara_http_failure {
     CARA_HTTP_OK = 0,
     CARA_HTTP_CONNECT,   /* no address, refused, no route: nothing was sent */
@@ -58,11 +58,11 @@ typedef struct cara_http_request {
     double deadline;          /* on cara_clock_monotonic()'s scale; 0: none */
     int fresh_connection; /* 1: no kept connection, so that libcurl never sends twice by itself */
     int no_proxy;         /* 1: *_proxy variables are not obeyed */
-    int (*stop)(void *cookie); /* polled about once a second; non-zero gives up */
+    int (*stop)(void *cookie); /* polled about once a second; non-zero ends the call */
     void *stop_cookie;
 } cara_http_request;
 
-/* Zeroed before its first use; reused by later calls; freed by the caller whatever happened. */
+/* Zeroed before its first use; reused by later calls; freed by the caller in any case. */
 typedef struct cara_http_response {
     int status; /* 0 where no status line came */
     cara_http_failure failure;

@@ -23,7 +23,7 @@ typedef struct job {
     json_t *reply_text; /* or NULL */
     double renewed;     /* when the claim was last renewed; cara_clock_monotonic() */
     int claim_lost;
-    cara_record_state before; /* of the record when we claimed it */
+    cara_record_state before; /* its state when we claimed it */
     char *record;             /* [record_len], as it was then */
     size_t record_len;
     cara_partial partial; /* what it holds of a transcript */
@@ -84,8 +84,8 @@ static int write_record(job *j, const cara_result *result, const char *error_nam
 }
 
 /* Reports *j->err, and writes it into the record, so that a reader sees why there is no transcript.
- * A failure that a retry can cure does not replace a transcript in part, and that the time is over
- * says nothing about the audio. */
+ * A partial transcript stays where a retry may succeed, and too little time is no error of the
+ * audio. */
 static void record_failure(job *j, cara_stage stage) {
     cara_failure failure = cara_failure_of(stage, j->err->code);
     int keep_record = failure.outcome == CARA_OUTCOME_RETRY &&
@@ -116,8 +116,8 @@ static int is_complete(job *j) {
     return 0;
 }
 
-/* The audio as an earlier try kept it, for when its source no longer has it. NOT_FOUND where there
- * is none; with other codes it is not known. */
+/* The audio that an earlier attempt stored, in case its source no longer has it. NOT_FOUND: there
+ * is none; other codes: not known. */
 static int read_stored_audio(job *j, cara_error *err) {
     char ext[CARA_MEDIA_EXT], key[CARA_KEY_SIZE];
     cara_media_ext_of_mime(j->mime_type, ext);
@@ -194,7 +194,7 @@ static int store_audio(job *j, int verified) {
     }
     int rc = cara_store_put(j->p->store, key, j->file.bytes, j->file.n, 1, j->err);
     if (rc == CARA_ERR_CONFLICT) {
-        /* An earlier try kept it, or tried to. Only verified bytes replace other ones. */
+        /* An earlier attempt may have stored it. Only verified bytes replace other ones. */
         char *kept = NULL;
         size_t n = 0;
         rc = cara_store_get(j->p->store, key, CARA_LIMIT_MEDIA_BYTES, &kept, &n, j->err);
@@ -220,13 +220,13 @@ static int store_audio(job *j, int verified) {
     return 0;
 }
 
-/* Called again and again while the audio is transcribed; also renews the claim. */
+/* Polled while the audio is transcribed; also renews the claim. */
 static int renew_claim_or_stop(void *cookie) {
     job *j = cookie;
     double now = cara_clock_monotonic();
     if (now - j->renewed > RENEW_S) {
         j->renewed = now;
-        /* A store that fails may work the next time; a lost claim stays lost. */
+        /* A failure of the store may be temporary; a lost claim stays lost. */
         j->claim_lost |= cara_store_claim_renew(j->claim, NULL) == CARA_ERR_CONFLICT;
     }
     return j->claim_lost || should_stop(j);
@@ -237,10 +237,10 @@ static void report_lost_claim(job *j) {
     report_failure(j, CARA_STAGE_STORE);
 }
 
-/* Completes the record, or writes down how far the transcript goes. */
+/* Completes the record, or keeps the partial transcript in it. */
 static void complete(job *j, const cara_result *result) {
     if (result->cut_short && j->frame <= j->partial.kept_frame) {
-        /* No further than the record is already. */
+        /* The record already has as much. */
         (void)cara_fail(j->err, CARA_ERR_CANCELLED, -1,
                         "stopped before anything more was transcribed");
         record_failure(j, CARA_STAGE_TRANSCRIBE);

@@ -73,7 +73,7 @@ static void quarantine_message(run *r, const cara_inbox_message *m, const char *
     cara_buf_free(&json);
 }
 
-/* What is left to do for a message after it was kept. */
+/* What is left to do for a message once it is stored. */
 typedef enum step { STEP_NONE, STEP_TRANSCRIBE } step;
 
 /* A record is there already. Is it of the same message, and undamaged? */
@@ -99,7 +99,7 @@ static int check_existing(run *r, const cara_inbox_message *m, const char *key, 
     return rc;
 }
 
-/* First of all the message is kept: as complete, or as pending where it has audio. */
+/* Stores the message before any work: as complete, or as pending where it has audio. */
 static step store_message(run *r, const cara_inbox_message *m, char key[CARA_KEY_SIZE]) {
     key[0] = 0;
     if (cara_key_message(m->id, m->from, m->timestamp, r->p->local_time, key)) {
@@ -169,7 +169,7 @@ int cara_pipeline_handle(const cara_pipeline *pipeline, const char *event, size_
         quarantine(&r, reject->bytes, reject->n, reject->reason, "", reject->record,
                    reject->record_id);
     }
-    /* All are kept before the first is transcribed: that takes long, and may end in a crash. */
+    /* All are stored before the first is transcribed, which takes long and may crash. */
     for (size_t i = 0; i < inbox.n_messages; i++)
         if (store_message(&r, &inbox.messages[i], keys[i]) == STEP_NONE)
             keys[i][0] = 0;

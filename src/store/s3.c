@@ -38,7 +38,7 @@ typedef struct s3_claim {
     cara_store_claim base;
     char key[CARA_S3_KEY_MAX + 1];
     char etag[128];
-    char *bytes; /* as they were before we took the claim */
+    char *bytes; /* as they were before the claim */
     size_t n;
     int unsure;          /* a write failed, but may have been done: then `etag` is out of date */
     int done;            /* nothing of the lease is left in the object */
@@ -217,7 +217,7 @@ static int s3_claim_take(cara_store *store, const char *key, cara_store_claim **
                        key);
         goto done;
     }
-    /* A process that ended with a claim left its mark. */
+    /* A process that ended during a claim left its mark. */
     while (object.metadata[0] && c->n && is_blank(c->bytes[c->n - 1]))
         c->n--;
     memcpy(c->etag, object.etag, sizeof object.etag);

@@ -57,7 +57,7 @@ static int64_t base64_decode(const char *text, size_t n, uint8_t *out) {
         for (size_t j = 0; j < keep; j++)
             *to++ = (uint8_t)(bits >> (16 - 8 * j));
         if (keep < 3 && (bits & ((1u << (24 - 8 * keep)) - 1)))
-            return -1; /* bits that no byte takes: not what an encoder writes */
+            return -1; /* bits beyond the last byte: no encoder writes them */
     }
     return to - out;
 }

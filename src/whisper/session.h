@@ -1,4 +1,4 @@
-/* What a cara_session is inside: the backend that it transcribes with, and memory that is reused
+/* The inside of a cara_session: the backend that it transcribes with, and memory that is reused
  * from audio to audio. */
 #ifndef WHISPER_SESSION_H
 #define WHISPER_SESSION_H

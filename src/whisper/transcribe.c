@@ -28,7 +28,7 @@ typedef struct transcription {
     cara_mel_stream *mel;
     cara_result_owner *owner;
     int64_t content_frames;             /* of the audio; 0 until it was read once */
-    int64_t seek;                       /* first mel frame of the window at hand */
+    int64_t seek;                       /* first mel frame of the current window */
     int64_t done;                       /* mel frames, for the progress callback */
     int64_t encoded_seek, encoded_size; /* the window that the backend holds; size -1: none */
     cara_buf all_tokens; /* int32_t: initial prompt, previous tokens, then all segments' */
@@ -293,7 +293,8 @@ static int open_audio(transcription *t, cara_error *err) {
 static int detect_language(transcription *t, cara_error *err) {
     cara_session *s = t->session;
     int language = 0;
-    /* A cut window is cut for this, too: it is the one to be decoded, and encoded but once. */
+    /* A shortened window is shortened here, too: the same one is decoded later, and encoded only
+     * once. */
     int is_cut =
         t->settings.options.audio_ctx != CARA_AUDIO_CTX_FULL && t->content_frames < CARA_N_FRAMES;
     int rc = encode_window(t, 0, is_cut ? t->content_frames : CARA_N_FRAMES, err);
@@ -364,7 +365,7 @@ int cara_transcribe(cara_session *session, cara_pcm_source source, const cara_op
                     cara_result **out, cara_error *err) {
     *out = NULL;
     double start = cara_clock_monotonic();
-    cara_error failure; /* so that the caller's stays as it is when the work is merely stopped */
+    cara_error failure; /* the caller's stays as it is where the work is only stopped */
     transcription t = {.session = session, .source = source, .encoded_size = -1};
     cara_arena_init(&t.arena, CARA_LIMIT_RESULT_BYTES);
     cara_buf_init(&t.all_tokens, CARA_LIMIT_RESULT_BYTES);

@@ -1,4 +1,4 @@
-/* A model in a file that is chosen and opened as late as the first audio. */
+/* A model in a file that is opened only for the first audio. */
 #ifndef APP_MODEL_FILE_H
 #define APP_MODEL_FILE_H
 

@@ -1,4 +1,4 @@
-/* CARACOLA_MODEL=s3://bucket/key: a model that is used while it still comes. */
+/* CARACOLA_MODEL=s3://bucket/key: a model that is used while it is being fetched. */
 #ifndef APP_MODEL_STREAM_H
 #define APP_MODEL_STREAM_H
 

@@ -17,7 +17,7 @@ static int is_utc(const char *name) {
     return 0;
 }
 
-/* A name of the shape that IANA gives: no absolute path, no dots to climb with. */
+/* A name of the shape that IANA gives: no absolute path, no "..". */
 static int is_name(const char *name) {
     size_t n = strlen(name);
     if (n == 0 || n > 64 || name[0] == '/' || name[0] == '-')

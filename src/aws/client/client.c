@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define URL_LIMIT (16 * CARA_KIB)
-#define FRESH_MS (5 * 60 * 1000) /* credentials are renewed so long before they end */
+#define FRESH_MS (5 * 60 * 1000) /* seconds before their end at which credentials are renewed */
 #define PAUSE_MS (60 * 1000)     /* after a renewal that failed */
 #define TIMEOUT_S 60.0
 #define STALL_S 20.0
@@ -151,8 +151,7 @@ static int build_url(cara_aws *aws, const cara_aws_call *call, cara_buf *out, ca
     return rc;
 }
 
-/* As many exchanges as there are credentials to try: those held, and once a call, where they have
- * expired meanwhile, new ones. */
+/* Tries the current credentials and, once a call, new ones where those have expired. */
 static int exchange(cara_aws *aws, const cara_aws_call *call, const cara_exchange_request *request,
                     cara_http_response *response, cara_error *err) {
     cara_exchange_progress progress = {0};

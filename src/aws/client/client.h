@@ -30,8 +30,8 @@ void cara_aws_set_stop(cara_aws *aws, int (*stop)(void *cookie), void *cookie);
 
 const cara_aws_config *cara_aws_settings(const cara_aws *aws);
 
-/* What the service said to the latest call that failed with an answer; its status is 0 where the
- * latest call succeeded or got no answer. Valid until the next call. */
+/* The service's error for the latest call; its status is 0 where that call succeeded or got no
+ * answer. Valid until the next call. */
 const cara_aws_fault *cara_aws_last_fault(const cara_aws *aws);
 
 /* Finds credentials now and gives their source ("environment", ...); for `doctor`. As
@@ -58,7 +58,7 @@ typedef struct cara_aws_call {
     size_t body_len;
     size_t max_body; /* of the answer; 0: 1 MiB */
     /* [into_len]; given, the body of a 2xx answer goes there instead of response->body, from its
-     * beginning at each attempt; what does not fit is dropped, which `check` has to notice. */
+     * beginning at each attempt; bytes that do not fit are dropped, which `check` has to detect. */
     void *into;
     size_t into_len;
     /* Of one attempt; 0: the client's; < 0: as long as it makes progress; > 0: also without any
@@ -71,10 +71,10 @@ typedef struct cara_aws_call {
     void *check_cookie;
 } cara_aws_call;
 
-/* Signs, sends and repeats. CARA_OK: a 2xx answer, which is left in *response. Else by what the
- * service said: NOT_FOUND (404), CONFLICT (412), NETWORK (429, 5xx, no answer, an expired token,
- * and all else where a retry may succeed), DENIED (the other 4xx), and CANCELLED, USAGE, MEMORY.
- * *response is as cara_http_do() has it and is freed by the caller in any case. */
+/* Signs, sends and repeats. CARA_OK: a 2xx answer, which is left in *response. Else by the
+ * service's answer: NOT_FOUND (404), CONFLICT (412), NETWORK (429, 5xx, no answer, an expired
+ * token, and all else where a retry may succeed), DENIED (the other 4xx), and CANCELLED, USAGE,
+ * MEMORY. *response is as cara_http_do() has it and is freed by the caller in any case. */
 int cara_aws_do(cara_aws *aws, const cara_aws_call *call, cara_http_response *response,
                 cara_error *err);
 

@@ -40,7 +40,7 @@ static int from_static_keys(const cara_credentials_search *search, const char *p
                                 "profile", err);
 }
 
-/* What takes a browser, another program or a person. */
+/* Refuses sources that need a browser, another program or a person. */
 static int refuse_others(const cara_credentials_search *search, const char *profile,
                          cara_error *err) {
     static const char *const keys[] = {"sso_session", "sso_start_url", "login_session",

@@ -13,9 +13,9 @@
 #define MAX_HEADERS 20
 #define OWN_HEADERS 6 /* those added here */
 #define URL_LIMIT (16 * CARA_KIB)
-#define AGENT_WAIT_S 0.1  /* times the number of attempts so far */
-#define POLL_S 0.25       /* how often `stop` is polled while waiting */
-#define SURE_SKEW_MS 2000 /* a clock that far off explains a refusal that names the clock */
+#define AGENT_WAIT_S 0.1              /* times the number of attempts so far */
+#define POLL_S 0.25                   /* how often `stop` is polled while waiting */
+#define SURE_SKEW_MS 2000             /* an offset that explains a refusal that names the clock */
 #define MAYBE_SKEW_MS (4 * 60 * 1000) /* and one that may have another reason */
 
 static int no_memory(cara_error *err) {
@@ -214,7 +214,7 @@ static int refuse(const cara_exchange_request *request, const cara_aws_fault *fa
     return cara_fail(err, CARA_ERR_DENIED, -1, "%s was refused: %s%s", what, why, advice);
 }
 
-/* What an attempt came to. */
+/* The result of one attempt. */
 typedef struct attempt_result {
     int rc;
     int retry;   /* another attempt may succeed */
@@ -223,7 +223,7 @@ typedef struct attempt_result {
     double retry_after_s;
 } attempt_result;
 
-/* No answer came whole. */
+/* For an attempt without a complete answer. */
 static attempt_result check_failure(const cara_exchange_request *request, int rc,
                                     cara_http_failure failure, cara_error *err) {
     attempt_result v = {.rc = rc, .retry_after_s = -1, .timed_out = failure == CARA_HTTP_TIMEOUT};

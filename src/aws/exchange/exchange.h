@@ -1,6 +1,5 @@
 /* One exchange with a service: signed with the keys given or not at all, judged by its answer, and
- * repeated as the SDKs' standard retry mode does. It does not know where keys
- * come from. */
+ * repeated as the SDKs' standard retry mode does. Finding keys is left to credentials/find.h. */
 #ifndef AWS_EXCHANGE_H
 #define AWS_EXCHANGE_H
 
@@ -18,8 +17,8 @@ typedef struct cara_exchange {
     double deadline; /* cara_clock_monotonic(): no attempt or wait goes beyond it; 0: none */
     int (*stop)(void *cookie); /* polled while waiting; non-zero ends with CANCELLED; may be NULL */
     void *stop_cookie;
-    int64_t skew_ms;  /* the services' clock less ours, once a signature was refused for it */
-    int64_t ahead_ms; /* the same, as the latest answer shows it */
+    int64_t skew_ms;  /* the services' clock minus ours, set once a signature was refused for it */
+    int64_t ahead_ms; /* the same, by the latest answer */
     int has_ahead;
 } cara_exchange;
 
@@ -51,7 +50,7 @@ typedef struct cara_exchange_request {
     size_t body_len;
     size_t max_body; /* of the answer; 0: 1 MiB */
     /* [into_len]; given, the body of a 2xx answer goes there instead of response->body, from its
-     * beginning at each attempt; what does not fit is dropped, which `check` has to notice. */
+     * beginning at each attempt; bytes that do not fit are dropped, which `check` has to detect. */
     void *into;
     size_t into_len;
     double connect_timeout_s, timeout_s, stall_s; /* as in cara_http_request, for one attempt */
@@ -76,7 +75,7 @@ typedef struct cara_exchange_progress {
  * *response. Else by what the service answered: NOT_FOUND (404), CONFLICT (412), NETWORK (429, 5xx,
  * no answer, an expired token, and all else where a retry may succeed), DENIED (the other 4xx), and
  * CANCELLED, USAGE, MEMORY. Where the clock was the reason, the service's is taken from then on,
- * and one attempt more is made. Called again with the same *progress it goes on counting attempts,
+ * and one attempt more is made. A further call with the same *progress continues to count attempts,
  * and makes at least one. *response is as cara_http_do() leaves it; the caller frees it in any
  * case. */
 int cara_exchange_do(cara_exchange *exchange, const cara_exchange_request *request,

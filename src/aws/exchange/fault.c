@@ -86,7 +86,7 @@ void cara_aws_fault_read(const cara_http_response *response, cara_aws_fault *out
         read_json(&response->body, out);
     } else if (at < n && body[at] == '<') {
         const cara_xml_handler handler = {.end = on_xml, .ctx = out};
-        /* What it read before any damage is still worth having. */
+        /* Members before the damage are still used. */
         (void)cara_xml_parse(body + at, n - at, &handler, NULL);
     }
     /* SQS's JSON protocol gives the code that its query protocol had in a header: "Code;Sender". */

@@ -17,7 +17,7 @@ typedef struct reader {
     char path[PATH_MAX_BYTES];
     size_t path_len;
     cara_buf text;
-    int rc;          /* what stopped us */
+    int rc;          /* the code that stopped the parser */
     const char *why; /* for our own refusals */
 } reader;
 
@@ -103,7 +103,7 @@ int cara_xml_parse(const char *xml, size_t n, const cara_xml_handler *handler, c
         rc = code == XML_ERROR_NO_MEMORY ? CARA_ERR_MEMORY : CARA_ERR_NETWORK;
         r.why = XML_ErrorString(code);
     }
-    /* What the handler stopped with has the handler's words. */
+    /* Where the handler stopped, it has filled *err. */
     if (rc && r.why)
         cara_fail(err, rc, XML_GetCurrentByteIndex(r.parser), "an XML answer cannot be read: %s",
                   r.why);

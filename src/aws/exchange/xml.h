@@ -14,8 +14,8 @@ typedef struct cara_xml_handler {
     void *ctx;
 } cara_xml_handler;
 
-/* CARA_OK, MEMORY, what `end` gave, or NETWORK: what is no well-formed XML was damaged on its way.
- */
+/* CARA_OK, MEMORY, what `end` gave, or NETWORK for XML that is not well-formed: it was damaged on
+ * its way. */
 int cara_xml_parse(const char *xml, size_t n, const cara_xml_handler *handler, cara_error *err);
 
 /* 1 where `path` ends with `end`, whole elements only. */

@@ -185,7 +185,7 @@ static int not_the_range(const cara_http_response *response, cara_error *err) {
         response->status, range ? range : "without Content-Range");
 }
 
-/* Are these the bytes that were requested? A server that answers 200 here knows no ranges. */
+/* Checks that these are the bytes requested. A server that answers 200 here has no ranges. */
 static int check_range(void *cookie, const cara_http_response *response, cara_error *err) {
     const byte_range *s = cookie;
     const char *range = cara_http_header_of(response, "content-range");

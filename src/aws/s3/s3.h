@@ -1,4 +1,4 @@
-/* Amazon S3 over REST (Amazon S3 API Reference), as far as a store of records needs it. */
+/* Amazon S3 over REST (Amazon S3 API Reference), the part that a store of records needs. */
 #ifndef AWS_S3_H
 #define AWS_S3_H
 
@@ -9,7 +9,7 @@
 #define CARA_S3_KEY_MAX 1024 /* bytes of UTF-8 */
 
 typedef struct cara_s3_object {
-    int64_t size;   /* -1 where it was not said */
+    int64_t size;   /* -1 where the answer has none */
     char etag[128]; /* with its quotes, as If-Match wants it; "" where there was none */
     char content_type[128];
     char metadata[128]; /* the object's x-amz-meta-caracola; "" where it has none */

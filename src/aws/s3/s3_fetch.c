@@ -60,7 +60,7 @@ static int add_connections(cara_s3_fetch *f, int n, cara_error *err) {
         c->fetch = f;
         cara_aws_set_deadline(c->aws, f->options.deadline);
         cara_aws_set_stop(c->aws, is_closing, f);
-        /* Now, by one thread: variables must not be read while another sets some. */
+        /* Now, by one thread: getenv() is not safe while another thread calls setenv(). */
         const char *source;
         rc = cara_aws_check_credentials(c->aws, &source, err);
         if (rc) {
@@ -71,7 +71,7 @@ static int add_connections(cara_s3_fetch *f, int n, cara_error *err) {
     return CARA_OK;
 }
 
-/* Names the object, which sentences of the client do not. */
+/* Adds the object's name, which the client's sentences lack. */
 static int prefix_object(const cara_s3_fetch *f, int rc, cara_error *err) {
     if (rc)
         cara_error_prefix(err, "s3://%s/%s", f->options.bucket, f->options.key);

@@ -32,8 +32,8 @@ typedef struct cara_s3_fetch_to {
 } cara_s3_fetch_to;
 
 /* Begins, once. `have` ([n_parts], copied, or NULL) is 1 for parts that need not be fetched. Every
- * part is of the object that was opened: where another takes its place meanwhile, the fetch ends
- * with CONFLICT. Where a retry may succeed, it is tried again for about a minute. MEMORY. */
+ * part is of the object that was opened: where it is replaced meanwhile, the fetch ends with
+ * CONFLICT. Where a retry may succeed, it is tried again for about a minute. MEMORY. */
 int cara_s3_fetch_start(cara_s3_fetch *fetch, const uint8_t *have, const cara_s3_fetch_to *to,
                         cara_error *err);
 
@@ -42,7 +42,7 @@ int cara_s3_fetch_start(cara_s3_fetch *fetch, const uint8_t *have, const cara_s3
 int cara_s3_fetch_wait(cara_s3_fetch *fetch, uint64_t end, int (*stop)(void *cookie), void *cookie,
                        cara_error *err);
 
-/* Bytes that are there by now, in whichever places. */
+/* Bytes that have arrived, at any offset. */
 uint64_t cara_s3_fetch_done(cara_s3_fetch *fetch);
 
 /* The SHA-256 in hex of the whole, computed as its bytes come. They are taken from the memory, or

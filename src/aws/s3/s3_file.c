@@ -67,8 +67,8 @@ static int write_at(int fd, const char *path, uint64_t offset, const void *bytes
     return CARA_OK;
 }
 
-/* 1 where the file has its SHA-256, 0 where it has another or is not there, which `seen` then
- * tells; 0 also where it is as it was seen before. CANCELLED, IO, MEMORY. */
+/* 1 where the file has its SHA-256; 0 where it has another, does not exist, or has not changed
+ * since *seen, which is updated. CANCELLED, IO, MEMORY. */
 static int has_sha256(const cara_s3_fill *fill, struct stat *seen, cara_error *err) {
     int fd = open(fill->path, O_RDONLY | O_CLOEXEC);
     struct stat st;
@@ -131,7 +131,7 @@ static int lock_state(work *w, cara_error *err) {
     return cara_fail(err, CARA_ERR_CONFLICT, -1, "%s comes and goes", w->state_path);
 }
 
-/* Reads what earlier tries have of this very object into `have`, or begins from scratch. */
+/* Reads which parts of this object earlier tries have into `have`, or begins from scratch. */
 static int read_state(work *w, cara_error *err) {
     const cara_s3_object *object = cara_s3_fetch_object(w->fetch);
     size_t n_parts = cara_s3_fetch_n_parts(w->fetch), state_bytes = HEAD_BYTES + n_parts;
@@ -158,10 +158,10 @@ static int read_state(work *w, cara_error *err) {
         for (size_t i = 0; i < n_parts; i++)
             w->have[i] = found[HEAD_BYTES + i] == '#';
     } else if (!rc) {
-        /* In this order: a state must never say more than there is. */
+        /* In this order: the state must never list a part that the file lacks. */
         if (ftruncate(w->state_fd, 0) != 0 || ftruncate(w->part_fd, 0) != 0)
             rc = cara_fail_errno(err, "cannot write %s", w->part_path);
-        /* Says now whether there is room, where the file system can. */
+        /* Fails early where the file system can say that there is no room. */
         if (!rc && fallocate(w->part_fd, 0, 0, (off_t)object->size) != 0 &&
             (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
             rc = cara_fail_errno(err, "no room for the %lld MB of %s",
@@ -175,8 +175,8 @@ static int read_state(work *w, cara_error *err) {
     return rc;
 }
 
-/* A part is marked only once it is on the disk: a sandbox may end at any moment, and with it what
- * its kernel had still to write. */
+/* A part is marked only once it is on the disk: a sandbox may end at any moment, and then loses
+ * what its kernel had still to write. */
 static int put(void *ctx, size_t i, uint64_t offset, const void *bytes, size_t n, cara_error *err) {
     const work *w = ctx;
     int rc = write_at(w->part_fd, w->part_path, offset, bytes, n, err);
@@ -276,7 +276,7 @@ int cara_s3_fill_file(const cara_s3_fill *fill, cara_s3_filled *out, cara_error 
     if (right == 1)
         *out = (cara_s3_filled){.done = 1, .already = 1, .bytes = size, .size = size};
     cara_s3_fetch_close(w.fetch);
-    /* That time ended a call to S3 is not a failure. */
+    /* A call to S3 that ran out of time is not a failure. */
     if (rc && out_of_time((void *)(uintptr_t)fill) && rc == CARA_ERR_NETWORK)
         rc = CARA_ERR_CANCELLED;
     if (busy || rc == CARA_ERR_CANCELLED)

@@ -24,8 +24,8 @@ typedef struct cara_s3_filled {
  * another process is filling the file: then call it again. The file takes its name when it is
  * whole, is on the disk and has its SHA-256; it replaces a wrong one.
  *
- * Until then there are <path>.part with the bytes and <path>.fill, which says what of
- * which object they are, and is locked by the process that works on them. Both are there as long as
+ * Until then there are <path>.part with the bytes and <path>.fill, which says of which object they
+ * are and which parts, and is locked by the process that works on them. Both are there as long as
  * the object is the same (by its ETag); after a wrong SHA-256 (MODEL_CORRUPT) they are gone, and so
  * the next try begins from scratch. Else as cara_s3_fetch_wait(); IO, where the disk is full for
  * instance. */

@@ -1,4 +1,4 @@
-/* AWS Lambda from outside: what a function is set to, and calling it (Lambda API Reference). */
+/* AWS Lambda's API: the settings of a function, and calling it (Lambda API Reference). */
 #ifndef AWS_FUNCTION_H
 #define AWS_FUNCTION_H
 

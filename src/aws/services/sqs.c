@@ -132,8 +132,8 @@ int cara_sqs_receive(cara_aws *aws, const char *queue_url, int most, int wait_s,
         item->receive_count =
             strtoll(cara_json_text_or(attributes, "ApproximateReceiveCount", ""), NULL, 10);
         item->sent_ms = strtoll(cara_json_text_or(attributes, "SentTimestamp", ""), NULL, 10);
-        /* A message without a receipt can never be deleted, and a damaged one must not be: both
-         * come back by themselves when their time is up. */
+        /* A message without a receipt can never be deleted, and a damaged one must not be: both are
+         * delivered again when their visibility timeout ends. */
         if (item->receipt[0] &&
             md5_fits(item->body, item->body_len, cara_json_text_or(m, "MD5OfBody", "")))
             out->n++;

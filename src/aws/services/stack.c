@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- what a stack is, from JSON ---- */
+/* ---- a stack from JSON ---- */
 
 static int ends_with(const char *text, const char *end) {
     size_t n = strlen(text), m = strlen(end);
@@ -104,7 +104,7 @@ static int read_tree(tree *t, const char *name, cara_stack *out, cara_error *err
     return cara_stack_read_json(json_object_get(response, "DescribeStacksResult"), name, out, err);
 }
 
-/* What the handlers above stopped with. */
+/* The error for the code that a handler stopped with. */
 static int refuse(int rc, cara_error *err) {
     return cara_fail(err, rc, -1,
                      rc == CARA_ERR_MEMORY
@@ -163,7 +163,7 @@ int cara_stack_get(cara_aws *aws, const char *name, cara_stack *out, cara_error 
     return rc;
 }
 
-/* ---- whose credentials these are ---- */
+/* ---- the caller's identity ---- */
 
 typedef struct identity {
     char *arn;

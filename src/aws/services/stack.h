@@ -1,4 +1,5 @@
-/* AWS CloudFormation: what a stack is and has made; and AWS STS's GetCallerIdentity. */
+/* AWS CloudFormation: the state, parameters and outputs of a stack; and AWS STS's
+ * GetCallerIdentity. */
 #ifndef AWS_STACK_H
 #define AWS_STACK_H
 
@@ -14,9 +15,9 @@ typedef struct cara_stack {
     json_t *json; /* as DescribeStacks has it in JSON: Parameters, Outputs; owned */
 } cara_stack;
 
-/* The one reading of what DescribeStacks answers, in JSON as the AWS CLI prints it ("Stacks": [..])
- * and in XML as the service sends it. `name` is for messages. Free *out in any case.
- * NETWORK: there is no stack in it, or one without a status; MEMORY. */
+/* Reads the answer of DescribeStacks, in JSON as the AWS CLI prints it ("Stacks": [..]) and in XML
+ * as the service sends it. `name` is for messages. Free *out in any case. NETWORK: there is no
+ * stack in it, or one without a status; MEMORY. */
 int cara_stack_read_json(const json_t *answer, const char *name, cara_stack *out, cara_error *err);
 int cara_stack_read_xml(const char *xml, size_t n, const char *name, cara_stack *out,
                         cara_error *err);
@@ -33,8 +34,7 @@ const char *cara_stack_output(const cara_stack *stack, const char *key);
 /* 1 where an operation is going on in this state. */
 int cara_stack_is_busy(const char *status);
 
-/* GetCallerIdentity: the ARN of whose credentials these are, cut to size. No permission is needed.
- */
+/* GetCallerIdentity: the ARN of the caller's identity, cut to size. No permission is needed. */
 int cara_sts_caller_identity(cara_aws *aws, char *arn, size_t size, cara_error *err);
 
 #endif

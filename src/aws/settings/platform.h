@@ -12,7 +12,7 @@ typedef struct cara_platform {
     void *ctx;
 } cara_platform;
 
-/* The real one. */
+/* The process's own. */
 cara_platform cara_platform_real(void);
 
 /* env(), with an empty value taken for none. */

@@ -1,5 +1,5 @@
-/* Memory with one owner and one end: everything allocated from an arena goes at once.
- * Each arena has a limit from the start, so that no input can make the program allocate without
+/* Memory with one owner and one end: everything allocated from an arena is freed at once. Each
+ * arena has a limit from the start, so that no input can make the program allocate without
  * bound. */
 #ifndef BASE_MEMORY_ARENA_H
 #define BASE_MEMORY_ARENA_H

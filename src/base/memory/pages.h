@@ -4,11 +4,11 @@
 
 #include <stddef.h>
 
-/* count * size bytes, zeroed, aligned to 64 at least and not yet touched: memory is taken as it is
- * written. NULL where there is none, or the product overflows. */
+/* count * size bytes, zeroed, aligned to 64 at least and not yet touched: physical memory is used
+ * as it is written. NULL where there is none, or the product overflows. */
 void *cara_pages_alloc(size_t count, size_t size);
 
-/* Frees a block by the count and size it was asked with; NULL is allowed. */
+/* Frees a block by the count and size that it was allocated with; NULL is allowed. */
 void cara_pages_free(void *block, size_t count, size_t size);
 
 #endif

@@ -195,7 +195,7 @@ static int optional_number(const cara_cli_args *args, double min, double max, do
     return 0;
 }
 
-/* Flags that exist so that openai's command lines work, with the one value that we can honour. */
+/* Flags that exist so that openai's command lines work, with the one value that we support. */
 static int must_be_none(const cara_cli_args *args, const char *why) {
     if (strcmp(args->value, "None") == 0)
         return 0;

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What became of one file. */
+/* The result of one file. */
 typedef struct file_result {
     cara_result *result; /* NULL: err says why */
     cara_error err;
@@ -124,7 +124,7 @@ static void begin(run *r, int file) {
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Reports what became of the file and frees its result; returns its exit status. */
+/* Reports the file's result and frees it; returns its exit status. */
 static int report(run *r, int file) {
     const cara_transcribe_flags *flags = r->flags;
     const char *name = r->names[file], *shown = cara_output_shown_name(name);
@@ -214,8 +214,8 @@ static int was_begun(run *r, int file) {
 static int report_all(run *r, worker *here) {
     int failed = 0, first_failure = CARA_EXIT_OK, interrupted = 0;
     for (int i = 0; i < r->n; i++) {
-        /* What other threads have begun is reported too: it ends at once, and what it has is kept.
-         */
+        /* Files that other threads have begun are reported too: they stop at once, and their
+         * segments are kept. */
         if (interrupted && !was_begun(r, i))
             break;
         begin(r, i);
@@ -226,7 +226,7 @@ static int report_all(run *r, worker *here) {
         int status = report(r, i);
         cara_exit flushed = cara_cli_flush_stdout();
         if (flushed != CARA_EXIT_OK)
-            return flushed; /* the rest would not be seen either */
+            return flushed; /* the rest could not be written either */
         interrupted |= status == CARA_EXIT_INTERRUPTED || cara_cli_interrupted();
         if (status != CARA_EXIT_OK && failed++ == 0)
             first_failure = status;

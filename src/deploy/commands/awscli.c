@@ -114,7 +114,7 @@ static int contains_any(const char *text, const char *const *words) {
     return 0;
 }
 
-/* What the CLI's failure means to us. */
+/* The error for a failure of the CLI. */
 static int classify_failure(const cara_awscli *cli, const char *what, const cara_child_result *r,
                             cara_awscli_fault *fault, cara_error *err) {
     static const char *const busy[] = {

@@ -1,7 +1,7 @@
 /* The AWS CLI as a child process: Debian 12's 2.9 and anything newer.
  *
  * Endpoints come from the variables and profiles that our own client reads (aws/settings/config.h)
- * and are passed by --endpoint-url, since the CLI of 2.9 knows none of them. Long or secret values
+ * and are passed by --endpoint-url, since the CLI of 2.9 does not read them. Long or secret values
  * never stand on its command line: they go through files in a private folder, or through pipes. */
 #ifndef DEPLOY_AWSCLI_H
 #define DEPLOY_AWSCLI_H

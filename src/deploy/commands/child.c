@@ -77,7 +77,7 @@ static void close_fd(int *fd) {
     *fd = -1;
 }
 
-/* After fork: only what is safe there. */
+/* In the child after fork(): only async-signal-safe functions. */
 static void exec_program(const cara_child_spec *spec, char **env, int child_fd[N_PIPES],
                          pid_t parent) {
     static const int numbers[] = {SIGPIPE, SIGINT, SIGTERM};
@@ -152,7 +152,7 @@ static void send_input(child *c) {
         close_fd(&c->fd[IN]);
 }
 
-/* Keeps the end, where programs say what was wrong. */
+/* Keeps the end of standard error, where programs usually write what was wrong. */
 static void append_stderr(cara_child_result *r, const char *bytes, size_t n) {
     size_t room = sizeof r->err - 1;
     if (n > room) {

@@ -14,7 +14,7 @@ typedef struct cara_child_spec {
     size_t n_input;
     size_t max_output; /* of standard output; more ends it with MEMORY */
     double timeout_s;  /* 0: none */
-    /* Asked some ten times a second; non-zero ends it with CANCELLED. May be NULL. */
+    /* Polled some ten times a second; non-zero ends it with CANCELLED. May be NULL. */
     int (*stop)(void *cookie);
     void *stop_cookie;
     /* Sees its standard output as it comes, for progress; may be NULL. */

@@ -18,7 +18,7 @@ void cara_progress_report(const cara_progress *progress, const char *format, ...
 void cara_progress_status(const cara_progress *progress, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* How long to wait before the n-th look (from 0): half a second first, then more, at most five. */
+/* Seconds to wait before the n-th check (from 0): half a second first, then more, at most five. */
 double cara_progress_delay(int n);
 /* Sleeps; CANCELLED where the user asks for an end. */
 int cara_progress_wait(const cara_awscli *cli, double seconds, cara_error *err);

@@ -46,7 +46,7 @@ int cara_stack_watch_begin(cara_stack_watch *watch, const cara_awscli *cli,
     return rc;
 }
 
-/* What AWS's words mean to the user of setup. */
+/* Advice for some of AWS's error texts. */
 static void report_advice(const cara_progress *progress, const char *why) {
     static const struct {
         const char *words, *advice;

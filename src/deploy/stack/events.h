@@ -12,14 +12,14 @@ typedef struct cara_stack_watch {
     char seen[200]; /* the newest event that was reported */
 } cara_stack_watch;
 
-/* Before an operation: remembers where the events are, so that only later ones are reported. `cli`,
+/* Before an operation: remembers the newest event, so that only later ones are reported. `cli`,
  * `progress` and `name` are borrowed until the end. */
 int cara_stack_watch_begin(cara_stack_watch *watch, const cara_awscli *cli,
                            const cara_progress *progress, const char *name, const char *id,
                            cara_error *err);
 
-/* After it was started: reports what happens until the stack itself is done, well or not. A few
- * calls in a row may fail. CANCELLED, or what the calls failed with. */
+/* After it was started: reports what happens until the stack's operation has succeeded or failed. A
+ * few calls in a row may fail. CANCELLED, or what the calls failed with. */
 int cara_stack_watch_end(cara_stack_watch *watch, cara_error *err);
 
 #endif

@@ -46,7 +46,7 @@ typedef struct work {
 } work;
 _Static_assert(sizeof(work) <= CARA_ATTEND_SCRATCH, "scratch is as large");
 
-/* Of a group of 16 weights, where the keys of each pair stand: vpackssdw works within halves of a
+/* Positions of each pair's keys in a group of 16 weights: vpackssdw works within halves of a
  * register. */
 static const uint8_t pair_at[8] = {0, 2, 8, 10, 4, 6, 12, 14};
 

@@ -225,7 +225,7 @@ typedef struct widened {
     __m256i less[2]; /* of each channel, -(w0 w1 + w2 w3) */
 } widened;
 
-/* The even bytes by a multiplication, which meets the shift of the odd ones at no port. */
+/* The even bytes by a multiplication, which uses other ports than the shift of the odd ones. */
 static inline void widen_group(const int8_t *b, __m256i w[4]) {
     for (int h = 0; h < 2; h++) {
         __m256i bytes = _mm256_load_si256((const __m256i *)(const void *)(b + 32 * h));

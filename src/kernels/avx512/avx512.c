@@ -1,5 +1,5 @@
-/* AVX-512: products and attention in f32, and the tables of its levels. What memory bounds, and the
- * rows, are AVX2's. */
+/* AVX-512: products and attention in f32, and the tables of its levels. Memory-bound kernels and
+ * those of rows are AVX2's. */
 #include "kernels/avx512/vectors.h"
 
 #include "kernels/avx512/avx512.h"

@@ -1,5 +1,5 @@
-/* What levels share of the way through an operation; a level brings what it multiplies with.
- * Inlined into each, so that calls to constants are direct. */
+/* The loops of an operation, which levels share; each level supplies its multiplication. Inlined
+ * into each, so that calls to constants are direct. */
 #ifndef KERNELS_COMMON_WALKS_H
 #define KERNELS_COMMON_WALKS_H
 

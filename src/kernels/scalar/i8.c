@@ -1,5 +1,5 @@
-/* The reference: what every other level must equal to the bit before the epilogue. Tests compile
- * it a second time with I8_BYTES 2. */
+/* The reference: every other level must give the same bits before the epilogue. Tests compile it a
+ * second time with I8_BYTES 2. */
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
-/* The reference: plain C that says what each kernel means. It stays simple; eight partial sums let
- * a compiler use whatever vectors the baseline has. */
+/* The reference: plain C that defines each kernel. It stays simple; eight partial sums let a
+ * compiler use whatever vectors the baseline has. */
 #include "kernels/scalar/scalar.h"
 #include "base/numbers/half.h"
 #include "kernels/common/block_i8.h"

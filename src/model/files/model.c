@@ -6,7 +6,7 @@
 #include <string.h>
 #include <zlib.h>
 
-/* What is neither `.pt` nor `.cara`, with a sentence for what people try. */
+/* Refuses files that are neither `.pt` nor `.cara`, with a sentence for the usual ones. */
 static int unknown_format(cara_slice f, cara_error *err) {
     static const struct {
         size_t at;

@@ -1,4 +1,4 @@
-/* Where a model's vocabulary comes from. */
+/* Finds a model's vocabulary. */
 #include "base/limits.h"
 #include "model/model.h"
 

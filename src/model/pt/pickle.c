@@ -23,7 +23,7 @@ typedef struct machine {
     cara_error *err;
 } machine;
 
-/* All that a pickle may name: what _rebuild_tensor_v2 is given, and the plain containers. */
+/* All that a pickle may name: the arguments of _rebuild_tensor_v2, and the plain containers. */
 static const char *const known_globals[] = {
     "collections.OrderedDict",
     "torch._utils._rebuild_tensor_v2",

@@ -1,4 +1,5 @@
-/* A Python pickle read as data. No code is run: what the pickle may name is a short list. */
+/* A Python pickle read as data. No code is run: the names that a pickle may use are a short
+ * list. */
 #ifndef MODEL_PT_PICKLE_H
 #define MODEL_PT_PICKLE_H
 

@@ -24,7 +24,7 @@ typedef struct cara_zip {
     size_t next; /* where the search for a name begins */
 } cara_zip;
 
-/* Reads the central directory. Errors: MODEL_CORRUPT (cut short, or lies about itself), MEMORY. */
+/* Reads the central directory. Errors: MODEL_CORRUPT (cut short, or inconsistent), MEMORY. */
 int cara_zip_open(cara_slice file, cara_arena *arena, cara_zip *zip, cara_error *err);
 
 /* The member of that name, or NULL. */

@@ -36,11 +36,11 @@ typedef struct cara_media {
  * by name. NOT_FOUND, IO, AUDIO_LIMIT (larger than CARA_LIMIT_MEDIA_BYTES). */
 cara_media cara_media_folder(const char *path);
 
-/* GetWhatsAppMessageMedia into the bucket of `store`, and from there. The extension that AWS gives
- * is not documented for every type: the MIME subtype is tried, then any object whose name begins
- * with the media id. Both are borrowed and must be of the same client; *source must stay where it
- * is as long as the media is used. Codes beyond those above: STORE where the copy did not appear.
- */
+/* GetWhatsAppMessageMedia copies the media into the bucket of `store`, from where it is read. The
+ * extension that AWS gives is not documented for every type: the MIME subtype is tried, then any
+ * object whose name begins with the media id. Both are borrowed and must be of the same client;
+ * *source must stay where it is as long as the media is used. Codes beyond those above: STORE where
+ * the copy did not appear. */
 struct cara_aws;
 typedef struct cara_media_social {
     struct cara_aws *aws;

@@ -54,7 +54,7 @@ static int get(fetch_state *f, const char *key, cara_error *err) {
 
 static int on_listed(void *ctx, const char *key, int64_t size) {
     fetch_state *f = ctx;
-    /* Only what can be a key of the store. */
+    /* Other keys cannot be keys of the store. */
     if (strlen(key) >= sizeof f->found || strlen(key + f->prefix_len) >= CARA_KEY_SIZE ||
         !cara_store_key_is_valid(key + f->prefix_len))
         return 0;
@@ -108,7 +108,7 @@ static int social_fetch(void *ctx, const cara_media_request *request, cara_media
                                    f.bucket, folder, &media, err);
     char subtype[CARA_MEDIA_EXT] = "";
     if (rc == CARA_ERR_NOT_FOUND) {
-        /* WhatsApp deletes media after some days. An earlier try may have had it copied. */
+        /* WhatsApp deletes media after some days. AWS may have copied it in an earlier attempt. */
         (void)subtype_of(request->mime_type, subtype);
         cara_error why = {.code = CARA_OK, .position = -1};
         int found = find_object(&f, subtype, &why);

@@ -9,7 +9,7 @@
 
 void cara_key_sender(const char *from, char out[33]) {
     size_t n = 0;
-    /* Only the characters with which people write phone numbers are removed. To remove others could
+    /* Only the characters with which people write phone numbers are removed. Removing others could
      * turn one sender into another, so then the whole is refused. */
     for (const char *s = from ? from : ""; *s; s++) {
         if (*s >= '0' && *s <= '9' && n < 32)

@@ -16,8 +16,8 @@
 /* Local time of t; 0, or -1 where it has none. NULL stands for UTC. */
 typedef int (*cara_local_time_fn)(int64_t t, struct tm *out);
 
-/* The sender as digits: "+1 650-555-1234" gives "16505551234". What is no phone number (missing,
- * letters, slashes, more than 32 digits) gives "0", which is no sender's. out holds 33 bytes. */
+/* The sender as digits: "+1 650-555-1234" gives "16505551234". Anything else (missing, letters,
+ * slashes, more than 32 digits) gives "0", which no sender has. out holds 33 bytes. */
 void cara_key_sender(const char *from, char out[33]);
 
 /* "YYYY-MM-DD/<sender>-<HH-MM-SS>-<id>.json"; <id> is the first 11 base64url characters of the
@@ -31,8 +31,8 @@ int cara_key_message(const char *message_id, const char *from, int64_t t, cara_l
 int cara_key_media(const char *record_key, const char *media_id, const char *ext,
                    char out[CARA_KEY_SIZE]);
 
-/* "quarantine/<22 base64url characters of the SHA-256 of the bytes>.json": one however often it is
- * delivered. 0, or -1 on no memory. */
+/* "quarantine/<22 base64url characters of the SHA-256 of the bytes>.json": the same for every
+ * delivery. 0, or -1 on no memory. */
 int cara_key_quarantine(const void *bytes, size_t n, char out[CARA_KEY_SIZE]);
 
 /* 1 for [A-Za-z0-9]{1,100}, the pattern of GetWhatsAppMessageMedia's mediaId. NULL gives 0. */

@@ -12,9 +12,9 @@ typedef struct cara_partial {
     cara_resume resume; /* zeros: from the beginning */
 } cara_partial;
 
-/* Reads a record of state CARA_RECORD_PARTIAL. Tokens mean nothing to another model than the one
- * that decoded them: then, and where the record lacks what is needed, the audio is transcribed from
- * its beginning. On success the caller frees *out. MEMORY. */
+/* Reads a record of state CARA_RECORD_PARTIAL. The tokens are valid only for the model that decoded
+ * them: with another one, and where the record is incomplete, the audio is transcribed from its
+ * beginning. On success the caller frees *out. MEMORY. */
 int cara_partial_read(const char *bytes, size_t n, const char *model, cara_partial *out,
                       cara_error *err);
 void cara_partial_free(cara_partial *partial); /* a zeroed one is allowed */

@@ -1,4 +1,4 @@
-/* The record of one message: what came, its transcript, and how that was made. */
+/* The record of one message: the message as received, its transcript, and how that was made. */
 #ifndef PIPELINE_RECORD_H
 #define PIPELINE_RECORD_H
 
@@ -12,7 +12,7 @@
 /* How far a record in the store has come. */
 typedef enum cara_record_state {
     CARA_RECORD_DAMAGED, /* not JSON, or no object */
-    CARA_RECORD_PENDING, /* audio without a transcript; it may have failed, but not finally */
+    CARA_RECORD_PENDING, /* audio without a transcript; an error in it is not final */
     CARA_RECORD_PARTIAL, /* a transcript that was cut short */
     CARA_RECORD_FAILED,  /* audio whose failure is final: cara_failure_is_final() */
     CARA_RECORD_COMPLETE,

@@ -11,10 +11,10 @@
 #define KEEP_MIN_S 1.0
 #define KEEP_MAX_S 10.0
 #define ANSWER_S 0.25
-#define LATE_S 0.01      /* with no more than that, no audio is begun */
+#define LATE_S 0.01      /* with no more time than that, no audio is begun */
 #define LAST_CALLS_S 8.0 /* containers are killed 10 s after SIGTERM, or later */
 
-/* WhatsApp's types; a metric must not take its name from a sender. */
+/* WhatsApp's types; a sender must not be able to name a metric. */
 static const char *const types[] = {"text",    "audio",    "image",       "video",       "document",
                                     "sticker", "location", "contacts",    "button",      "reaction",
                                     "order",   "system",   "interactive", "unsupported", "other"};
@@ -44,8 +44,7 @@ static int should_stop(void *cookie) {
     return out_of_time(s) || (s->interrupted && s->interrupted(s->interrupted_ctx));
 }
 
-/* After the process is asked to end, the transcript is still to be written, but what asked does not
- * wait long. */
+/* After SIGTERM the transcript still has to be written, but the process is killed soon. */
 static int should_cancel_calls(void *cookie) {
     cara_service *s = cookie;
     if (!s->interrupted || !s->interrupted(s->interrupted_ctx))

@@ -26,7 +26,7 @@ typedef struct cara_service { /* everything is borrowed */
     double stop_at;        /* of the current event; cara_clock_monotonic(); 0: never */
 } cara_service;
 
-/* What became of an event. */
+/* The result of handling an event. */
 typedef struct cara_handled {
     cara_summary summary;
     size_t n_retry;
@@ -36,10 +36,9 @@ typedef struct cara_handled {
     int unnamed;      /* something is to be delivered again that has no record id */
 } cara_handled;
 
-/* Handles an event within `left_s` seconds (<= 0: no limit): calls end a moment before that, and
- * transcribing earlier still, so that what is done can be kept and the answer sent. Logs and counts
- * the outcomes. On success the caller frees *out with cara_handled_free(); MEMORY otherwise.
- */
+/* Handles an event within `left_s` seconds (<= 0: no limit): calls end shortly before that, and
+ * transcription earlier, so that finished work can be kept and the answer sent. Logs and counts the
+ * outcomes. On success the caller frees *out with cara_handled_free(); MEMORY otherwise. */
 int cara_service_handle(cara_service *service, const char *event, size_t n, double left_s,
                         cara_handled *out, cara_error *err);
 void cara_handled_free(cara_handled *handled);

@@ -139,7 +139,8 @@ static void handle_message(cara_service *s, const cara_worker_options *o, renewe
     } else {
         summary->n_done++;
     }
-    /* Also after an interruption: a finished event must not come again, another should at once. */
+    /* Also after an interruption: a finished event must not be delivered again, another one at
+     * once. */
     cara_aws_set_stop(o->queue, NULL, NULL);
     cara_aws_set_deadline(o->queue, cara_clock_monotonic() + LAST_CALL_S);
     int wait = is_interrupted(s) ? 0 : retry_after(m->receive_count);

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The model is not opened again for so long after a failure: the messages of a batch share it. */
+/* Seconds after a failure in which the model is not opened again: the messages of a batch share
+ * it. */
 #define FAILED_S 10.0
 
 /* One of the engine's concurrent transcriptions. */

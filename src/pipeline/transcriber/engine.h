@@ -10,7 +10,7 @@
 #include <caracola/model.h>
 #include <caracola/transcribe.h>
 
-/* Where a model comes from that is more than a file at model_path. */
+/* A source of a model other than the file at model_path. */
 typedef struct cara_model_source {
     /* Makes the model ready for use, though its weights may still be on their way. `stop` is called
      * whenever something has to be waited for, until close(), and must know which call waits.

@@ -7,7 +7,7 @@
 #include <caracola/result.h>
 #include <stddef.h>
 
-/* Called again and again during long work; non-zero ends it as soon as possible. */
+/* Polled during long work; non-zero ends it as soon as possible. */
 typedef int (*cara_stop_fn)(void *cookie);
 
 /* Where an earlier run over the same audio was cut short. */

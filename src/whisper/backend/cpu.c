@@ -42,7 +42,7 @@ static void cpu_start(cara_backend *b, int slot, int audio) {
 }
 
 static void cpu_finish(cara_backend *b, int slot) {
-    (void)b, (void)slot; /* nothing waits for this thread */
+    (void)b, (void)slot; /* no other thread waits for this one */
 }
 
 static void cpu_truncate(cara_backend *b, int slot, size_t length) {

@@ -10,13 +10,13 @@
 typedef struct cara_cpu_options {
     const cara_kernels *kernels;
     cara_pool *pool; /* borrowed */
-    int quantise;    /* float weights become int8, in memory of the backend's own */
+    int quantise;    /* quantise float weights to int8, in memory that the backend owns */
     int n_audios;
     int n_slots; /* their memory is taken by reserve_slots() */
 } cara_cpu_options;
 
 /* The model and the pool are borrowed. On failure *out is NULL. Errors: MEMORY, MODEL_SHAPE, and
- * those of the model's arrival where it quantises. */
+ * those of cara_model_await() where it quantises. */
 int cara_cpu_backend_new(const cara_model *model, const cara_cpu_options *options,
                          cara_backend **out, cara_error *err);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What one thread waits for; it lies on that thread's stack. */
+/* What one thread waits for; it is on that thread's stack. */
 typedef struct request {
     const cara_run *runs; /* [n_runs] */
     size_t n_runs;
@@ -35,7 +35,7 @@ struct cara_passes {
     int entering;          /* threads that wait in lock_backend(), which go first */
     int decoding, waiting; /* sessions between start() and finish(); of these, in forward() */
     request *first, **last;
-    /* Of the pass at hand. */
+    /* Of the current pass. */
     cara_run *runs;
     size_t runs_room;
     size_t *wanted;
@@ -137,7 +137,7 @@ static void member_reorder(cara_backend *b, int first, const int *source, int n)
     unlock_backend(m->passes);
 }
 
-/* Room for n items; 0 where there is none. */
+/* Grows the array to n items; 0 where there is no memory. */
 static int room_for(void **items, size_t *room, size_t n, size_t size) {
     if (*room >= n)
         return 1;
@@ -226,7 +226,7 @@ static int member_forward(cara_backend *b, const cara_run *runs, size_t n_runs,
             pthread_cond_wait(&p->changed, &p->lock);
             continue;
         }
-        /* All have come: this thread runs the pass for them. */
+        /* All requests are there: this thread runs the pass for them. */
         request *list = p->first;
         p->first = NULL;
         p->last = &p->first;
@@ -238,7 +238,8 @@ static int member_forward(cara_backend *b, const cara_run *runs, size_t n_runs,
             run_each(p, list);
         pthread_mutex_lock(&p->lock);
         while (list) {
-            request *next = list->next; /* behind `done` the request is its thread's again */
+            /* Once `done` is set, the request belongs to its thread again. */
+            request *next = list->next;
             list->done = 1;
             p->waiting--;
             list = next;

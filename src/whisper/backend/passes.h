@@ -1,10 +1,10 @@
-/* Several sessions over one backend. One of them computes at a time; what they would feed to the
- * decoder at the same time goes through it in one pass, so that its weights are read once for all.
+/* Several sessions over one backend. One of them computes at a time; tokens that several decode at
+ * the same time go through the decoder in one pass, so that its weights are read once for all.
  *
- * A pass begins when all sessions between start() and finish() have come with a forward(), and is
- * run by the one that came last. None waits for a session that reads audio or encodes a window;
- * those go first, so that they soon share passes. A pass that fails is run again for each session
- * alone, so that none fails for another. */
+ * A pass begins when all sessions between start() and finish() have called forward(); the last
+ * caller runs it. No session waits for one that reads audio or encodes a window; those have
+ * priority, so that they soon share passes. A pass that fails is run again for each session alone,
+ * so that no session fails because of another. */
 #ifndef WHISPER_PASSES_H
 #define WHISPER_PASSES_H
 

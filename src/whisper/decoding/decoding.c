@@ -42,7 +42,7 @@ static int initial_tokens(const cara_decode_task *task, const cara_attempt *atte
                           cara_arena *arena, int32_t **tokens, size_t *n, size_t *sot_index) {
     size_t most = (size_t)(task->n_text_ctx / 2 - 1);
     size_t n_prompt = attempt->n_prompt < most ? attempt->n_prompt : most;
-    /* room for all that can follow, and for the eot that may come on top */
+    /* room for all that can follow, and for one eot more */
     size_t cap = 1 + n_prompt + task->n_sot_sequence + (size_t)task->n_text_ctx + 1;
     size_t rows = (size_t)attempt->candidates;
     int32_t *out = cara_arena_alloc(arena, rows * cap, sizeof *out);
@@ -80,11 +80,11 @@ static size_t best_candidate(const cara_candidate *candidates, size_t n, double 
 }
 
 size_t cara_decode_logit_rows(const cara_attempt *attempt) {
-    size_t n = attempt->draft ? CARA_MAX_DRAFT_TOKENS + 1 : 2; /* the prompt wants two */
+    size_t n = attempt->draft ? CARA_MAX_DRAFT_TOKENS + 1 : 2; /* the prompt needs two */
     return (size_t)attempt->candidates > n ? (size_t)attempt->candidates : n;
 }
 
-/* One window at one temperature (DecodingTask.run()); it has nothing to free but its arena. */
+/* One window at one temperature (DecodingTask.run()); all its memory is in the arena. */
 typedef struct window {
     int done;
     cara_run runs[CARA_MAX_CANDIDATES]; /* to be fed next */
@@ -152,7 +152,7 @@ static void filter(const window *w, int row, float *logits) {
                      logits);
 }
 
-/* All candidates begin alike, so that their first logits are one and the same. */
+/* All candidates begin with the same prompt, so one row of logits serves them all. */
 static void use_prompt_logits(window *w, float *logits) {
     const cara_decode_task *task = w->task;
     cara_sequences *rows = &w->rows;
@@ -185,7 +185,7 @@ static void use_step_logits(window *w, float *logits) {
     }
 }
 
-/* Proposed tokens behind the only run, which one pass then verifies. */
+/* Appends proposed tokens to the only run; one pass then verifies them. */
 static int add_draft(window *w, cara_error *err) {
     const cara_decode_task *task = w->task;
     cara_sequences *rows = &w->rows;
@@ -199,7 +199,7 @@ static int add_draft(window *w, cara_error *err) {
                                 (size_t)most, w->draft, &w->n_draft, err);
     if (rc)
         return rc;
-    /* They lie behind the row's tokens until those take their place. */
+    /* They stand after the row's tokens until sampled tokens replace them. */
     memcpy(rows->tokens + rows->len, w->draft, w->n_draft * sizeof *w->draft);
     w->runs[0].n += w->n_draft;
     for (size_t i = 0; i < w->n_draft; i++)
@@ -208,7 +208,7 @@ static int add_draft(window *w, cara_error *err) {
     return CARA_OK;
 }
 
-/* The runs of the next step: of those that have not ended. */
+/* The runs of the next step, one for each row that has not ended. */
 static int next_runs(window *w, cara_error *err) {
     const cara_sequences *rows = &w->rows;
     w->n_runs = w->n_wanted = w->n_draft = 0;
@@ -222,9 +222,9 @@ static int next_runs(window *w, cara_error *err) {
     return w->attempt.draft ? add_draft(w, err) : CARA_OK;
 }
 
-/* DecodingTask._main_loop(), one turn, or several where draft tokens are accepted: chooses tokens
- * by logits [n_wanted, n_vocab], which it changes, and says what to feed next, or that it is done.
- * Errors: those of the draft. */
+/* One iteration of DecodingTask._main_loop(), or several where draft tokens are accepted: chooses
+ * tokens by logits [n_wanted, n_vocab], which it changes, and sets the runs of the next step, or
+ * `done`. Errors: those of the draft. */
 static int choose_tokens(window *w, float *logits, cara_error *err) {
     cara_sequences *rows = &w->rows;
     cara_backend *backend = w->backend;

@@ -27,13 +27,14 @@ typedef struct cara_decode_task {
     double length_penalty; /* NaN: none */
 } cara_decode_task;
 
-/* One try at a window, which is audio 0 of the backend, in slots 0 to candidates - 1. */
+/* One attempt at a window, which is audio 0 of the backend, in slots 0 to candidates - 1. */
 typedef struct cara_attempt {
     const int32_t *prompt; /* [n_prompt]; its end is used where it is too long */
     size_t n_prompt;
     double temperature;
     int candidates; /* best_of; 1 at temperature 0 */
-    /* NULL: none. Asked at temperature 0 with one candidate, where it never changes the result. */
+    /* NULL: none. Used only at temperature 0 with one candidate, where it never changes the
+     * result. */
     cara_draft *draft;
 } cara_attempt;
 

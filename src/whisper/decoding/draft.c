@@ -10,9 +10,9 @@
 /* What each further row of a pass costs, in passes of one row: measured with int8 weights, where
  * reading the weights from memory takes most of a pass (docs/SPEED.md). */
 #define ROW_COST 0.07
-/* What earlier calls still count in the share of accepted tokens, a call. */
+/* Weight of earlier calls in the share of accepted tokens, for each call since. */
 #define DECAY 0.9
-/* Where a draft does not pay, one token is proposed again after so many calls. */
+/* Where the draft costs more than it saves, it proposes one token again after this many calls. */
 #define RETRY_CALLS 16
 
 struct cara_draft {
@@ -144,7 +144,7 @@ static int encode(cara_draft *d, cara_error *err) {
     return rc;
 }
 
-/* Feeds what was not fed yet of d->tokens [n]; d->logits are those behind the last. */
+/* Feeds what was not fed yet of d->tokens [n]; d->logits are those after the last. */
 static int feed(cara_draft *d, size_t n, cara_error *err) {
     const cara_run run = {0, d->tokens + d->n_fed, n - d->n_fed};
     const size_t last = run.n - 1;

@@ -1,6 +1,6 @@
 /* Speculative decoding: a draft model proposes the next tokens, which the large model verifies in
- * one pass. What is proposed obeys the same rules of decoding; it decides how fast the large model
- * decodes, never its result. */
+ * one pass. Proposed tokens obey the same decoding rules; they change the speed of the large model,
+ * never its result. */
 #ifndef WHISPER_DRAFT_H
 #define WHISPER_DRAFT_H
 
@@ -24,7 +24,7 @@ int cara_draft_new(cara_backend *backend, const cara_dims *dims, double step, in
                    cara_draft **out, cara_error *err);
 
 /* A new window, its mel [n_mels, CARA_N_FRAMES] and the rules to decode it by, both borrowed until
- * the next one. Its first `audio_ctx` positions are encoded when tokens are first asked for. */
+ * the next one. Its first `audio_ctx` positions are encoded when tokens are first requested. */
 void cara_draft_set_window(cara_draft *draft, const float *mel, size_t audio_ctx,
                            const cara_rules *rules);
 
@@ -39,8 +39,8 @@ double cara_draft_seconds(cara_draft *draft);
 /* NULL is allowed. */
 void cara_draft_free(cara_draft *draft);
 
-/* How many tokens to propose, at most `most`: the number that gives most tokens for what they cost.
- * `chance` is that of a token being accepted, `step` as above. */
+/* How many tokens to propose, at most `most`: the number that gives the most tokens for their cost.
+ * `chance` is the probability that a token is accepted, `step` as above. */
 size_t cara_draft_length(double chance, double step, size_t most);
 
 #endif

@@ -32,7 +32,8 @@ static void apply_timestamps(const cara_rules *rules, const int32_t *sampled, si
     else if (last_was)
         forbid(rules, logits, 0, rules->eot);
 
-    /* Time never goes back, and each segment lasts: without that a window could repeat forever. */
+    /* Timestamps never decrease, and no segment has length 0: else a window could repeat
+     * forever. */
     for (size_t i = n; i-- > 0;) {
         if (sampled[i] >= begin) {
             int equal_allowed = last_was && !penultimate_was; /* start of the next segment */
@@ -48,8 +49,9 @@ static void apply_timestamps(const cara_rules *rules, const int32_t *sampled, si
                    rules->n_vocab);
     }
 
-    /* Where the timestamps together outweigh every single text token, one of them comes. Both sides
-     * would be lowered by the same log(sum(exp)), so the logits serve as they are. */
+    /* Where the timestamps together are likelier than any single text token, one of them is
+     * sampled. Both sides would be lowered by the same log(sum(exp)), so the logits serve as they
+     * are. */
     float timestamps =
         cara_log_sum_exp(rules->kernels, logits + begin, (size_t)(rules->n_vocab - begin));
     if (timestamps > cara_max(logits, (size_t)begin))

@@ -1,4 +1,4 @@
-/* What may follow what: the logit filters of whisper/decoding.py. */
+/* Which tokens may follow: the logit filters of whisper/decoding.py. */
 #ifndef WHISPER_RULES_H
 #define WHISPER_RULES_H
 

@@ -24,8 +24,8 @@ int cara_cut_segments(const cara_cut_window *window, const cara_decoding *decodi
         int tail = i == n && single_ending && last_slice > 0;
         if (!pair && !tail)
             continue;
-        /* Without timestamp rules a slice may begin with text, of which the reference would make a
-         * time far before 0: it then begins with the window. */
+        /* Without timestamp rules a slice may begin with text, for which the reference would
+         * compute a time far below 0: it then begins with the window. */
         int64_t from = tokens[last_slice] - begin;
         segments[out->n_segments++] = (cara_cut_segment){
             .start = time_offset + (double)(from < 0 ? 0 : from) * time_precision,

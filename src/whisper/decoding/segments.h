@@ -1,5 +1,5 @@
 /* How a window's tokens are cut into segments, and where the next window begins: the part of
- * transcribe() of whisper/transcribe.py that knows neither audio nor text. */
+ * transcribe() of whisper/transcribe.py that needs neither audio nor text. */
 #ifndef WHISPER_SEGMENTS_H
 #define WHISPER_SEGMENTS_H
 

@@ -173,8 +173,8 @@ static int check_suppress(cara_settings *s, cara_arena *arena, cara_error *err) 
     return CARA_OK;
 }
 
-/* Seconds as plain decimals ("12", "3.25"), whatever the locale; -1 where that is not what *p
- * holds. Moves *p behind the number and the spaces around it. */
+/* Seconds as plain decimals ("12", "3.25"), in any locale; -1 where *p holds something else. Moves
+ * *p behind the number and the spaces around it. */
 static double read_seconds(const char **p) {
     double value = 0, scale = 1;
     int digits = 0, point = 0;

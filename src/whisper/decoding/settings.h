@@ -1,4 +1,4 @@
-/* A caller's options, checked, with everything worked out that does not depend on the audio. */
+/* A caller's options, checked, with all that can be computed without the audio. */
 #ifndef WHISPER_SETTINGS_H
 #define WHISPER_SETTINGS_H
 

@@ -31,7 +31,7 @@ struct cara_mel_stream {
     int64_t samples;
     float top; /* largest log10 of the whole audio */
 
-    /* Where the source stands: frame `next` takes pcm[0 .. N_FFT), and pcm_n samples are there. */
+    /* Position in the source: frame `next` takes pcm[0 .. N_FFT), and pcm_n samples are there. */
     float *pcm; /* [BLOCK_FRAMES * HOP + N_FFT] */
     size_t pcm_n;
     int64_t next;
@@ -152,8 +152,8 @@ static int fill(cara_mel_stream *s, size_t want, cara_error *err) {
     return CARA_OK;
 }
 
-/* Makes `frames` (at most BLOCK_FRAMES) frames from `next` on. Where dst is NULL they are passed
- * over. Counts the samples read in *read. */
+/* Makes `frames` (at most BLOCK_FRAMES) frames from `next` on. Where dst is NULL they are skipped.
+ * Counts the samples read in *read. */
 static int make_frames(cara_mel_stream *s, size_t frames, float *dst, int64_t *read,
                        cara_error *err) {
     size_t want = (frames - 1) * CARA_HOP_LENGTH + CARA_N_FFT, before;

@@ -1,5 +1,5 @@
-/* What every numeric function of this room is given: the model, the kernels and the threads;
- * and the operations that are split over those threads. */
+/* The context of every numeric function of this room: the model, the kernels and the threads; and
+ * the operations that are split over those threads. */
 #ifndef WHISPER_COMPUTE_H
 #define WHISPER_COMPUTE_H
 
@@ -40,7 +40,7 @@ int cara_scratch_init(cara_scratch *scratch, const cara_compute *compute, size_t
 /* Bytes that quantised rows take at most, for any number of rows up to `rows`. */
 size_t cara_quantised_size(const cara_compute *compute, size_t rows, size_t k);
 
-/* count * size bytes, 64-byte aligned, whose memory is taken as it is written; to be freed with
+/* count * size bytes, 64-byte aligned, which use memory only as they are written; to be freed with
  * free(). NULL where there is none. */
 void *cara_alloc_untouched(size_t count, size_t size);
 
@@ -76,16 +76,16 @@ int cara_check_heads(const char *side, int32_t n_state, int32_t n_head, cara_err
 /* CARA_WEIGHT_* of a tensor; -1 where the kernels do not read its type or layout. */
 int cara_weight_type_of(const cara_tensor *t, cara_weight_type *out);
 
-/* Makes one ready from the types and shapes alone: no weight is read, for they may be on their way
- * (cara_model_await()). MODEL_SHAPE where a weight's type or layout is not one that the kernels
- * read, MEMORY. `name` is for the error's text. A convolution's weight [out, in, 3] counts as
- * [out, in * 3]. */
+/* Makes one ready from the types and shapes alone: no weight is read, since they may not have
+ * arrived yet (cara_model_await()). MODEL_SHAPE where a weight's type or layout is not one that the
+ * kernels read, MEMORY. `name` is for the error's text. A convolution's weight [out, in, 3] counts
+ * as [out, in * 3]. */
 int cara_dense_init(cara_dense *dense, const cara_linear *linear, const char *name,
                     cara_arena *arena, cara_error *err);
 int cara_norm_init(cara_norm *norm, const cara_layer_norm *ln, const char *name, cara_arena *arena,
                    cara_error *err);
 
-/* Widens what is yet to be widened; the weights are there. To be called before they are used. */
+/* Widens the rest, once the weights have arrived. To be called before they are used. */
 void cara_dense_load(cara_dense *dense, const cara_compute *compute);
 void cara_norm_load(cara_norm *norm, const cara_compute *compute);
 
@@ -126,7 +126,7 @@ void cara_products_run_few(const cara_compute *compute, const cara_scratch *scra
                            const cara_product *products, size_t n_products);
 
 /* One product of few enough rows for one thread, which need not share its work: inside a task.
- * quantise() comes first where the weights are int8; several products may use what it left. */
+ * quantise() comes first where the weights are int8; several products may use its result. */
 typedef struct cara_rows {
     const cara_compute *compute;
     void *kernels;   /* a thread's scratch */

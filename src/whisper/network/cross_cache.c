@@ -96,7 +96,7 @@ void cara_cross_cache_free(cara_cross_cache *c) {
 
 void cara_cross_cache_set_ctx(cara_cross_cache *c, int audio, size_t n) {
     c->audios[audio].n_ctx = n < 1 ? 1 : n < c->n_audio_ctx ? n : c->n_audio_ctx;
-    c->audios[audio].is_set = 0; /* what there is lies by the old number */
+    c->audios[audio].is_set = 0; /* stored keys are laid out for the old number */
 }
 
 void cara_cross_cache_clear(cara_cross_cache *c, int audio) {

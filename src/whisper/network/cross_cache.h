@@ -14,8 +14,8 @@ cara_cross_cache *cara_cross_cache_new(const cara_pass *pass, size_t n_audios, s
                                        int is_i8);
 void cara_cross_cache_free(cara_cross_cache *cache); /* NULL is allowed */
 
-/* From the next time on that it is set, an audio has n positions, 1 to n_audio_ctx, which they are
- * at first; until then it counts as never set. */
+/* From its next setting on, an audio has n positions (1 to n_audio_ctx, the initial value); until
+ * then it counts as never set. */
 void cara_cross_cache_set_ctx(cara_cross_cache *cache, int audio, size_t n);
 
 /* To set an audio: clear it, set each layer from states [n, n_state] by its own weights, and mark

@@ -17,13 +17,13 @@ struct cara_decoder {
     cara_positions positions; /* [n_ctx, n_state] */
     cara_block *blocks;       /* [n_layer] */
     cara_norm ln;
-    size_t loaded; /* layers that are there and widened; n_layer + 1: all else, too */
+    size_t loaded; /* layers that have arrived and are widened; n_layer + 1: all else, too */
 
     cara_pass pass;
     cara_self_cache *self;
     cara_cross_cache *cross;
     int *fed;                        /* [n_slots] runs of a call for each */
-    const cara_alignment *alignment; /* of the call at hand, or NULL */
+    const cara_alignment *alignment; /* of the current call, or NULL */
 };
 
 static size_t max_size(size_t a, size_t b) {

@@ -2,25 +2,24 @@
  *
  * An *audio* holds the cross-attention keys and values of one window. A *slot* holds the
  * self-attention cache of one sequence of tokens: its length, and the audio that it attends to.
- * forward() is the only way to feed tokens: prompts, steps, beams, candidates, draft tokens
- * and windows of several files are all lists of runs, and one call reads each weight once for all
- * of them. A window of its own goes:
+ * forward() is the only way to feed tokens: prompts, steps, beams, candidates, draft tokens and
+ * windows of several files are all lists of runs, and one call reads each weight once for all of
+ * them. The calls for one window:
  *
  *     set_audio(d, audio, states)
  *     start(d, slot, audio)                 empties the slot
- *     forward(d, {slot, prompt, n}, ...)    the logits of what is wanted
+ *     forward(d, {slot, prompt, n}, ...)    the logits of the wanted tokens
  *     fork(d, slot, slot, n)                candidates: slots [slot, slot + n) become copies
  *     forward(d, n runs of one token)       a step of all of them
- *     reorder(d, slot, source, n)           beams: each goes on from where another one stood
+ *     reorder(d, slot, source, n)           beams: each continues another one's tokens
  *     forward(d, {slot, draft, k})          k tokens at once, all their logits
- *     truncate(d, slot, length)             and forget those that were wrong
+ *     truncate(d, slot, length)             removes those that were wrong
  *
- * What other runs a call holds never changes a run's logits, nor does the number of calls that a
- * call is split into: they are equal bit by bit. With int8 weights they also do not depend on how a
- * sequence is cut into runs. With float weights, runs of up to CARA_FEW_ROWS tokens give what
- * single steps give, bit by bit; longer runs go through other kernels, whose sums differ by
- * rounding. (So feed the same prompt as one run, and verify at most CARA_FEW_ROWS tokens at a
- * time.) */
+ * A run's logits do not depend on the other runs of a call, nor on how a call is split into
+ * several: they are equal bit by bit. With int8 weights they also do not depend on how a sequence
+ * is cut into runs. With float weights, runs of up to CARA_FEW_ROWS tokens give what single steps
+ * give, bit by bit; longer runs use other kernels, whose sums differ by rounding. (So feed the same
+ * prompt as one run, and verify at most CARA_FEW_ROWS tokens at a time.) */
 #ifndef WHISPER_DECODER_H
 #define WHISPER_DECODER_H
 
@@ -36,12 +35,12 @@ int cara_decoder_new(const cara_compute *compute, int n_audios, int n_slots, car
                      cara_error *err);
 
 /* Computes an audio's keys and values from states [n_audio_ctx, n_audio_state], and empties the
- * slots that attend to it. CANCELLED and the errors of cara_model_await(), after which the audio is
- * as if never set. */
+ * slots that attend to it. CANCELLED and the errors of cara_model_await(); the audio then counts as
+ * never set. */
 int cara_decoder_set_audio(cara_decoder *decoder, int audio, const float *states, cara_error *err);
 
-/* From the audio's next cara_decoder_set_audio() on, its states are [n, n_audio_state], n 1 to
- * n_audio_ctx, which they are at first. Until then the audio counts as never set. */
+/* From the audio's next cara_decoder_set_audio() on, its states are [n, n_audio_state], n from 1 to
+ * n_audio_ctx, the initial value. Until then the audio counts as never set. */
 void cara_decoder_set_audio_ctx(cara_decoder *decoder, int audio, size_t n);
 
 /* Memory for slots [first, first + n), once, before each is used. USAGE (no such slots), MEMORY. */
@@ -53,20 +52,20 @@ void cara_decoder_start(cara_decoder *decoder, int slot, int audio);
 /* Tokens that a slot holds. */
 size_t cara_decoder_length(const cara_decoder *decoder, int slot);
 
-/* Forgets all but the slot's first `length` tokens; nothing where it holds no more. */
+/* Keeps only the slot's first `length` tokens; does nothing where it has no more. */
 void cara_decoder_truncate(cara_decoder *decoder, int slot, size_t length);
 
 /* Slots [first, first + n) become copies of `from`, which may be one of them. Only what they do not
  * have in common already is copied. */
 void cara_decoder_fork(cara_decoder *decoder, int from, int first, int n);
 
-/* Slot first + i goes on from what slot first + source[i] was, 0 <= source[i] < n (kv cache
- * rearrange of decoding.py). Permutations are free; of a source that is asked for again, what the
- * two do not have in common already is copied. */
+/* Slot first + i continues what slot first + source[i] held, 0 <= source[i] < n (kv cache rearrange
+ * of decoding.py). Permutations are free; of a source that is used twice, what the two do not have
+ * in common already is copied. */
 void cara_decoder_reorder(cara_decoder *decoder, int first, const int *source, int n);
 
-/* Feeds all runs and writes logits [n_wanted, n_vocab]: after the tokens at the indices `wanted`,
- * ascending, which count through the runs in their order. On failure the slots are as before.
+/* Feeds all runs and writes logits [n_wanted, n_vocab]: those after the tokens at the indices
+ * `wanted`, which ascend and count over all runs in order. On failure the slots are as before.
  * Errors: USAGE (a slot that would exceed n_text_ctx, an audio that was never set), CANCELLED. */
 int cara_decoder_forward(cara_decoder *decoder, const cara_run *runs, size_t n_runs,
                          const size_t *wanted, size_t n_wanted, float *logits, cara_error *err);

@@ -26,8 +26,8 @@ typedef struct cara_encoder_probe {
 /* Borrowed until the encoder is freed or given NULL. */
 void cara_encoder_set_probe(cara_encoder *encoder, const cara_encoder_probe *probe);
 
-/* From now on runs take the first `n` positions of a window alone, 1 to n_audio_ctx: the first 2 *
- * n frames of its mel, whose rows stay as long as before, to states [n, n_audio_state]. */
+/* From now on runs compute only the first `n` positions of a window, 1 to n_audio_ctx: the first
+ * 2 * n frames of its mel, whose rows stay as long as before, to states [n, n_audio_state]. */
 void cara_encoder_set_ctx(cara_encoder *encoder, size_t n);
 
 void cara_encoder_free(cara_encoder *encoder);

@@ -1,6 +1,6 @@
-/* What the encoder computes between one attention and the next, for int8 weights. There rows need
- * nothing of each other: a task takes some rows from attention's output to the next block's
- * queries, keys and values, so that what lies between stays in its core's cache. */
+/* What the encoder computes between one attention and the next, for int8 weights. There rows are
+ * independent: a task computes some rows from attention's output to the next block's queries, keys
+ * and values, so that intermediate values stay in its core's cache. */
 #ifndef WHISPER_ENCODER_ROWS_H
 #define WHISPER_ENCODER_ROWS_H
 

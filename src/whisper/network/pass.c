@@ -21,7 +21,7 @@ int cara_pass_init(cara_pass *pass, const cara_compute *compute, const cara_text
     pass->wide = at;
     if (!is_i8 && cara_scratch_init(&pass->scratch, compute, 0, 0, arena) != 0)
         return -1;
-    if (i8_rows) /* few passes have so many rows: it is not touched before */
+    if (i8_rows) /* few passes have so many rows: memory is used only then */
         pass->scratch.quantised =
             cara_alloc_untouched(cara_quantised_size(compute, i8_rows, 4 * s), 1);
     return pass->scratch.quantised || !i8_rows ? 0 : -1;

@@ -41,8 +41,8 @@ static inline int cara_pass_run_is_few(const cara_pass_run *run) {
 
 /* For passes of up to rows_max rows and runs_max runs; `compute` is borrowed. Products by int8
  * weights have at most `i8_rows` rows (0: there are none); `is_i8` where all are such, which need
- * no scratch of the threads'. What is small comes from the arena. -1 on no memory; cara_pass_free()
- * then frees what there is. */
+ * no scratch per thread. Small parts come from the arena. -1 on no memory; cara_pass_free() then
+ * frees what there is. */
 int cara_pass_init(cara_pass *pass, const cara_compute *compute, const cara_text_shape *shape,
                    size_t rows_max, size_t runs_max, size_t i8_rows, int is_i8, cara_arena *arena);
 void cara_pass_free(cara_pass *pass);
@@ -57,7 +57,7 @@ int cara_pass_add(cara_pass *pass, cara_pass_run run);
 size_t cara_pass_row(const cara_pass *pass, size_t index, size_t token);
 
 /* Products [n] of all rows of the pass. Float weights: those of longer runs by gemm, the others by
- * gemv, so that what else is in the pass never decides. */
+ * gemv, so that the rest of the pass never changes a result. */
 void cara_pass_products(const cara_pass *pass, const cara_product *products, size_t n);
 
 #endif
