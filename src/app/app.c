@@ -25,26 +25,26 @@ static int check_file(const char *path, cara_error *err) {
 }
 
 /* The model as a file that is there or that a fill will bring, or as an object of S3. */
-static int find_model(cara_app *s, cara_engine_options *options, cara_error *err) {
+static int find_model(cara_app *app, cara_engine_options *options, cara_error *err) {
     const char *from = cara_env("CARACOLA_MODEL_SOURCE"),
                *sha256 = cara_env("CARACOLA_MODEL_SHA256");
     cara_model_choice choice;
     int rc = cara_model_choose(NULL, &choice, err);
     if (rc)
         return rc;
-    options->model_path = s->model_path = choice.path;
-    if (cara_model_is_s3(s->model_path)) {
-        rc = cara_model_stream_init(&s->stream, s->model_path, sha256, err);
+    options->model_path = app->model_path = choice.path;
+    if (cara_model_is_s3(app->model_path)) {
+        rc = cara_model_stream_init(&app->stream, app->model_path, sha256, err);
         /* The memory beside the weights must hold a session. */
         const char *memory = cara_env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
-        s->stream.limit = memory ? strtoull(memory, NULL, 10) * CARA_MIB : 0;
-        s->stream.vocab_path = options->vocab_path;
-        s->source = cara_model_stream_source(&s->stream);
-        options->source = &s->source;
+        app->stream.limit = memory ? strtoull(memory, NULL, 10) * CARA_MIB : 0;
+        app->stream.vocab_path = options->vocab_path;
+        app->source = cara_model_stream_source(&app->stream);
+        options->source = &app->source;
         return rc;
     }
     if (!from)
-        return check_file(s->model_path, err);
+        return check_file(app->model_path, err);
     char bucket[64], key[CARA_S3_KEY_MAX + 1];
     rc = cara_s3_url_split(from, bucket, key, err);
     if (rc)
@@ -52,7 +52,7 @@ static int find_model(cara_app *s, cara_engine_options *options, cara_error *err
     return rc ? rc : cara_s3_digest_check(sha256, "CARACOLA_MODEL_SHA256", err);
 }
 
-static int open_engine(cara_app *s, int concurrent, cara_stop_fn stop, void *stop_cookie,
+static int open_engine(cara_app *app, int concurrent, cara_stop_fn stop, void *stop_cookie,
                        cara_error *err) {
     cara_engine_options options = {.vocab_path = cara_env("CARACOLA_VOCAB"),
                                    .concurrent = concurrent,
@@ -65,7 +65,7 @@ static int open_engine(cara_app *s, int concurrent, cara_stop_fn stop, void *sto
                          language);
     int rc = cara_env_threads(&options.threads, err);
     if (!rc)
-        rc = find_model(s, &options, err);
+        rc = find_model(app, &options, err);
     if (!rc && options.vocab_path)
         rc = check_file(options.vocab_path, err);
     if (rc)
@@ -78,88 +78,88 @@ static int open_engine(cara_app *s, int concurrent, cara_stop_fn stop, void *sto
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "CARACOLA_AUDIO_CTX takes auto, full, or 1 to 1500, got \"%.32s\"",
                          audio_ctx);
-    s->engine = cara_engine_new(&options);
-    if (!s->engine)
+    app->engine = cara_engine_new(&options);
+    if (!app->engine)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the engine");
-    s->transcriber = cara_engine_transcriber(s->engine, 0);
+    app->transcriber = cara_engine_transcriber(app->engine, 0);
     return CARA_OK;
 }
 
 static int send_reply(void *ctx, const cara_inbox_message *message, const char *key,
                       const char *text, cara_error *err) {
-    const cara_app *s = ctx;
-    return cara_reply_send(s->store.aws, s->store.store, message, key, text, err);
+    const cara_app *app = ctx;
+    return cara_reply_send(app->store.aws, app->store.store, message, key, text, err);
 }
 
-static int open_reply(cara_app *s, cara_error *err) {
+static int open_reply(cara_app *app, cara_error *err) {
     const char *wanted = cara_env("CARACOLA_REPLY");
     if (!wanted || strcmp(wanted, "0") == 0)
         return CARA_OK;
     if (strcmp(wanted, "1") != 0)
         return cara_fail(err, CARA_ERR_USAGE, -1, "CARACOLA_REPLY takes 1 or 0, got \"%.32s\"",
                          wanted);
-    if (!s->store.aws)
+    if (!app->store.aws)
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "CARACOLA_REPLY=1 needs a store in S3 (s3://bucket/prefix)");
-    s->service.pipeline.reply = send_reply;
-    s->service.pipeline.reply_ctx = s;
+    app->service.pipeline.reply = send_reply;
+    app->service.pipeline.reply_ctx = app;
     return CARA_OK;
 }
 
-static void open_log(cara_app *s, int log_fd) {
+static void open_log(cara_app *app, int log_fd) {
     const char *level = cara_env("AWS_LAMBDA_LOG_LEVEL");
-    if (cara_service_log_init(&s->log, log_fd, cara_env("AWS_LAMBDA_LOG_FORMAT"), level))
-        cara_log_line(&s->log.log, CARA_LOG_WARN,
+    if (cara_service_log_init(&app->log, log_fd, cara_env("AWS_LAMBDA_LOG_FORMAT"), level))
+        cara_log_line(&app->log.log, CARA_LOG_WARN,
                       "AWS_LAMBDA_LOG_LEVEL takes TRACE, DEBUG, INFO, WARN, ERROR or FATAL, got "
                       "\"%.32s\"; INFO is used",
                       level);
 }
 
 /* Store, media and replies, each service's own. */
-static int open_rest(cara_app *s, cara_error *err) {
-    int rc = cara_app_store_open(&s->store, cara_env("CARACOLA_STORE"), &s->log.log, err);
+static int open_rest(cara_app *app, cara_error *err) {
+    int rc = cara_app_store_open(&app->store, cara_env("CARACOLA_STORE"), &app->log.log, err);
     if (!rc)
-        rc = cara_app_media_open(&s->store, cara_env("CARACOLA_MEDIA"), &s->media, err);
-    s->service = (cara_service){.pipeline = {.store = s->store.store,
-                                             .media = &s->media,
-                                             .transcriber = &s->transcriber,
-                                             .local_time = cara_zone_local_time},
-                                .aws = s->store.aws,
-                                .log = &s->log,
-                                .function = cara_env("CARACOLA_METRICS")};
-    if (!s->service.function)
-        s->service.function = cara_env("AWS_LAMBDA_FUNCTION_NAME");
-    return rc ? rc : open_reply(s, err);
+        rc = cara_app_media_open(&app->store, cara_env("CARACOLA_MEDIA"), &app->media, err);
+    app->service = (cara_service){.pipeline = {.store = app->store.store,
+                                               .media = &app->media,
+                                               .transcriber = &app->transcriber,
+                                               .local_time = cara_zone_local_time},
+                                  .aws = app->store.aws,
+                                  .log = &app->log,
+                                  .function = cara_env("CARACOLA_METRICS")};
+    if (!app->service.function)
+        app->service.function = cara_env("AWS_LAMBDA_FUNCTION_NAME");
+    return rc ? rc : open_reply(app, err);
 }
 
-int cara_app_open_for(cara_app *s, int concurrent, cara_stop_fn stop, void *stop_cookie, int log_fd,
-                      cara_error *err) {
-    *s = (cara_app){.model_path = NULL};
-    open_log(s, log_fd);
+int cara_app_open_for(cara_app *app, int concurrent, cara_stop_fn stop, void *stop_cookie,
+                      int log_fd, cara_error *err) {
+    *app = (cara_app){.model_path = NULL};
+    open_log(app, log_fd);
     if (!cara_env("CARACOLA_STORE"))
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "CARACOLA_STORE is not set; it takes s3://bucket/prefix or a folder");
     int rc = cara_zone_set(cara_env("CARACOLA_TIMEZONE"), err);
     if (!rc)
-        rc = open_engine(s, concurrent, stop, stop_cookie, err);
-    return rc ? rc : open_rest(s, err);
+        rc = open_engine(app, concurrent, stop, stop_cookie, err);
+    return rc ? rc : open_rest(app, err);
 }
 
-int cara_app_open(cara_app *s, int log_fd, cara_error *err) {
-    return cara_app_open_for(s, 1, NULL, NULL, log_fd, err);
+int cara_app_open(cara_app *app, int log_fd, cara_error *err) {
+    return cara_app_open_for(app, 1, NULL, NULL, log_fd, err);
 }
 
-int cara_app_open_shared(cara_app *s, const cara_app *first, int index, int log_fd,
+int cara_app_open_shared(cara_app *app, const cara_app *first, int index, int log_fd,
                          cara_error *err) {
-    *s = (cara_app){.model_path = NULL};
-    open_log(s, log_fd);
-    s->transcriber = cara_engine_transcriber(first->engine, index);
-    return open_rest(s, err);
+    *app = (cara_app){.model_path = NULL};
+    open_log(app, log_fd);
+    app->transcriber = cara_engine_transcriber(first->engine, index);
+    return open_rest(app, err);
 }
 
-int cara_app_fill(cara_app *s, double left_s, json_t **answer, cara_error *err) {
+int cara_app_fill(cara_app *app, double left_s, json_t **answer, cara_error *err) {
     const char *from = cara_env("CARACOLA_MODEL_SOURCE");
-    if (!from || cara_model_is_s3(s->model_path))
+    if (!from || cara_model_is_s3(app->model_path))
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "a fill needs CARACOLA_MODEL_SOURCE=s3://bucket/key and "
                          "CARACOLA_MODEL_SHA256, and a file's path in CARACOLA_MODEL");
@@ -167,15 +167,16 @@ int cara_app_fill(cara_app *s, double left_s, json_t **answer, cara_error *err) 
     const cara_s3_fill fill = {
         .from = {.deadline = left_s > 0 ? started + left_s - cara_service_reserved_s(left_s) : 0},
         .sha256 = cara_env("CARACOLA_MODEL_SHA256"),
-        .path = s->model_path};
+        .path = app->model_path};
     cara_s3_filled filled;
     int rc = cara_model_fetch(from, "CARACOLA_MODEL_SHA256", &fill, &filled, err);
     if (rc)
         return rc;
     if (filled.done && !filled.already)
-        cara_engine_reset(s->engine); /* it may hold the old one open */
-    cara_log_line(&s->log.log, CARA_LOG_INFO, "fill: %llu of %llu bytes of %s, %s",
-                  (unsigned long long)filled.bytes, (unsigned long long)filled.size, s->model_path,
+        cara_engine_reset(app->engine); /* it may hold the old one open */
+    cara_log_line(&app->log.log, CARA_LOG_INFO, "fill: %llu of %llu bytes of %s, %s",
+                  (unsigned long long)filled.bytes, (unsigned long long)filled.size,
+                  app->model_path,
                   filled.done   ? "done"
                   : filled.busy ? "another process fills it"
                                 : "to be continued");
@@ -186,8 +187,8 @@ int cara_app_fill(cara_app *s, double left_s, json_t **answer, cara_error *err) 
     return *answer ? CARA_OK : cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the answer");
 }
 
-void cara_app_close(cara_app *s) {
-    cara_app_store_close(&s->store);
-    cara_engine_free(s->engine);
-    free(s->model_path);
+void cara_app_close(cara_app *app) {
+    cara_app_store_close(&app->store);
+    cara_engine_free(app->engine);
+    free(app->model_path);
 }

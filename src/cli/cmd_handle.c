@@ -26,8 +26,8 @@ static const cara_cli_option options[] = {
     [LANGUAGE] = {"language", 'l', "LANGUAGE",
                   "what is spoken, as a code or a name; without it, it is detected"},
     [TIMEZONE] = {"timezone", 0, "NAME",
-                  "whose days and hours name the records, such as America/Mazatlan;\n"
-                  "without it $TZ, else UTC. A store should keep to one"},
+                  "time zone of the dates and times in the keys of records, such as\n"
+                  "America/Mazatlan; without it $TZ, else UTC. Use one zone for one store"},
     [THREADS] = {"threads", 't', "N", "threads to use; 0, the default, is all that there are"},
     [RETRY_FAILED] = {"again", 0, NULL,
                       "also try audio again that could not be read before (a failure that may\n"

@@ -22,8 +22,8 @@ static const cara_cli_option options[] = {
     [LANGUAGE] = {"language", 'l', "LANGUAGE",
                   "what is spoken; without it $CARACOLA_LANGUAGE, else it is detected"},
     [TIMEZONE] = {"timezone", 0, "NAME",
-                  "whose days and hours name the records; without it\n"
-                  "$CARACOLA_TIMEZONE, $TZ, else UTC"},
+                  "time zone of the dates and times in the keys of records; without\n"
+                  "it $CARACOLA_TIMEZONE, $TZ, else UTC"},
     [THREADS] = {"threads", 't', "N", "threads to use; 0, the default, is all that there are"},
     [VISIBILITY] = {"visibility", 0, "SECONDS",
                     "how long a message is hidden from other workers at a time, renewed\n"

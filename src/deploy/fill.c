@@ -57,7 +57,7 @@ static int call(cara_deploy *d, fill_state *f, int *done, cara_error *err) {
                        failed ? cara_json_text_or(answer, "errorMessage", "")
                               : "no more of it comes");
     else if (!*done && size > 0)
-        cara_progress_status(&d->progress, "the model comes onto the file system: %d %%",
+        cara_progress_status(&d->progress, "copying the model to the file system: %d %%",
                              (int)(100.0 * (double)f->bytes / (double)size));
     json_decref(answer);
     return rc;
@@ -75,7 +75,7 @@ int cara_deploy_fill(cara_deploy *d, cara_error *err) {
         cara_awscli_file(&d->cli, "fill.json", event, sizeof event - 1, path, sizeof path, err);
     snprintf(f.payload, sizeof f.payload, "fileb://%s", path);
     snprintf(f.answer, sizeof f.answer, "%s.answer", path);
-    cara_progress_status(&d->progress, "the model comes onto the file system");
+    cara_progress_status(&d->progress, "copying the model to the file system");
     for (int i = 0; !rc && !done && i < MOST_CALLS; i++) {
         rc = call(d, &f, &done, err);
         if (!rc && !done && f.without_progress)
@@ -83,8 +83,9 @@ int cara_deploy_fill(cara_deploy *d, cara_error *err) {
     }
     cara_progress_status(&d->progress, "%s", "");
     if (!rc && !done)
-        rc = cara_fail(err, CARA_ERR_NETWORK, -1,
-                       "the model is not whole on the file system yet; setup again goes on");
+        rc = cara_fail(
+            err, CARA_ERR_NETWORK, -1,
+            "the model is not yet complete on the file system; run setup again to continue");
     if (!rc)
         cara_progress_report(&d->progress, "the model is on the function's file system");
     return rc;

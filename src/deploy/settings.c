@@ -25,9 +25,12 @@ const cara_setting cara_settings[CARA_N_SETTINGS] = {
     [CARA_SET_LANGUAGE] = {"language", "Language", "CODE",
                            "what is spoken, as es; without it, it is detected",
                            "Language spoken, as es (none: it is detected)", "", LANGUAGES, 0, 0},
-    [CARA_SET_TIMEZONE] = {"timezone", "TimeZone", "NAME",
-                           "whose days and hours name the records, as America/Mazatlan",
-                           "Time zone of the records, as America/Mazatlan", "UTC", NULL, 0, 0},
+    [CARA_SET_TIMEZONE] =
+        {"timezone", "TimeZone", "NAME",
+         "time zone of the dates and times in the keys of records, as\n"
+         "America/Mazatlan",
+         "Time zone of the dates and times in the keys of records, as America/Mazatlan", "UTC",
+         NULL, 0, 0},
     [CARA_SET_REPLY] = {"reply", "Reply", "WORD",
                         "yes: the sender gets the transcript as an answer",
                         "Answer the sender with the transcript, yes or no", "no", "no yes", 0, 0},

@@ -101,9 +101,9 @@ static void check_settings(account *a, const cara_function *f) {
             c, "function-memory", f->memory_mb < 256 ? CARA_FINDING_FAILURE : CARA_FINDING_WARNING,
             "the function has %d MB, which is %s", f->memory_mb,
             f->memory_mb < 256 ? "too little for any model" : "little for a real model");
-        cara_checkup_advise(c,
-                            "raise it: template parameter MemorySize; medium takes 3 GB, and 1,769 "
-                            "MB pay for one processor");
+        cara_checkup_advise(
+            c, "raise it: template parameter MemorySize; medium takes 3 GB, and Lambda "
+               "gives one processor for each 1,769 MB");
     }
     const char *store = cara_function_variable(f, "CARACOLA_STORE");
     if (strncmp(store, "s3://", 5) != 0) {

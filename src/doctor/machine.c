@@ -55,7 +55,8 @@ static void check_threads(cara_doctor *d) {
         cara_checkup_advise(d->checkup, "set CARACOLA_THREADS to at most %d, or to 0", there);
     } else if (d->memory_mb) {
         cara_checkup_add(d->checkup, "threads", CARA_FINDING_OK,
-                         "%d thread%s, as many as %d MB of memory pay for", used, s, d->memory_mb);
+                         "%d thread%s, the processors that Lambda gives with %d MB of memory", used,
+                         s, d->memory_mb);
     } else {
         cara_checkup_add(d->checkup, "threads", CARA_FINDING_OK, "%d thread%s of %d", used, s,
                          there);

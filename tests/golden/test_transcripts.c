@@ -84,7 +84,7 @@ static int is_one_of(const char *name, const char *const *list) {
 
 static int check(const char *name, const char *note, const cara_options *options,
                  const json_t *expected, int from_ogg) {
-    cara_result *result = golden_hear(&g, note, options, from_ogg);
+    cara_result *result = golden_transcribe(&g, note, options, from_ogg);
     int bad = golden_compare(name, result, expected, from_ogg, before_tie(name, from_ogg));
     cara_result_free(result);
     return bad;

@@ -74,7 +74,8 @@ int golden_has_samples(const char *note) {
     return access(fixture(name), R_OK) == 0;
 }
 
-cara_result *golden_hear(golden *g, const char *note, const cara_options *options, int from_ogg) {
+cara_result *golden_transcribe(golden *g, const char *note, const cara_options *options,
+                               int from_ogg) {
     char name[256];
     cara_error err = {0};
     cara_result *result = NULL;

@@ -28,7 +28,8 @@ void golden_options(const json_t *given, cara_options *options);
 int golden_has_samples(const char *note);
 
 /* Transcribes a note, from those samples or from its Ogg file. The result is the caller's. */
-cara_result *golden_hear(golden *g, const char *note, const cara_options *options, int from_ogg);
+cara_result *golden_transcribe(golden *g, const char *note, const cara_options *options,
+                               int from_ogg);
 
 /* How many fields differ beyond the tolerances of tests/data/golden/README.md; prints each. Only
  * the first `most` segments count where there are more, and then not the whole text. */

@@ -7,8 +7,8 @@
 /* The environment variable's value; NULL where it is unset or empty. */
 const char *cara_env(const char *name);
 
-/* Threads to use: CARACOLA_THREADS, else what Lambda's memory pays for, else 0, all there are.
- * USAGE. */
+/* Threads to use: CARACOLA_THREADS, else the number of processors that Lambda gives for the
+ * function's memory, else 0, all there are. USAGE. */
 int cara_env_threads(int *threads, cara_error *err);
 
 /* "auto", "full" or a number of positions, as cara_options.audio_ctx; -1 where it is none. */

@@ -11,7 +11,7 @@
  * event must get the same key on every machine). `name` is an IANA name such as "America/Mazatlan",
  * with or without a leading ':'. For the start of a program, before it has threads: it sets $TZ.
  * USAGE for a name that this machine's zone files ($TZDIR, else /usr/share/zoneinfo) lack; the C
- * library alone would take such a name for UTC without a word. */
+ * library alone would take such a name for UTC and report nothing. */
 int cara_zone_set(const char *name, cara_error *err);
 
 /* A cara_local_time_fn in that zone. */

@@ -49,7 +49,7 @@ static const char details[] =
     "\n"
     "Exit status: 2 a setting that cannot work, or standard input is not a terminal; 4 no .cara;\n"
     "5 a file, or no AWS CLI; 7 AWS refuses, or the stack failed and was rolled back; 130\n"
-    "interrupted: AWS goes on with a stack that was begun, and setup again finishes it.";
+    "interrupted: AWS continues with a stack that was begun; run setup again to finish it.";
 
 typedef struct setup {
     cara_awscli_options cli;
@@ -198,8 +198,9 @@ static void show_result(const cara_deploy *d) {
 
 static int failed(const cara_error *err) {
     if (err->code == CARA_ERR_CANCELLED)
-        return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED,
-                                  "interrupted; what was done is kept, and setup again goes on");
+        return (int)cara_cli_fail(
+            CARA_EXIT_INTERRUPTED,
+            "interrupted; what was done is kept; run setup again to continue");
     return (int)cara_cli_fail_error(err);
 }
 
