@@ -3,7 +3,7 @@
 #define APP_APP_H
 
 #include "app/model/stream.h"
-#include "app/settings/store.h"
+#include "app/settings/app_store.h"
 #include "pipeline/service/service.h"
 
 typedef struct cara_app {

@@ -2,8 +2,8 @@
 #ifndef APP_EVENTS_H
 #define APP_EVENTS_H
 
-#include "app/model/file.h"
-#include "app/settings/store.h"
+#include "app/model/model_file.h"
+#include "app/settings/app_store.h"
 #include "pipeline/pipeline.h"
 
 typedef struct cara_events_options { /* everything is borrowed; NULL: see app.h's variables */

@@ -1,5 +1,5 @@
 /* The public functions: pick the decoder, convert to 16 kHz, keep the limits. */
-#include "audio/decoder.h"
+#include "audio/audio_decoder.h"
 #include "audio/sniff.h"
 #include "base/files/file.h"
 #include "base/limits.h"

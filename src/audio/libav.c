@@ -1,6 +1,6 @@
 /* Finds and loads caracola-libav.so when a format needs it, and no earlier: its libraries are
  * larger than all the rest, and voice notes do not need them. */
-#include "audio/decoder.h"
+#include "audio/audio_decoder.h"
 #include "audio/libav_module.h"
 
 #include <dlfcn.h>

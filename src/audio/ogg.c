@@ -9,7 +9,7 @@
  *
  * The stream is read as if it could not seek: links come one after another, a damaged tail costs
  * only the tail, and opening reads one page. Rewinding opens it again. */
-#include "audio/decoder.h"
+#include "audio/audio_decoder.h"
 #include "audio/rolloff.h"
 
 #include <opus/opusfile.h>

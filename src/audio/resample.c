@@ -1,5 +1,5 @@
 /* Other rates to 16 kHz, by libsoxr. Why this one: docs/audio.md. */
-#include "audio/decoder.h"
+#include "audio/audio_decoder.h"
 
 #include <soxr.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* WAV (RIFF, RF64, BW64): PCM of 8, 16, 24 and 32 bits, float of 32 and 64, A-law and mu-law, any
  * number of channels. Sizes in the header are not trusted: the bytes that are there count. */
-#include "audio/decoder.h"
+#include "audio/audio_decoder.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -14,13 +14,13 @@ void cara_bench_count(const cara_model *model, cara_bench_cost *out) {
     out->attention_gop = 2 * layers * 2 * ctx * ctx * n / 1e9;
 
     uint64_t step = 0, all = 0;
-    for (size_t i = 0; i < model->n_slots; i++) {
-        const cara_slot *slot = &model->slots[i];
-        uint64_t bytes = cara_tensor_bytes(slot->to);
+    for (size_t i = 0; i < model->n_entries; i++) {
+        const cara_tensor_entry *entry = &model->entries[i];
+        uint64_t bytes = cara_tensor_bytes(entry->to);
         all += bytes;
         /* Cross-attention keys and values are made once a window; of positions a step needs one. */
-        if (strncmp(slot->name, "decoder.", 8) == 0 && slot->kind != CARA_SLOT_POSITIONS &&
-            !strstr(slot->name, "cross_attn.key") && !strstr(slot->name, "cross_attn.value"))
+        if (strncmp(entry->name, "decoder.", 8) == 0 && entry->kind != CARA_TENSOR_POSITIONS &&
+            !strstr(entry->name, "cross_attn.key") && !strstr(entry->name, "cross_attn.value"))
             step += bytes;
     }
     double cache = (double)d->n_text_layer * 2 * ctx * d->n_text_state * 2;

@@ -72,13 +72,14 @@ void cara_deploy_close(cara_deploy *d) {
 
 const char *cara_deploy_value(const cara_deploy *d, cara_setting_id id) {
     const char *value = d->request.values[id];
-    const char *deployed =
-        d->stack.exists ? cara_stack_parameter(&d->stack, cara_settings[id].parameter) : NULL;
+    const char *deployed = d->stack.exists
+                               ? cara_stack_parameter(&d->stack, cara_deploy_settings[id].parameter)
+                               : NULL;
     if (value)
         return value;
     if (id == CARA_SET_DELIVERY && d->request.model)
         return deployed && strcmp(deployed, "image") != 0 ? deployed : "s3";
-    return deployed ? deployed : cara_settings[id].fallback;
+    return deployed ? deployed : cara_deploy_settings[id].fallback;
 }
 
 const char *cara_deploy_package(const cara_deploy *d) {

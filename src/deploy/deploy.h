@@ -4,7 +4,7 @@
 #define DEPLOY_DEPLOY_H
 
 #include "aws/client/client.h"
-#include "deploy/settings.h"
+#include "deploy/deploy_settings.h"
 #include "deploy/upload.h"
 
 #define CARA_DEPLOY_STACK "caracola"

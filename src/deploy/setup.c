@@ -110,7 +110,7 @@ static json_t *parameters(const cara_deploy *d, const uploads *p) {
     int bad = !list;
     for (int id = 0; !bad && id < CARA_N_SETTINGS; id++)
         bad = id != CARA_SET_MODEL_FILE &&
-              add(d, list, cara_settings[id].parameter,
+              add(d, list, cara_deploy_settings[id].parameter,
                   id == CARA_SET_DELIVERY ? cara_deploy_value(d, id) : d->request.values[id]);
     int inside = strcmp(cara_deploy_value(d, CARA_SET_DELIVERY), "image") == 0;
     /* Each: what it is where a zip, an image, or neither was given; and so for the model. */

@@ -12,24 +12,24 @@
 #define CARA_TENSOR_NAME_MAX 63
 #define CARA_MODEL_MAX_TENSORS 16384 /* 256 + 256 layers have 9,995 */
 
-typedef enum cara_slot_kind {
-    CARA_SLOT_VECTOR,      /* biases, layer norms */
-    CARA_SLOT_MATRIX,      /* linear layers, the token embedding */
-    CARA_SLOT_CONVOLUTION, /* [out, in, 3] */
-    CARA_SLOT_POSITIONS,
-} cara_slot_kind;
+typedef enum cara_tensor_kind {
+    CARA_TENSOR_VECTOR,      /* biases, layer norms */
+    CARA_TENSOR_MATRIX,      /* linear layers, the token embedding */
+    CARA_TENSOR_CONVOLUTION, /* [out, in, 3] */
+    CARA_TENSOR_POSITIONS,
+} cara_tensor_kind;
 
 /* One tensor that a model of given dims has: its name and shape, and the place in the weights where
  * it goes. */
-typedef struct cara_slot {
-    cara_slot_kind kind;
+typedef struct cara_tensor_entry {
+    cara_tensor_kind kind;
     char name[CARA_TENSOR_NAME_MAX + 1];
     int n_dims;
     int64_t shape[4];
     cara_tensor *to;
     cara_slice stored; /* the file's bytes that `crc` is of */
     uint32_t crc;      /* CRC-32 as the file says it */
-} cara_slot;
+} cara_tensor_entry;
 
 /* How to wait for weights, for a model whose memory is still being filled while it is in use. */
 typedef struct cara_arrival {
@@ -56,9 +56,10 @@ struct cara_model {
     cara_dims dims;
     char name[CARA_NAME_MAX + 1];
     cara_weights weights;
-    cara_slot *slots; /* [n_slots] in order of execution; all are bound once a model is open */
-    size_t n_slots;
-    size_t next_slot;           /* where the search for a name begins */
+    cara_tensor_entry
+        *entries; /* [n_entries] in order of execution; all are bound once a model is open */
+    size_t n_entries;
+    size_t next_entry;          /* where the search for a name begins */
     cara_alignment_head *heads; /* [n_heads] */
     size_t n_heads;
     cara_slice vocab;       /* the vocabulary inside the file; empty where it has none */
@@ -68,18 +69,18 @@ struct cara_model {
     cara_arrival arrival;   /* wait is NULL where all is there, or is fetched by being read */
 };
 
-/* ---- slots ---- */
+/* ---- entries ---- */
 
-/* Lists the tensors that model->dims asks for, in order of execution: slots, n_slots and the layer
- * arrays of the weights. dims must be checked. MEMORY. */
-int cara_slots_make(cara_model *model, cara_error *err);
+/* Lists the tensors that model->dims asks for, in order of execution: entries, n_entries and the
+ * layer arrays of the weights. dims must be checked. MEMORY. */
+int cara_tensor_entries_make(cara_model *model, cara_error *err);
 
 /* Puts `tensor` where `name` belongs. MODEL_SHAPE: no such tensor, another shape, or twice. */
-int cara_slots_bind(cara_model *model, cara_slice name, const cara_tensor *tensor,
-                    cara_slice stored, uint32_t crc, cara_error *err);
+int cara_tensor_entries_bind(cara_model *model, cara_slice name, const cara_tensor *tensor,
+                             cara_slice stored, uint32_t crc, cara_error *err);
 
 /* MODEL_SHAPE where a tensor is missing: names the first. */
-int cara_slots_check_complete(const cara_model *model, cara_error *err);
+int cara_tensor_entries_check_complete(const cara_model *model, cara_error *err);
 
 /* ---- readers: model->file is mapped, all else zero but the arena's limit ---- */
 
@@ -133,8 +134,8 @@ typedef enum cara_storage {
     CARA_STORAGE_FLOAT32,  /* all in f32 */
 } cara_storage;
 
-/* Row `row` (see cara_tensor_row()) of slots[slot] as f32; called by several threads. */
-typedef void (*cara_row_fn)(const void *ctx, size_t slot, size_t row, float *out);
+/* Row `row` (see cara_tensor_row()) of entries[entry] as f32; called by several threads. */
+typedef void (*cara_row_fn)(const void *ctx, size_t entry, size_t row, float *out);
 
 typedef struct cara_write_options {
     const char *name; /* of at most CARA_NAME_MAX bytes, or NULL for the model's own */

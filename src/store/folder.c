@@ -15,7 +15,7 @@
 #define _GNU_SOURCE /* flock, renameat2 */
 #endif
 #include "base/files/file.h"
-#include "store/backend.h"
+#include "store/store_backend.h"
 
 #include <dirent.h>
 #include <errno.h>

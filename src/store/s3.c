@@ -12,7 +12,7 @@
  *
  * A write whose answer was lost is repeated by the client, and then its own first try makes it a
  * conflict. So after a conflict the object is read, to see who wrote it. */
-#include "store/backend.h"
+#include "store/store_backend.h"
 
 #include "aws/s3/s3.h"
 #include "base/failure.h"

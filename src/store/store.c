@@ -1,4 +1,4 @@
-#include "store/backend.h"
+#include "store/store_backend.h"
 
 #include <string.h>
 

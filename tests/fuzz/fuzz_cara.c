@@ -28,8 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     cara_model *model;
     if (cara_model_open_bytes(cara_slice_of(file, size), NULL, &model, NULL) == CARA_OK) {
         uint8_t sum = 0;
-        for (size_t i = 0; i < model->n_slots; i++) {
-            const cara_tensor *t = model->slots[i].to;
+        for (size_t i = 0; i < model->n_entries; i++) {
+            const cara_tensor *t = model->entries[i].to;
             size_t n = (size_t)cara_tensor_bytes(t);
             sum ^= ((const uint8_t *)t->data)[0] ^ ((const uint8_t *)t->data)[n - 1];
             if (t->dtype == CARA_I8) {

@@ -23,8 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (cara_model_open_bytes(cara_slice_of(data, size), "large-v2.pt", &model, NULL) == CARA_OK) {
         /* What is open can be read to its last byte. */
         uint8_t sum = 0;
-        for (size_t i = 0; i < model->n_slots; i++) {
-            const cara_tensor *t = model->slots[i].to;
+        for (size_t i = 0; i < model->n_entries; i++) {
+            const cara_tensor *t = model->entries[i].to;
             size_t n = (size_t)cara_tensor_count(t) * cara_dtype_size(t->dtype);
             sum ^= ((const uint8_t *)t->data)[0] ^ ((const uint8_t *)t->data)[n - 1];
         }

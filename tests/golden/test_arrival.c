@@ -123,7 +123,7 @@ static void weights_are_waited_for(void **state) {
         char *text = text_of(session), *want = text_of_whole(types[i]);
         assert_string_equal(text, want);
         assert_true(strlen(text) > 20);
-        assert_true((size_t)s.asked >= model->n_slots);
+        assert_true((size_t)s.asked >= model->n_entries);
         /* In the file's order, but for what the decoder has outside its layers. */
         assert_true(s.backward <= 2);
         int asked = s.asked;

@@ -274,19 +274,19 @@ static float normal(double deviation) {
 }
 
 /* Weights of standard deviation 1 / sqrt(fan-in); norms of 1 and 0. */
-static void fill(cara_slot *slot, cara_arena *arena) {
+static void fill(cara_tensor_entry *entry, cara_arena *arena) {
     size_t n = 1;
-    for (int i = 0; i < slot->n_dims; i++)
-        n *= (size_t)slot->shape[i];
+    for (int i = 0; i < entry->n_dims; i++)
+        n *= (size_t)entry->shape[i];
     float *data = cara_arena_alloc(arena, n, sizeof *data);
     assert_non_null(data);
-    int is_weight = strstr(slot->name, "weight") != NULL;
+    int is_weight = strstr(entry->name, "weight") != NULL;
     for (size_t i = 0; i < n; i++)
-        data[i] = slot->n_dims > 1 ? normal(1 / sqrt((double)n / (double)slot->shape[0]))
-                  : strstr(slot->name, "ln") && is_weight ? 1.0f
-                                                          : normal(0.02);
-    *slot->to = (cara_tensor){.data = data, .dtype = CARA_F32, .n_dims = slot->n_dims};
-    memcpy(slot->to->shape, slot->shape, sizeof slot->shape);
+        data[i] = entry->n_dims > 1 ? normal(1 / sqrt((double)n / (double)entry->shape[0]))
+                  : strstr(entry->name, "ln") && is_weight ? 1.0f
+                                                           : normal(0.02);
+    *entry->to = (cara_tensor){.data = data, .dtype = CARA_F32, .n_dims = entry->n_dims};
+    memcpy(entry->to->shape, entry->shape, sizeof entry->shape);
 }
 
 /* Each of n floats to the nearest of 255 steps. */
@@ -428,9 +428,9 @@ static void encoder_is_as_near_as_rounding_allows(void **state) {
     cara_error err;
     cara_model model = {.dims = {MELS, CTX, STATE, HEAD, LAYER, 100, 16, TEXT, 1, 1}};
     cara_arena_init(&model.arena, SIZE_MAX / 2);
-    assert_int_equal(cara_slots_make(&model, &err), CARA_OK);
-    for (size_t i = 0; i < model.n_slots; i++)
-        fill(&model.slots[i], &model.arena);
+    assert_int_equal(cara_tensor_entries_make(&model, &err), CARA_OK);
+    for (size_t i = 0; i < model.n_entries; i++)
+        fill(&model.entries[i], &model.arena);
     for (size_t i = 0; i < MELS * 2 * CTX; i++)
         mel[i] = normal(0.5);
     simulate(&model.weights, mel, 0, exact);

@@ -34,8 +34,8 @@ typedef struct weights_summary {
 static weights_summary summarise(const cara_model *model) {
     weights_summary s = {0};
     int seen[4] = {0};
-    for (size_t i = 0; i < model->n_slots; i++) {
-        const cara_tensor *t = model->slots[i].to;
+    for (size_t i = 0; i < model->n_entries; i++) {
+        const cara_tensor *t = model->entries[i].to;
         s.parameters += cara_tensor_count(t);
         s.bytes += (int64_t)cara_tensor_bytes(t);
         seen[t->dtype] = 1;
@@ -53,10 +53,10 @@ static weights_summary summarise(const cara_model *model) {
     return s;
 }
 
-static json_t *shape_json(const cara_slot *slot) {
+static json_t *shape_json(const cara_tensor_entry *entry) {
     json_t *shape = json_array();
-    for (int i = 0; i < slot->n_dims; i++)
-        json_array_append_new(shape, json_integer(slot->shape[i]));
+    for (int i = 0; i < entry->n_dims; i++)
+        json_array_append_new(shape, json_integer(entry->shape[i]));
     return shape;
 }
 
@@ -77,11 +77,11 @@ static json_t *vocabulary_json(const cara_model *model, const cara_error *no_voc
 
 static json_t *tensors_json(const cara_model *model) {
     json_t *list = json_array();
-    for (size_t i = 0; i < model->n_slots; i++) {
-        const cara_slot *slot = &model->slots[i];
-        json_array_append_new(list, json_pack("{s:s,s:s,s:o}", "name", slot->name, "type",
-                                              cara_dtype_name(slot->to->dtype), "shape",
-                                              shape_json(slot)));
+    for (size_t i = 0; i < model->n_entries; i++) {
+        const cara_tensor_entry *entry = &model->entries[i];
+        json_array_append_new(list, json_pack("{s:s,s:s,s:o}", "name", entry->name, "type",
+                                              cara_dtype_name(entry->to->dtype), "shape",
+                                              shape_json(entry)));
     }
     return list;
 }
@@ -124,7 +124,7 @@ static void print_text(const cara_model *model, const char *path, const cara_err
     else
         printf("languages        English only\n");
     printf("weights          %.1f million in %zu tensors, %s, %.1f MB\n",
-           (double)s.parameters / 1e6, model->n_slots, s.types, (double)s.bytes / 1e6);
+           (double)s.parameters / 1e6, model->n_entries, s.types, (double)s.bytes / 1e6);
     printf("mel bins         %d\n", (int)d->n_mels);
     printf("encoder          %d layers, width %d, %d head%s, %d positions\n", (int)d->n_audio_layer,
            (int)d->n_audio_state, (int)d->n_audio_head, d->n_audio_head == 1 ? "" : "s",
@@ -142,11 +142,11 @@ static void print_text(const cara_model *model, const char *path, const cara_err
     printf("\n");
     if (checked)
         printf("check sums       all right\n");
-    for (size_t i = 0; tensors && i < model->n_slots; i++) {
-        const cara_slot *slot = &model->slots[i];
-        printf("%-5s%-46s", cara_dtype_name(slot->to->dtype), slot->name);
-        for (int j = 0; j < slot->n_dims; j++)
-            printf("%s%lld", j ? " x " : "", (long long)slot->shape[j]);
+    for (size_t i = 0; tensors && i < model->n_entries; i++) {
+        const cara_tensor_entry *entry = &model->entries[i];
+        printf("%-5s%-46s", cara_dtype_name(entry->to->dtype), entry->name);
+        for (int j = 0; j < entry->n_dims; j++)
+            printf("%s%lld", j ? " x " : "", (long long)entry->shape[j]);
         printf("\n");
     }
 }

@@ -44,7 +44,7 @@ int cara_ask_yes(const char *question) {
 }
 
 static int ask_setting(cara_deploy *d, int id, char *dst, size_t size) {
-    const cara_setting *setting = &cara_settings[id];
+    const cara_setting *setting = &cara_deploy_settings[id];
     if (!setting->question || d->request.values[id])
         return 0;
     for (;;) {

@@ -60,7 +60,7 @@ typedef struct setup {
 } setup;
 
 static int read_setting(setup *s, const cara_cli_args *args, int id) {
-    const cara_setting *setting = &cara_settings[id];
+    const cara_setting *setting = &cara_deploy_settings[id];
     s->request.values[id] = args->value;
     s->named = 1;
     if (cara_setting_fits(setting, args->value))
@@ -123,8 +123,9 @@ static int read_flags(setup *s, int argc, char **argv) {
     cara_cli_option options[FIRST_SETTING + CARA_N_SETTINGS + 1] = {{NULL, 0, NULL, NULL}};
     memcpy(options, own, sizeof own);
     for (int id = 0; id < CARA_N_SETTINGS; id++)
-        options[FIRST_SETTING + id] = (cara_cli_option){
-            cara_settings[id].flag, 0, cara_settings[id].takes, cara_settings[id].help};
+        options[FIRST_SETTING + id] =
+            (cara_cli_option){cara_deploy_settings[id].flag, 0, cara_deploy_settings[id].takes,
+                              cara_deploy_settings[id].help};
     const cara_cli_command command = {.name = "setup",
                                       .summary = "set it up in an AWS account, or change that",
                                       .options = options,

@@ -23,7 +23,7 @@ void cara_avx2_layer_norm(const float *x, const float *weight, const float *bias
         __m256 d = _mm256_sub_ps(cara_load_n(x + i, n - i), centre);
         d = _mm256_fmadd_ps(_mm256_mul_ps(d, scale), cara_load_n(weight + i, n - i),
                             cara_load_n(bias + i, n - i));
-        cara_store_n(y + i, d, n - i);
+        cara_avx2_store_n(y + i, d, n - i);
     }
 }
 
@@ -50,7 +50,7 @@ static double exp_sum(const float *x, size_t n, float top, float *y) {
             __m256 e = cara_exp_8(_mm256_sub_ps(load_or_low(x + i, n - i), base));
             part = _mm256_add_ps(part, e);
             if (y)
-                cara_store_n(y + i, e, n - i);
+                cara_avx2_store_n(y + i, e, n - i);
         }
         sum += cara_sum_8(part);
     }
@@ -61,7 +61,7 @@ void cara_avx2_softmax(float *x, size_t n) {
     double sum = exp_sum(x, n, largest(x, n), x);
     __m256 scale = _mm256_set1_ps((float)(1 / sum));
     for (size_t i = 0; i < n; i += 8)
-        cara_store_n(x + i, _mm256_mul_ps(scale, cara_load_n(x + i, n - i)), n - i);
+        cara_avx2_store_n(x + i, _mm256_mul_ps(scale, cara_load_n(x + i, n - i)), n - i);
 }
 
 float cara_avx2_log_sum_exp(const float *x, size_t n) {

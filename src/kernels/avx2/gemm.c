@@ -57,7 +57,7 @@ void cara_avx2_pack_a(const cara_gemm *g, size_t m0, size_t m1, size_t k0, size_
             float *to = dst + p * CARA_MR;
             for (size_t l = 0; l < 7; l++)
                 _mm256_storeu_ps(to + l * CARA_MR, r[l]);
-            cara_store_n(to + 7 * CARA_MR, r[7], CARA_MR);
+            cara_avx2_store_n(to + 7 * CARA_MR, r[7], CARA_MR);
         }
         for (; p < kc; p++)
             for (size_t l = 0; l < CARA_MR; l++)
@@ -87,7 +87,7 @@ static void one_tile(const cara_gemm *g, size_t i, size_t rows, size_t j, size_t
                 if (g->residual)
                     y = _mm256_add_ps(y, cara_load_n(g->residual + place, n[h]));
             }
-            cara_store_n(g->c + place, y, n[h]);
+            cara_avx2_store_n(g->c + place, y, n[h]);
         }
     }
 }

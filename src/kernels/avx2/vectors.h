@@ -96,7 +96,7 @@ static inline __m256 cara_load_n(const float *p, size_t n) {
     return n >= 8 ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, cara_mask_8(n));
 }
 
-static inline void cara_store_n(float *p, __m256 x, size_t n) {
+static inline void cara_avx2_store_n(float *p, __m256 x, size_t n) {
     if (n >= 8)
         _mm256_storeu_ps(p, x);
     else

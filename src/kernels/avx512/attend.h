@@ -89,7 +89,8 @@ static inline void fetch_rows(const float *x, size_t ld, size_t i, size_t n, siz
 static inline void scale_row(const cara_attend *a, size_t i, size_t i1, float by, float *row) {
     fetch_rows(a->q, a->ldq, i + AHEAD, 1, i1, a->d);
     for (size_t p = 0; p < a->d; p += 16)
-        cara_store_16(row + p, i < i1 ? cara_load_16(a->q + i * a->ldq + p) * by : (cara_v16){0});
+        cara_avx512_store_16(row + p,
+                             i < i1 ? cara_load_16(a->q + i * a->ldq + p) * by : (cara_v16){0});
 }
 
 /* Keys [k0, k0 + n) to panels of 16 keys, [attend_steps(d)][16] steps each; missing keys become
@@ -128,7 +129,7 @@ static void pack_values(const cara_attend *a, size_t k0, size_t n, float *dst) {
             low |= high;
             memcpy(to, &low, sizeof low);
 #else
-            cara_store_16(to, cara_load_16(src));
+            cara_avx512_store_16(to, cara_load_16(src));
 #endif
         }
     }
@@ -144,7 +145,7 @@ static inline float softmax_block(float *score, size_t n, size_t filled, void *w
         cara_v16i behind = place >= (int32_t)(n % 16), low = (cara_v16i)cara_all_16(-INFINITY);
         float *last = score + n / 16 * 16;
         low = ((cara_v16i)cara_load_16(last) & ~behind) | (low & behind);
-        cara_store_16(last, (cara_v16)low);
+        cara_avx512_store_16(last, (cara_v16)low);
     }
     for (size_t j = 0; j < n; j += 16)
         most = cara_vmax_16(most, cara_load_16(score + j));
@@ -157,7 +158,7 @@ static inline float softmax_block(float *score, size_t n, size_t filled, void *w
 #if ATTEND_PAIR == 2
         bf16_store((uint16_t *)weight + j, e);
 #else
-        cara_store_16((float *)weight + j, e);
+        cara_avx512_store_16((float *)weight + j, e);
 #endif
     }
     if (n < filled)
@@ -187,7 +188,7 @@ static void one_block(const cara_attend *a, const float *q, size_t i, size_t row
         float shrink = softmax_block(score + l * KV, here, n_steps * G, to, &top[l], &sum[l]);
         if (shrink != 1)
             for (size_t c = 0; c < a->d; c += 16)
-                cara_store_16(acc + l * a->d + c, cara_load_16(acc + l * a->d + c) * shrink);
+                cara_avx512_store_16(acc + l * a->d + c, cara_load_16(acc + l * a->d + c) * shrink);
     }
     multiply_values(a->d, n, weight, values, acc);
 }
@@ -217,7 +218,8 @@ static void attend_some(const cara_attend *a, size_t i0, size_t i1, float *scrat
     for (size_t i = i0; i < i1; i++) {
         float by = 1 / sum[i - i0];
         for (size_t c = 0; c < a->d; c += 16)
-            cara_store_16(a->out + i * a->ldo + c, cara_load_16(acc + (i - i0) * a->d + c) * by);
+            cara_avx512_store_16(a->out + i * a->ldo + c,
+                                 cara_load_16(acc + (i - i0) * a->d + c) * by);
     }
 }
 

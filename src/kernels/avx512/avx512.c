@@ -37,9 +37,10 @@ static void one_tile(const cara_gemm *g, size_t i, size_t rows, size_t j, size_t
     if (start)
         for (size_t l = 0; l < CARA_512_ROWS; l++)
             for (size_t h = 0; h < columns; h += 16)
-                cara_store_16(&c[l][h], l < rows ? cara_load_n16(start + (i + l) * g->ldc + j + h,
-                                                                 columns - h)
-                                                 : (cara_v16){0});
+                cara_avx512_store_16(
+                    &c[l][h], l < rows
+                                  ? cara_load_n16(start + (i + l) * g->ldc + j + h, columns - h)
+                                  : (cara_v16){0});
     tile(panels, kc, a, 1, CARA_512_ROWS, b, kc * 16, &c[0][0], 64, !start);
     for (size_t h = 0; h < columns; h += 16) {
         size_t n = columns - h;
@@ -52,7 +53,7 @@ static void one_tile(const cara_gemm *g, size_t i, size_t rows, size_t j, size_t
                 if (g->residual)
                     y += cara_load_n16(g->residual + place, n);
             }
-            cara_store_n16(g->c + place, y, n);
+            cara_avx512_store_n16(g->c + place, y, n);
         }
     }
 }

@@ -36,7 +36,7 @@ static inline cara_v16 cara_load_16(const float *p) {
     return v;
 }
 
-static inline void cara_store_16(float *p, cara_v16 v) {
+static inline void cara_avx512_store_16(float *p, cara_v16 v) {
     memcpy(p, &v, sizeof v);
 }
 
@@ -52,9 +52,9 @@ static inline cara_v16 cara_load_n16(const float *p, size_t n) {
     return v;
 }
 
-static inline void cara_store_n16(float *p, cara_v16 v, size_t n) {
+static inline void cara_avx512_store_n16(float *p, cara_v16 v, size_t n) {
     if (n >= 16)
-        cara_store_16(p, v);
+        cara_avx512_store_16(p, v);
     else
         memcpy(p, &v, n * sizeof *p);
 }
@@ -204,10 +204,10 @@ static inline void cara_transpose_16(cara_v16i r[16]) {
     CARA_512_DECLARE_2(i) cara_v16 c##i##2 = fresh ? (cara_v16){0} : cara_load_16(c + i * ldc + 32);
 #define CARA_512_DECLARE_4(i)                                                                      \
     CARA_512_DECLARE_3(i) cara_v16 c##i##3 = fresh ? (cara_v16){0} : cara_load_16(c + i * ldc + 48);
-#define CARA_512_STORE_1(i) cara_store_16(c + i * ldc, c##i##0);
-#define CARA_512_STORE_2(i) CARA_512_STORE_1(i) cara_store_16(c + i * ldc + 16, c##i##1);
-#define CARA_512_STORE_3(i) CARA_512_STORE_2(i) cara_store_16(c + i * ldc + 32, c##i##2);
-#define CARA_512_STORE_4(i) CARA_512_STORE_3(i) cara_store_16(c + i * ldc + 48, c##i##3);
+#define CARA_512_STORE_1(i) cara_avx512_store_16(c + i * ldc, c##i##0);
+#define CARA_512_STORE_2(i) CARA_512_STORE_1(i) cara_avx512_store_16(c + i * ldc + 16, c##i##1);
+#define CARA_512_STORE_3(i) CARA_512_STORE_2(i) cara_avx512_store_16(c + i * ldc + 32, c##i##2);
+#define CARA_512_STORE_4(i) CARA_512_STORE_3(i) cara_avx512_store_16(c + i * ldc + 48, c##i##3);
 #define CARA_512_DOTS_1(i) CARA_DOT(c##i##0, x, w0);
 #define CARA_512_DOTS_2(i) CARA_512_DOTS_1(i) CARA_DOT(c##i##1, x, w1);
 #define CARA_512_DOTS_3(i) CARA_512_DOTS_2(i) CARA_DOT(c##i##2, x, w2);

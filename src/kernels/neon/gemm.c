@@ -75,7 +75,7 @@ static void one_tile(const cara_gemm *g, size_t i, size_t rows, size_t j, size_t
                 if (g->residual)
                     y = vaddq_f32(y, cara_load_n(g->residual + place, n));
             }
-            cara_store_n(g->c + place, y, n);
+            cara_neon_store_n(g->c + place, y, n);
         }
     }
 }

@@ -23,7 +23,7 @@ void cara_neon_layer_norm(const float *x, const float *weight, const float *bias
         float32x4_t d = vsubq_f32(cara_load_n(x + i, n - i), centre);
         d = vfmaq_f32(cara_load_n(bias + i, n - i), vmulq_n_f32(d, scale),
                       cara_load_n(weight + i, n - i));
-        cara_store_n(y + i, d, n - i);
+        cara_neon_store_n(y + i, d, n - i);
     }
 }
 
@@ -54,7 +54,7 @@ static inline __attribute__((always_inline)) double exp_sum(const float *x, size
             float32x4_t e = cara_exp_4(vsubq_f32(load_or_low(x + i, n - i), base));
             part = vaddq_f32(part, e);
             if (y)
-                cara_store_n(y + i, e, n - i);
+                cara_neon_store_n(y + i, e, n - i);
         }
         sum += (double)vaddvq_f32(part);
     }

@@ -86,7 +86,7 @@ static inline float32x4_t cara_load_n(const float *p, size_t n) {
     return vld1q_f32(some);
 }
 
-static inline void cara_store_n(float *p, float32x4_t x, size_t n) {
+static inline void cara_neon_store_n(float *p, float32x4_t x, size_t n) {
     if (n >= 4) {
         vst1q_f32(p, x);
         return;

@@ -15,17 +15,17 @@
 
 #define PIECE (1 * CARA_MIB)
 
-static cara_dtype stored_type(const cara_slot *slot, const cara_write_options *options) {
+static cara_dtype stored_type(const cara_tensor_entry *entry, const cara_write_options *options) {
     cara_dtype is =
-        options->rows ? slot->kind == CARA_SLOT_VECTOR ? CARA_F32 : CARA_F16 : slot->to->dtype;
-    int weights = slot->kind == CARA_SLOT_MATRIX || slot->kind == CARA_SLOT_CONVOLUTION;
+        options->rows ? entry->kind == CARA_TENSOR_VECTOR ? CARA_F32 : CARA_F16 : entry->to->dtype;
+    int weights = entry->kind == CARA_TENSOR_MATRIX || entry->kind == CARA_TENSOR_CONVOLUTION;
     switch (options->storage) {
     case CARA_STORAGE_AS_IS:
         return is;
     case CARA_STORAGE_INT8:
         return weights ? CARA_I8 : is;
     case CARA_STORAGE_FLOAT16:
-        return slot->kind == CARA_SLOT_VECTOR ? is : CARA_F16;
+        return entry->kind == CARA_TENSOR_VECTOR ? is : CARA_F16;
     case CARA_STORAGE_BFLOAT16:
         return weights ? CARA_BF16 : is;
     case CARA_STORAGE_FLOAT32:
@@ -34,10 +34,10 @@ static cara_dtype stored_type(const cara_slot *slot, const cara_write_options *o
     return is;
 }
 
-cara_encoding cara_encoding_of(const cara_slot *slot, const cara_write_options *options) {
-    size_t rows = cara_tensor_rows(slot->n_dims, slot->shape);
-    size_t n = cara_tensor_row_size(slot->n_dims, slot->shape);
-    cara_encoding e = {.dtype = stored_type(slot, options)};
+cara_encoding cara_encoding_of(const cara_tensor_entry *entry, const cara_write_options *options) {
+    size_t rows = cara_tensor_rows(entry->n_dims, entry->shape);
+    size_t n = cara_tensor_row_size(entry->n_dims, entry->shape);
+    cara_encoding e = {.dtype = stored_type(entry, options)};
     if (e.dtype == CARA_I8) {
         e.layout = CARA_I8_PANELS;
         e.size = cara_i8_packed_size(rows, n);
@@ -50,7 +50,7 @@ cara_encoding cara_encoding_of(const cara_slot *slot, const cara_write_options *
 
 /* Rows [row0, row1) of a tensor, or its scales and sums where they are equal. */
 typedef struct piece {
-    size_t slot, row0, row1;
+    size_t entry, row0, row1;
     uint64_t offset, size; /* in the file */
     uint32_t crc;
 } piece;
@@ -64,7 +64,7 @@ typedef struct job {
     size_t n_pieces;
     size_t room, row_room; /* bytes of a thread's output, floats of its row */
     char *memory;          /* [threads][room + 4 * row_room] */
-    float **scale;         /* [n_slots] each [channels / 4] behind it as many sums; NULL or owned */
+    float **scale; /* [n_entries] each [channels / 4] behind it as many sums; NULL or owned */
     pthread_mutex_t mutex; /* guards what follows */
     int rc;
     cara_error err;
@@ -76,8 +76,8 @@ static size_t unit_rows(const cara_encoding *e) {
     return e->dtype == CARA_I8 ? CARA_I8_PANEL : 1;
 }
 
-static size_t row_bytes(const cara_slot *slot, const cara_encoding *e) {
-    size_t n = cara_tensor_row_size(slot->n_dims, slot->shape);
+static size_t row_bytes(const cara_tensor_entry *entry, const cara_encoding *e) {
+    size_t n = cara_tensor_row_size(entry->n_dims, entry->shape);
     return e->dtype == CARA_I8 ? cara_i8_padded_k(n) : n * cara_dtype_size(e->dtype);
 }
 
@@ -85,11 +85,11 @@ static size_t row_bytes(const cara_slot *slot, const cara_encoding *e) {
 static void cut(job *j) {
     const cara_model *m = j->model;
     j->n_pieces = 0;
-    for (size_t i = 0; i < m->n_slots; i++) {
-        const cara_slot *slot = &m->slots[i];
+    for (size_t i = 0; i < m->n_entries; i++) {
+        const cara_tensor_entry *entry = &m->entries[i];
         const cara_encoding *e = &j->tensors[i];
-        size_t unit = unit_rows(e), per_row = row_bytes(slot, e);
-        size_t rows = cara_tensor_rows(slot->n_dims, slot->shape);
+        size_t unit = unit_rows(e), per_row = row_bytes(entry, e);
+        size_t rows = cara_tensor_rows(entry->n_dims, entry->shape);
         size_t step = (PIECE / per_row + unit - 1) / unit * unit;
         step = step ? step : unit;
         for (size_t r = 0; r < rows; r += step) {
@@ -102,24 +102,24 @@ static void cut(job *j) {
                 j->room = stored * per_row;
             j->n_pieces++;
         }
-        size_t n = cara_tensor_row_size(slot->n_dims, slot->shape);
+        size_t n = cara_tensor_row_size(entry->n_dims, entry->shape);
         if (n > j->row_room)
             j->row_room = n;
     }
 }
 
 static void encode_rows(const job *j, const piece *p, void *out, float *row) {
-    const cara_slot *slot = &j->model->slots[p->slot];
-    const cara_encoding *e = &j->tensors[p->slot];
-    size_t n = cara_tensor_row_size(slot->n_dims, slot->shape);
+    const cara_tensor_entry *entry = &j->model->entries[p->entry];
+    const cara_encoding *e = &j->tensors[p->entry];
+    size_t n = cara_tensor_row_size(entry->n_dims, entry->shape);
     size_t channels = (size_t)e->channels / 4;
     if (e->dtype == CARA_I8)
         memset(out, 0, (size_t)p->size);
     for (size_t r = p->row0; r < p->row1; r++) {
         if (j->options->rows)
-            j->options->rows(j->options->rows_ctx, p->slot, r, row);
+            j->options->rows(j->options->rows_ctx, p->entry, r, row);
         else
-            cara_tensor_row(slot->to, r, row);
+            cara_tensor_row(entry->to, r, row);
         uint16_t *half = (uint16_t *)out + (r - p->row0) * n;
         switch (e->dtype) {
         case CARA_F32:
@@ -134,8 +134,8 @@ static void encode_rows(const job *j, const piece *p, void *out, float *row) {
                 half[i] = cara_f32_to_bf16(row[i]);
             break;
         case CARA_I8: {
-            float *scale = j->scale[p->slot] + p->row0;
-            int32_t *sum = (int32_t *)(void *)(j->scale[p->slot] + channels) + p->row0;
+            float *scale = j->scale[p->entry] + p->row0;
+            int32_t *sum = (int32_t *)(void *)(j->scale[p->entry] + channels) + p->row0;
             cara_i8_pack_row(row, n, r - p->row0, out, scale, sum);
             break;
         }
@@ -172,8 +172,8 @@ static void encode_piece(void *ctx, size_t task, int thread) {
     pthread_mutex_unlock(&j->mutex);
     if (stopped)
         return;
-    const cara_tensor *t = j->model->slots[p->slot].to;
-    const cara_encoding *e = &j->tensors[p->slot];
+    const cara_tensor *t = j->model->entries[p->entry].to;
+    const cara_encoding *e = &j->tensors[p->entry];
     const void *bytes;
     if (!j->options->rows && t->dtype == e->dtype) { /* as it lies */
         bytes = (const char *)t->data + (p->offset - e->offset);
@@ -192,11 +192,11 @@ static void encode_piece(void *ctx, size_t task, int thread) {
 static int finish(job *j, cara_encoding *tensors, cara_error *err) {
     size_t at = 0;
     int rc = CARA_OK;
-    for (size_t i = 0; i < j->model->n_slots && !rc; i++) {
+    for (size_t i = 0; i < j->model->n_entries && !rc; i++) {
         cara_encoding *e = &tensors[i];
-        const cara_tensor *t = j->model->slots[i].to;
+        const cara_tensor *t = j->model->entries[i].to;
         uLong crc = crc32(0, NULL, 0);
-        for (; at < j->n_pieces && j->pieces[at].slot == i; at++)
+        for (; at < j->n_pieces && j->pieces[at].entry == i; at++)
             crc = crc32_combine(crc, j->pieces[at].crc, (z_off_t)j->pieces[at].size);
         if (e->channels) {
             const float *scale = j->scale[i];
@@ -232,11 +232,11 @@ int cara_encode(const cara_model *model, const cara_write_options *options, cara
     cara_pool *pool = cara_pool_new(threads);
     size_t per_thread = j.room + j.row_room * sizeof(float);
     j.pieces = calloc(j.n_pieces, sizeof *j.pieces);
-    j.scale = calloc(model->n_slots, sizeof *j.scale);
+    j.scale = calloc(model->n_entries, sizeof *j.scale);
     j.memory = aligned_alloc(64, (size_t)cara_pool_threads(pool) * per_thread);
     if (!j.pieces || !j.scale || !j.memory)
         goto memory;
-    for (size_t i = 0; i < model->n_slots; i++)
+    for (size_t i = 0; i < model->n_entries; i++)
         if (tensors[i].channels && !(j.scale[i] = calloc(2, (size_t)tensors[i].channels)))
             goto memory;
     cut(&j);
@@ -251,7 +251,7 @@ int cara_encode(const cara_model *model, const cara_write_options *options, cara
 memory:
     rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to convert the weights");
 end:
-    for (size_t i = 0; j.scale && i < model->n_slots; i++)
+    for (size_t i = 0; j.scale && i < model->n_entries; i++)
         free(j.scale[i]);
     free(j.scale);
     free(j.pieces);

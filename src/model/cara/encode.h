@@ -15,9 +15,9 @@ typedef struct cara_encoding {
 } cara_encoding;
 
 /* All but offset and crc. */
-cara_encoding cara_encoding_of(const cara_slot *slot, const cara_write_options *options);
+cara_encoding cara_encoding_of(const cara_tensor_entry *entry, const cara_write_options *options);
 
-/* Writes all weights where `tensors` [n_slots] says, and sets their check sums. IO, MEMORY,
+/* Writes all weights where `tensors` [n_entries] says, and sets their check sums. IO, MEMORY,
  * CANCELLED. */
 int cara_encode(const cara_model *model, const cara_write_options *options, cara_encoding *tensors,
                 cara_atomic_file *file, cara_error *err);

@@ -218,8 +218,9 @@ static int read_entry(cara_model *m, const uint8_t *h, uint64_t at, uint64_t *en
         t.scale = (const float *)(const void *)(h + offset + size);
         t.sum = (const int32_t *)(const void *)(h + offset + size + channels);
     }
-    return cara_slots_bind(m, cara_slice_str(name), &t, cara_slice_of(h + offset, (size_t)all),
-                           cara_le32(e + CARA_E_CRC), err);
+    return cara_tensor_entries_bind(m, cara_slice_str(name), &t,
+                                    cara_slice_of(h + offset, (size_t)all),
+                                    cara_le32(e + CARA_E_CRC), err);
 }
 
 int cara_cara_read(cara_model *m, cara_error *err) {
@@ -247,12 +248,12 @@ int cara_cara_read(cara_model *m, cara_error *err) {
     if (!rc)
         rc = read_settings(m, h, err);
     if (!rc)
-        rc = cara_slots_make(m, err);
+        rc = cara_tensor_entries_make(m, err);
     uint64_t end = cara_le64(h + CARA_H_DATA);
     for (size_t i = 0; i < cara_le32(h + CARA_H_N_TENSORS) && !rc; i++)
         rc = read_entry(m, h, CARA_HEADER_SIZE + (uint64_t)i * CARA_ENTRY_SIZE, &end, err);
     if (!rc)
-        rc = cara_slots_check_complete(m, err);
+        rc = cara_tensor_entries_check_complete(m, err);
     if (!rc)
         m->vocab = cara_slice_of(h + cara_le64(h + CARA_H_VOCAB),
                                  (size_t)cara_le64(h + CARA_H_VOCAB_SIZE));

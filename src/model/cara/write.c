@@ -15,7 +15,7 @@ typedef struct plan {
     size_t vocab_n;
     const int32_t *suppress_ids;
     size_t n_suppress;
-    cara_encoding *tensors; /* [n_slots] */
+    cara_encoding *tensors; /* [n_entries] */
 } plan;
 
 static uint64_t align(uint64_t at, uint64_t to) {
@@ -25,18 +25,18 @@ static uint64_t align(uint64_t at, uint64_t to) {
 /* *p owns `tensors`. MEMORY. */
 static int make_plan(const cara_model *m, const cara_write_options *options, plan *p,
                      cara_error *err) {
-    *p = (plan){.tensors = calloc(m->n_slots, sizeof *p->tensors)};
+    *p = (plan){.tensors = calloc(m->n_entries, sizeof *p->tensors)};
     if (!p->tensors)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a list of tensors");
     p->vocab_bytes = cara_tokenizer_source(m->tokenizer, &p->vocab_n);
     p->suppress_ids = cara_tokenizer_non_speech(m->tokenizer, &p->n_suppress);
-    p->heads = align(CARA_HEADER_SIZE + m->n_slots * CARA_ENTRY_SIZE, CARA_FILE_ALIGN);
+    p->heads = align(CARA_HEADER_SIZE + m->n_entries * CARA_ENTRY_SIZE, CARA_FILE_ALIGN);
     p->suppress = align(p->heads + m->n_heads * 8, CARA_FILE_ALIGN);
     p->vocab = align(p->suppress + p->n_suppress * 4, CARA_FILE_ALIGN);
     p->data = align(p->vocab + p->vocab_n, CARA_FILE_PAGE);
     p->end = p->data;
-    for (size_t i = 0; i < m->n_slots; i++) {
-        p->tensors[i] = cara_encoding_of(&m->slots[i], options);
+    for (size_t i = 0; i < m->n_entries; i++) {
+        p->tensors[i] = cara_encoding_of(&m->entries[i], options);
         p->tensors[i].offset = align(p->end, CARA_FILE_ALIGN);
         p->end = p->tensors[i].offset + p->tensors[i].size + 2 * p->tensors[i].channels;
     }
@@ -63,7 +63,7 @@ static void fill_head(uint8_t *h, const cara_model *m, const char *name, const p
     }
     memcpy(h + CARA_H_NAME, name, strlen(name));
     cara_put_le64(h + CARA_H_TENSORS, CARA_HEADER_SIZE);
-    cara_put_le32(h + CARA_H_N_TENSORS, (uint32_t)m->n_slots);
+    cara_put_le32(h + CARA_H_N_TENSORS, (uint32_t)m->n_entries);
     cara_put_le32(h + CARA_H_ENTRY_SIZE, CARA_ENTRY_SIZE);
     cara_put_le64(h + CARA_H_VOCAB, p->vocab);
     cara_put_le64(h + CARA_H_VOCAB_SIZE, p->vocab_n);
@@ -84,16 +84,16 @@ static void fill_head(uint8_t *h, const cara_model *m, const char *name, const p
         cara_put_le32(h + p->suppress + 4 * i, (uint32_t)p->suppress_ids[i]);
     memcpy(h + p->vocab, p->vocab_bytes, p->vocab_n);
 
-    for (size_t i = 0; i < m->n_slots; i++) {
-        const cara_slot *slot = &m->slots[i];
+    for (size_t i = 0; i < m->n_entries; i++) {
+        const cara_tensor_entry *entry = &m->entries[i];
         const cara_encoding *t = &p->tensors[i];
         uint8_t *e = h + CARA_HEADER_SIZE + i * CARA_ENTRY_SIZE;
-        memcpy(e + CARA_E_NAME, slot->name, strlen(slot->name));
+        memcpy(e + CARA_E_NAME, entry->name, strlen(entry->name));
         cara_put_le32(e + CARA_E_DTYPE, (uint32_t)t->dtype);
         cara_put_le32(e + CARA_E_LAYOUT, (uint32_t)t->layout);
-        cara_put_le32(e + CARA_E_N_DIMS, (uint32_t)slot->n_dims);
-        for (int j = 0; j < slot->n_dims; j++)
-            cara_put_le64(e + CARA_E_SHAPE + 8 * j, (uint64_t)slot->shape[j]);
+        cara_put_le32(e + CARA_E_N_DIMS, (uint32_t)entry->n_dims);
+        for (int j = 0; j < entry->n_dims; j++)
+            cara_put_le64(e + CARA_E_SHAPE + 8 * j, (uint64_t)entry->shape[j]);
         cara_put_le64(e + CARA_E_OFFSET, t->offset);
         cara_put_le64(e + CARA_E_SIZE, t->size);
         if (t->channels) {
@@ -142,7 +142,7 @@ int cara_model_write(const cara_model *model, const cara_write_options *options,
     if (rc)
         goto end;
     rc = cara_encode(model, options, p.tensors, &file, err);
-    for (size_t i = 0; i < model->n_slots && !rc; i++)
+    for (size_t i = 0; i < model->n_entries && !rc; i++)
         cara_put_le32(head + CARA_HEADER_SIZE + i * CARA_ENTRY_SIZE + CARA_E_CRC, p.tensors[i].crc);
     if (!rc) {
         cara_put_le32(head + CARA_H_CRC, (uint32_t)crc32_z(0, head, (size_t)p.data));

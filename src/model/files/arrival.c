@@ -24,14 +24,14 @@ int cara_model_await(const cara_model *model, const void *part, size_t size, car
     if (!model->arrival.wait)
         return CARA_OK;
     uintptr_t from = (uintptr_t)part;
-    for (size_t i = 0; i < model->n_slots; i++) {
-        const cara_slot *slot = &model->slots[i];
-        uintptr_t at = (uintptr_t)slot->to;
+    for (size_t i = 0; i < model->n_entries; i++) {
+        const cara_tensor_entry *entry = &model->entries[i];
+        uintptr_t at = (uintptr_t)entry->to;
         if (part && (at < from || at - from >= size))
             continue;
         int rc = model->arrival.wait(model->arrival.cookie,
-                                     (uint64_t)(slot->stored.ptr - model->file.data),
-                                     slot->stored.len, err);
+                                     (uint64_t)(entry->stored.ptr - model->file.data),
+                                     entry->stored.len, err);
         if (rc)
             return rc;
     }

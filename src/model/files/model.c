@@ -77,9 +77,9 @@ int cara_model_open_without_vocab(const char *path, cara_model **out, cara_error
     cara_model *m = *out;
     m->owns_file = 1;
     const uint8_t *weights = file.data + file.size; /* behind the head, which was read just now */
-    for (size_t i = 0; i < m->n_slots; i++)
-        if (m->slots[i].stored.ptr < weights)
-            weights = m->slots[i].stored.ptr;
+    for (size_t i = 0; i < m->n_entries; i++)
+        if (m->entries[i].stored.ptr < weights)
+            weights = m->entries[i].stored.ptr;
     m->ahead = cara_read_ahead_new(weights, (size_t)(file.data + file.size - weights));
     return CARA_OK;
 }
@@ -134,25 +134,25 @@ const cara_alignment_head *cara_model_alignment_heads(const cara_model *model, s
 int cara_model_check(const cara_model *model, cara_model_progress_fn progress, void *cookie,
                      cara_error *err) {
     int64_t total = 0, done = 0;
-    for (size_t i = 0; i < model->n_slots; i++)
-        total += (int64_t)model->slots[i].stored.len;
-    for (size_t i = 0; i < model->n_slots; i++) {
-        const cara_slot *slot = &model->slots[i];
+    for (size_t i = 0; i < model->n_entries; i++)
+        total += (int64_t)model->entries[i].stored.len;
+    for (size_t i = 0; i < model->n_entries; i++) {
+        const cara_tensor_entry *entry = &model->entries[i];
         uLong crc = crc32(0, NULL, 0);
-        for (size_t at = 0; at < slot->stored.len;) {
-            size_t n = slot->stored.len - at < CARA_MIB ? slot->stored.len - at : CARA_MIB;
-            crc = crc32(crc, slot->stored.ptr + at, (uInt)n);
+        for (size_t at = 0; at < entry->stored.len;) {
+            size_t n = entry->stored.len - at < CARA_MIB ? entry->stored.len - at : CARA_MIB;
+            crc = crc32(crc, entry->stored.ptr + at, (uInt)n);
             at += n;
             done += (int64_t)n;
             if (progress && progress(cookie, done, total))
                 return cara_fail(err, CARA_ERR_CANCELLED, -1, "stopped");
         }
-        if (crc != slot->crc)
+        if (crc != entry->crc)
             return cara_fail(err, CARA_ERR_MODEL_CORRUPT,
-                             (int64_t)(slot->stored.ptr - model->file.data),
+                             (int64_t)(entry->stored.ptr - model->file.data),
                              "the bytes of tensor %s are damaged (check sum %08lx, expected "
                              "%08lx); fetch or convert the model again",
-                             slot->name, (unsigned long)crc, (unsigned long)slot->crc);
+                             entry->name, (unsigned long)crc, (unsigned long)entry->crc);
     }
     return CARA_OK;
 }

@@ -33,18 +33,18 @@ static inline float normal(uint64_t bits) {
     return (float)((ones - 32) * 256 + part - 128) * (1.0f / 1026.66f);
 }
 
-static void random_row(const void *ctx, size_t slot_index, size_t row, float *out) {
+static void random_row(const void *ctx, size_t index, size_t row, float *out) {
     const source *s = ctx;
-    const cara_slot *slot = &s->model->slots[slot_index];
-    size_t n = cara_tensor_row_size(slot->n_dims, slot->shape);
+    const cara_tensor_entry *entry = &s->model->entries[index];
+    size_t n = cara_tensor_row_size(entry->n_dims, entry->shape);
     /* Vectors: layer norms' weights are ones, biases small. */
     float deviation = 0.02f, mean = 0.0f;
-    if (slot->kind == CARA_SLOT_MATRIX || slot->kind == CARA_SLOT_CONVOLUTION)
+    if (entry->kind == CARA_TENSOR_MATRIX || entry->kind == CARA_TENSOR_CONVOLUTION)
         deviation = 1.0f / sqrtf((float)n);
-    else if (slot->kind == CARA_SLOT_VECTOR && strstr(slot->name, "ln") &&
-             strstr(slot->name, ".weight"))
+    else if (entry->kind == CARA_TENSOR_VECTOR && strstr(entry->name, "ln") &&
+             strstr(entry->name, ".weight"))
         mean = 1.0f;
-    uint64_t at = mix(mix(s->seed ^ 0x63617261u) + slot_index) + mix(row);
+    uint64_t at = mix(mix(s->seed ^ 0x63617261u) + index) + mix(row);
     for (size_t i = 0; i < n; i++, at += 0x9e3779b97f4a7c15u)
         out[i] = mean + deviation * normal(mix(at));
 }
@@ -95,7 +95,7 @@ int cara_model_write_random(const char *shape, uint64_t seed, const cara_write_o
         rc = unknown_shape(shape, err);
         goto end;
     }
-    rc = cara_slots_make(m, err);
+    rc = cara_tensor_entries_make(m, err);
     if (!rc)
         rc = cara_dims_alignment_heads(&m->dims, shape, &m->arena, &m->heads, &m->n_heads, err);
     if (rc)

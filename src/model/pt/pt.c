@@ -240,12 +240,12 @@ static int read_tensor(reader *r, cara_slice key, const cara_pickle *v) {
     /* The shape is compared first: its error says more than one about bytes. */
     if (!rc) {
         t.data = storage.ptr;
-        rc = cara_slots_bind(r->model, key, &t, storage, crc, r->err);
+        rc = cara_tensor_entries_bind(r->model, key, &t, storage, crc, r->err);
     }
     if (!rc)
         rc = locate_data(r, name, storage, count, args->items[1]->integer, stride, &t);
     if (!rc)
-        r->model->slots[r->model->next_slot - 1].to->data = t.data;
+        r->model->entries[r->model->next_entry - 1].to->data = t.data;
     return rc;
 }
 
@@ -265,7 +265,7 @@ static int read_root(reader *r, const cara_pickle *root, const char *path) {
         return rc;
     cara_model *m = r->model;
     snprintf(m->name, sizeof m->name, "%s", cara_dims_name(&m->dims, path));
-    if ((rc = cara_slots_make(m, r->err)))
+    if ((rc = cara_tensor_entries_make(m, r->err)))
         return rc;
     for (size_t i = 0; i + 1 < state->n; i += 2) {
         if (state->items[i]->type != CARA_PICKLE_STRING)
@@ -274,7 +274,7 @@ static int read_root(reader *r, const cara_pickle *root, const char *path) {
         if ((rc = read_tensor(r, state->items[i]->text, state->items[i + 1])))
             return rc;
     }
-    if ((rc = cara_slots_check_complete(m, r->err)))
+    if ((rc = cara_tensor_entries_check_complete(m, r->err)))
         return rc;
     return cara_dims_alignment_heads(&m->dims, m->name, &m->arena, &m->heads, &m->n_heads, r->err);
 }

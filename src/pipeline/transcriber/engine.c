@@ -14,22 +14,22 @@
 #define FAILED_S 10.0
 
 /* One of the engine's concurrent transcriptions. */
-typedef struct slot {
+typedef struct concurrent_session {
     cara_engine *engine;
     cara_session *session; /* NULL: the model is not open */
     cara_stop_fn stop;     /* of the call in progress */
     void *stop_cookie;
     int64_t frame; /* all before it is transcribed */
-} slot;
+} concurrent_session;
 
 struct cara_engine {
     cara_engine_options options;
-    int n; /* slots */
-    slot slots[CARA_MAX_SESSIONS];
+    int n; /* sessions */
+    concurrent_session sessions[CARA_MAX_SESSIONS];
     pthread_mutex_t verifying; /* held during a source's verify(); taken before the other lock */
     pthread_mutex_t lock;      /* over all below */
     cara_model *model;
-    int transcribing;   /* slots in transcribe() */
+    int transcribing;   /* sessions in transcribe() */
     int broken;         /* the model is to be closed once `transcribing` is 0 */
     cara_error failure; /* of the last try to open the model */
     double failed_at;   /* cara_clock_monotonic(); 0: it did not fail, or may be tried again */
@@ -46,7 +46,7 @@ cara_engine *cara_engine_new(const cara_engine_options *options) {
     if (engine->n > CARA_MAX_SESSIONS)
         engine->n = CARA_MAX_SESSIONS;
     for (int i = 0; i < engine->n; i++)
-        engine->slots[i].engine = engine;
+        engine->sessions[i].engine = engine;
     pthread_mutex_init(&engine->lock, NULL);
     pthread_mutex_init(&engine->verifying, NULL);
     return engine;
@@ -66,22 +66,22 @@ static void name_model(cara_engine *engine) {
     snprintf(engine->name, sizeof engine->name, "%.*s", n, name);
 }
 
-static int should_stop(const slot *s) {
+static int should_stop(const concurrent_session *s) {
     return s->stop && s->stop(s->stop_cookie);
 }
 
-/* For a source's model: whichever slot computes for all may have to wait for it. */
+/* For a source's model: whichever session computes for all may have to wait for it. */
 static int should_stop_waiting(void *cookie) {
     cara_engine *engine = cookie;
     if (engine->n == 1)
-        return should_stop(&engine->slots[0]);
+        return should_stop(&engine->sessions[0]);
     return engine->options.stop && engine->options.stop(engine->options.stop_cookie);
 }
 
 static void close_model(cara_engine *engine) {
     for (int i = 0; i < engine->n; i++) {
-        cara_session_free(engine->slots[i].session);
-        engine->slots[i].session = NULL;
+        cara_session_free(engine->sessions[i].session);
+        engine->sessions[i].session = NULL;
     }
     cara_model_close(engine->model);
     engine->model = NULL;
@@ -105,12 +105,12 @@ static int open_model(cara_engine *engine, cara_error *err) {
     if (!rc)
         rc = cara_sessions_new(engine->model, &options, engine->n, sessions, err);
     for (int i = 0; i < engine->n && !rc; i++)
-        engine->slots[i].session = sessions[i];
+        engine->sessions[i].session = sessions[i];
     return rc;
 }
 
 /* With the lock. */
-static int prepare(slot *s, cara_stop_fn stop, void *cookie, cara_error *err) {
+static int prepare(concurrent_session *s, cara_stop_fn stop, void *cookie, cara_error *err) {
     cara_engine *engine = s->engine;
     if (s->session && !engine->broken)
         return CARA_OK;
@@ -143,7 +143,7 @@ static int prepare(slot *s, cara_stop_fn stop, void *cookie, cara_error *err) {
 }
 
 static int engine_prepare(void *ctx, cara_stop_fn stop, void *cookie, cara_error *err) {
-    slot *s = ctx;
+    concurrent_session *s = ctx;
     pthread_mutex_lock(&s->engine->lock);
     int rc = prepare(s, stop, cookie, err);
     pthread_mutex_unlock(&s->engine->lock);
@@ -169,9 +169,9 @@ static int verify(cara_engine *engine, cara_error *err) {
     return rc;
 }
 
-static int begin(slot *s, cara_stop_fn stop, void *cookie, cara_error *err) {
+static int begin(concurrent_session *s, cara_stop_fn stop, void *cookie, cara_error *err) {
     pthread_mutex_lock(&s->engine->lock);
-    /* Another slot may have found since prepare() that the model is broken. */
+    /* Another session may have found since prepare() that the model is broken. */
     int rc = prepare(s, stop, cookie, err);
     if (!rc) {
         s->engine->transcribing++;
@@ -189,7 +189,7 @@ static int is_broken(int rc) {
            cara_failure_of(CARA_STAGE_TRANSCRIBE, rc).stage == CARA_STAGE_MODEL;
 }
 
-static void end(slot *s, int rc, const cara_error *failure) {
+static void end(concurrent_session *s, int rc, const cara_error *failure) {
     cara_engine *engine = s->engine;
     pthread_mutex_lock(&engine->lock);
     s->stop = NULL;
@@ -207,7 +207,7 @@ static void end(slot *s, int rc, const cara_error *failure) {
 }
 
 static int on_progress(void *cookie, int64_t done, int64_t total) {
-    slot *s = cookie;
+    concurrent_session *s = cookie;
     /* Before its first window, a run that begins in the middle reports 0. */
     if (done > s->frame)
         s->frame = done;
@@ -218,7 +218,7 @@ static int on_progress(void *cookie, int64_t done, int64_t total) {
 }
 
 /* The engine's options, to begin at `resume`; `clip` backs one of them. */
-static cara_options options_from(slot *s, const cara_resume *resume, char clip[32]) {
+static cara_options options_from(concurrent_session *s, const cara_resume *resume, char clip[32]) {
     cara_options options = s->engine->options.transcribe;
     options.progress = on_progress;
     options.on_segment = NULL;
@@ -240,7 +240,7 @@ static cara_options options_from(slot *s, const cara_resume *resume, char clip[3
 static int engine_transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop,
                              void *cookie, cara_resume *resume, cara_result **out,
                              cara_error *err) {
-    slot *s = ctx;
+    concurrent_session *s = ctx;
     cara_audio *audio = NULL;
     cara_error failure = {.code = CARA_OK, .position = -1};
     char clip[32];
@@ -274,13 +274,13 @@ static void engine_release(void *ctx, cara_result *result) {
 }
 
 static const char *engine_model_name(void *ctx) {
-    const slot *s = ctx;
+    const concurrent_session *s = ctx;
     return s->session ? s->engine->name : NULL;
 }
 
 cara_transcriber cara_engine_transcriber(cara_engine *engine, int index) {
     return (cara_transcriber){engine_prepare, engine_transcribe, engine_release, engine_model_name,
-                              &engine->slots[index]};
+                              &engine->sessions[index]};
 }
 
 void cara_engine_free(cara_engine *engine) {

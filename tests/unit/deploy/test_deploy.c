@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "deploy/commands/awscli.h"
-#include "deploy/settings.h"
+#include "deploy/deploy_settings.h"
 #include "deploy/stack/change.h"
 #include "deploy/templates.h"
 
@@ -62,7 +62,7 @@ static int field(const char *block, const char *key, char *dst, size_t size) {
 
 static void test_settings_are_the_templates(void **state) {
     for (int id = 0; id < CARA_N_SETTINGS; id++) {
-        const cara_setting *s = &cara_settings[id];
+        const cara_setting *s = &cara_deploy_settings[id];
         char block[4096], value[1024];
         parameter_block(s->parameter, block, sizeof block);
         assert_true(field(block, "Default", value, sizeof value));
@@ -92,7 +92,7 @@ static void test_every_parameter_can_be_set(void **state) {
         snprintf(name, sizeof name, "%.*s", (int)n, p + 2);
         int known = 0;
         for (int id = 0; id < CARA_N_SETTINGS; id++)
-            known |= strcmp(cara_settings[id].parameter, name) == 0;
+            known |= strcmp(cara_deploy_settings[id].parameter, name) == 0;
         for (size_t i = 0; i < COUNT(by_work); i++)
             known |= strcmp(by_work[i], name) == 0;
         if (!known)
@@ -122,8 +122,8 @@ static void test_values_that_fit(void **state) {
         {CARA_SET_TIMEOUT, "60", 1},       {CARA_SET_TIMEOUT, "61", 0},
     };
     for (size_t i = 0; i < COUNT(cases); i++)
-        if (cara_setting_fits(&cara_settings[cases[i].id], cases[i].value) != cases[i].fits)
-            fail_msg("--%s \"%s\"", cara_settings[cases[i].id].flag, cases[i].value);
+        if (cara_setting_fits(&cara_deploy_settings[cases[i].id], cases[i].value) != cases[i].fits)
+            fail_msg("--%s \"%s\"", cara_deploy_settings[cases[i].id].flag, cases[i].value);
 }
 
 /* ---- what the AWS CLI says ---- */

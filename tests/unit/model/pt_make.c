@@ -179,14 +179,14 @@ static void finish(zip *z) {
 
 /* ---- the whole ---- */
 
-static pt_tensor describe(const pt_spec *spec, const cara_slot *slot) {
-    pt_tensor t = {.n_dims = slot->n_dims, .numel = 1};
-    snprintf(t.name, sizeof t.name, "%s", slot->name);
+static pt_tensor describe(const pt_spec *spec, const cara_tensor_entry *entry) {
+    pt_tensor t = {.n_dims = entry->n_dims, .numel = 1};
+    snprintf(t.name, sizeof t.name, "%s", entry->name);
     snprintf(t.storage, sizeof t.storage, "%s", spec->storage ? spec->storage : "HalfStorage");
-    for (int i = slot->n_dims - 1; i >= 0; i--) {
-        t.shape[i] = slot->shape[i];
+    for (int i = entry->n_dims - 1; i >= 0; i--) {
+        t.shape[i] = entry->shape[i];
         t.stride[i] = t.numel;
-        t.numel *= slot->shape[i];
+        t.numel *= entry->shape[i];
     }
     t.member_size = t.numel * (strcmp(t.storage, "FloatStorage") == 0 ? 4 : 2);
     if (spec->alter)
@@ -197,7 +197,7 @@ static pt_tensor describe(const pt_spec *spec, const cara_slot *slot) {
 void pt_write(const pt_spec *spec, const char *path) {
     cara_model names = {.dims = spec->dims};
     cara_arena_init(&names.arena, 64 << 20);
-    assert_int_equal(cara_slots_make(&names, NULL), CARA_OK);
+    assert_int_equal(cara_tensor_entries_make(&names, NULL), CARA_OK);
     cara_buf pickle;
     cara_buf_init(&pickle, 16 << 20);
     cara_buf_str(&pickle, "\x80\x02}(");
@@ -205,10 +205,10 @@ void pt_write(const pt_spec *spec, const char *path) {
     dims(&pickle, &spec->dims);
     text(&pickle, "model_state_dict");
     cara_buf_str(&pickle, spec->ordered ? "ccollections\nOrderedDict\n)R(" : "}(");
-    pt_tensor *all = calloc(names.n_slots, sizeof *all);
+    pt_tensor *all = calloc(names.n_entries, sizeof *all);
     assert_non_null(all);
-    for (size_t i = 0; i < names.n_slots; i++) {
-        all[i] = describe(spec, &names.slots[i]);
+    for (size_t i = 0; i < names.n_entries; i++) {
+        all[i] = describe(spec, &names.entries[i]);
         if (all[i].name[0])
             tensor(&pickle, &all[i], i);
     }
@@ -227,7 +227,7 @@ void pt_write(const pt_spec *spec, const char *path) {
            (int64_t)(spec->pickle ? spec->pickle_n : pickle.len));
     if (spec->byteorder)
         member(&z, "byteorder", spec->byteorder, (int64_t)strlen(spec->byteorder));
-    for (size_t i = 0; i < names.n_slots; i++) {
+    for (size_t i = 0; i < names.n_entries; i++) {
         if (all[i].member_size < 0)
             continue;
         char name[40];

@@ -47,10 +47,10 @@ static void assert_equal_models(const cara_model *a, const cara_model *b) {
     const void *vb = cara_tokenizer_source(b->tokenizer, &nb);
     assert_int_equal(na, nb);
     assert_memory_equal(va, vb, na);
-    assert_int_equal(a->n_slots, b->n_slots);
-    for (size_t i = 0; i < a->n_slots; i++) {
-        const cara_tensor *s = a->slots[i].to, *t = b->slots[i].to;
-        assert_string_equal(a->slots[i].name, b->slots[i].name);
+    assert_int_equal(a->n_entries, b->n_entries);
+    for (size_t i = 0; i < a->n_entries; i++) {
+        const cara_tensor *s = a->entries[i].to, *t = b->entries[i].to;
+        assert_string_equal(a->entries[i].name, b->entries[i].name);
         assert_int_equal(s->dtype, t->dtype);
         assert_int_equal(s->n_dims, t->n_dims);
         assert_memory_equal(s->shape, t->shape, sizeof s->shape);
@@ -70,8 +70,8 @@ static void a_converted_model_is_the_same(void **state) {
     assert_equal_models(pt, a);
     /* In place, aligned, in order of execution. */
     const uint8_t *last = a->file.data;
-    for (size_t i = 0; i < a->n_slots; i++) {
-        const uint8_t *p = a->slots[i].to->data;
+    for (size_t i = 0; i < a->n_entries; i++) {
+        const uint8_t *p = a->entries[i].to->data;
         assert_int_equal((uintptr_t)p % 64, 0);
         assert_true(p > last && p < a->file.data + a->file.size);
         last = p;
@@ -136,7 +136,7 @@ static void other_kinds_convert(void **state) {
         cara_model *m = open_model(in_scratch("k.cara"), NULL);
         assert_equal_models(pt, m);
         assert_string_equal(cara_model_name(m), "a-name");
-        assert_int_equal(m->slots[0].to->dtype, cases[i].dtype);
+        assert_int_equal(m->entries[0].to->dtype, cases[i].dtype);
         assert_int_equal(cara_tokenizer_special(m->tokenizer)->timestamp_begin + 1501,
                          cases[i].n_vocab);
         /* What it says to readers without a tokenizer. */

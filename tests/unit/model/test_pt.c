@@ -49,12 +49,12 @@ static void nano_opens_in_place(void **state) {
     assert_string_equal(cara_model_name(m), "custom");
     assert_int_equal(cara_model_is_multilingual(m), 1);
     assert_int_equal(cara_tokenizer_special(cara_model_tokenizer(m))->eot, 50257);
-    assert_int_equal(m->n_slots, 167);
-    for (size_t i = 0; i < m->n_slots; i++) {
-        const uint8_t *p = m->slots[i].to->data;
+    assert_int_equal(m->n_entries, 167);
+    for (size_t i = 0; i < m->n_entries; i++) {
+        const uint8_t *p = m->entries[i].to->data;
         assert_int_equal((uintptr_t)p % 64, 0);
         assert_true(p > m->file.data && p < m->file.data + m->file.size);
-        assert_int_equal(m->slots[i].to->dtype, CARA_F16);
+        assert_int_equal(m->entries[i].to->dtype, CARA_F16);
     }
     const cara_weights *w = cara_model_weights(m);
     assert_int_equal(w->decoder[3].cross_attn.key.weight.shape[1], 192);
@@ -400,17 +400,17 @@ static void bad_tensors_are_named(void **state) {
     }
 }
 
-/* Element `i` of what tensor `slot` holds, as the bytes of its member have it at `at`. */
-static void same_element(const cara_model *m, size_t slot, size_t i, size_t at) {
-    const uint8_t *p = m->slots[slot].to->data;
-    assert_int_equal(p[2 * i], pt_byte(slot, 2 * at));
-    assert_int_equal(p[2 * i + 1], pt_byte(slot, 2 * at + 1));
+/* Element `i` of what tensor `entry` holds, as the bytes of its member have it at `at`. */
+static void same_element(const cara_model *m, size_t entry, size_t i, size_t at) {
+    const uint8_t *p = m->entries[entry].to->data;
+    assert_int_equal(p[2 * i], pt_byte(entry, 2 * at));
+    assert_int_equal(p[2 * i + 1], pt_byte(entry, 2 * at + 1));
 }
 
-static size_t slot_of(const cara_model *m, const char *name) {
+static size_t entry_of(const cara_model *m, const char *name) {
     size_t i = 0;
-    while (strcmp(m->slots[i].name, name) != 0)
-        assert_true(++i < m->n_slots);
+    while (strcmp(m->entries[i].name, name) != 0)
+        assert_true(++i < m->n_entries);
     return i;
 }
 
@@ -423,23 +423,23 @@ static void views_are_read(void **state) {
         pt_spec spec = {.dims = pt_tiny_dims, .alter = alter, .cookie = &c};
         pt_write(&spec, in_scratch("view.pt"));
         cara_model *m = open_file(in_scratch("view.pt"));
-        size_t slot = slot_of(m, name);
-        assert_int_equal((uintptr_t)m->slots[slot].to->data % 64, 0);
+        size_t entry = entry_of(m, name);
+        assert_int_equal((uintptr_t)m->entries[entry].to->data % 64, 0);
         for (size_t r = 0; r < 16; r++)
             for (size_t k = 0; k < 4; k++)
-                same_element(m, slot, r * 4 + k,
+                same_element(m, entry, r * 4 + k,
                              what == TRANSPOSED ? k * 16 + r
                              : what == SHARED   ? r * 4 + k + 3
                              : what == EXPANDED ? k
                                                 : r * 4 + k);
-        assert_int_equal(m->slots[slot].to->dtype, what == BF16 ? CARA_BF16 : CARA_F16);
+        assert_int_equal(m->entries[entry].to->dtype, what == BF16 ? CARA_BF16 : CARA_F16);
         cara_model_close(m);
     }
     pt_spec spec = {.dims = pt_tiny_dims, .unaligned = 1, .prefix = "any other name"};
     pt_write(&spec, in_scratch("view.pt"));
     cara_model *m = open_file(in_scratch("view.pt"));
-    for (size_t i = 0; i < m->n_slots; i++) {
-        assert_int_equal((uintptr_t)m->slots[i].to->data % 64, 0);
+    for (size_t i = 0; i < m->n_entries; i++) {
+        assert_int_equal((uintptr_t)m->entries[i].to->data % 64, 0);
         same_element(m, i, 1, 1);
     }
     assert_int_equal(cara_model_check(m, NULL, NULL, NULL), CARA_OK);

@@ -138,12 +138,12 @@ static void each_storage_holds_the_weights(void **state) {
         assert_same_file(in_scratch("m.cara"), in_scratch("one.cara"));
         cara_model *m = open_model(in_scratch("m.cara"));
         assert_int_equal(cara_model_check(m, NULL, NULL, NULL), CARA_OK);
-        for (size_t i = 0; i < m->n_slots; i++) {
-            const cara_slot *slot = &m->slots[i];
-            const cara_tensor *t = slot->to, *was = from->slots[i].to;
-            cara_dtype wants = slot->kind == CARA_SLOT_VECTOR      ? cases[c].vector
-                               : slot->kind == CARA_SLOT_POSITIONS ? cases[c].positions
-                                                                   : cases[c].matrix;
+        for (size_t i = 0; i < m->n_entries; i++) {
+            const cara_tensor_entry *entry = &m->entries[i];
+            const cara_tensor *t = entry->to, *was = from->entries[i].to;
+            cara_dtype wants = entry->kind == CARA_TENSOR_VECTOR      ? cases[c].vector
+                               : entry->kind == CARA_TENSOR_POSITIONS ? cases[c].positions
+                                                                      : cases[c].matrix;
             assert_int_equal(t->dtype, wants);
             assert_int_equal((uintptr_t)t->data % 64, 0);
             assert_int_equal(!t->scale, wants != CARA_I8);
@@ -159,7 +159,7 @@ static void each_storage_holds_the_weights(void **state) {
                     top = fmax(top, fabs((double)a[j]));
                 for (size_t j = 0; j < n; j++) {
                     if (!(fabs((double)a[j] - (double)b[j]) <= cases[c].within * top))
-                        fail_msg("%s [%zu, %zu]: %g, not %g", slot->name, r, j, (double)b[j],
+                        fail_msg("%s [%zu, %zu]: %g, not %g", entry->name, r, j, (double)b[j],
                                  (double)a[j]);
                     if (wants == CARA_I8)
                         sum += ((const int8_t *)t->data)[cara_i8_at(n, r, j)];
@@ -269,7 +269,7 @@ static void damage_in_scales_is_found(void **state) {
     write_as(from, CARA_STORAGE_INT8, 2, in_scratch("x.cara"));
     cara_model_close(from);
     cara_model *m = open_model(in_scratch("x.cara"));
-    size_t at = (size_t)((const uint8_t *)m->slots[0].to->sum - m->file.data) + 9;
+    size_t at = (size_t)((const uint8_t *)m->entries[0].to->sum - m->file.data) + 9;
     cara_model_close(m);
     FILE *f = fopen(in_scratch("x.cara"), "r+b");
     assert_non_null(f);
@@ -325,7 +325,7 @@ static void a_random_model_is_the_same_everywhere(void **state) {
     assert_int_equal(cara_model_write_random("tiny", 2, &options, in_scratch("r2.cara"), &err),
                      CARA_OK);
     cara_model *a = open_model(in_scratch("r1.cara")), *b = open_model(in_scratch("r2.cara"));
-    assert_memory_not_equal(a->slots[0].to->data, b->slots[0].to->data, 1000);
+    assert_memory_not_equal(a->entries[0].to->data, b->entries[0].to->data, 1000);
     cara_model_close(a);
     cara_model_close(b);
 }
@@ -339,23 +339,23 @@ static void random_weights_are_normal(void **state) {
     cara_model *m = open_model(in_scratch("n.cara"));
     assert_string_equal(cara_model_name(m), "x");
     assert_int_equal(m->dims.n_vocab, 51864);
-    for (size_t i = 0; i < m->n_slots; i++) {
-        const cara_slot *slot = &m->slots[i];
-        const float *w = slot->to->data;
-        size_t n = (size_t)cara_tensor_count(slot->to);
-        size_t fan_in = cara_tensor_row_size(slot->n_dims, slot->shape);
+    for (size_t i = 0; i < m->n_entries; i++) {
+        const cara_tensor_entry *entry = &m->entries[i];
+        const float *w = entry->to->data;
+        size_t n = (size_t)cara_tensor_count(entry->to);
+        size_t fan_in = cara_tensor_row_size(entry->n_dims, entry->shape);
         double sum = 0, squares = 0, fourths = 0;
         size_t beyond = 0;
         for (size_t j = 0; j < n; j++) {
             double x = (double)w[j];
-            if (slot->kind == CARA_SLOT_MATRIX)
+            if (entry->kind == CARA_TENSOR_MATRIX)
                 x *= sqrt((double)fan_in);
             sum += x;
             squares += x * x;
             fourths += x * x * x * x;
             beyond += fabs(x) > 3;
         }
-        if (slot->kind != CARA_SLOT_MATRIX || n < 100000)
+        if (entry->kind != CARA_TENSOR_MATRIX || n < 100000)
             continue;
         double count = (double)n;
         assert_true(fabs(sum / count) < 0.02);

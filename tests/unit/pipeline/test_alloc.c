@@ -13,7 +13,7 @@
 #include "failing_memory.h"
 #include "pipeline/record/record.h"
 #include "pipeline/service/service.h"
-#include "store/backend.h"
+#include "store/store_backend.h"
 
 #include <fcntl.h>
 #include <jansson.h>

@@ -1,4 +1,4 @@
-#include "app/settings/store.h"
+#include "app/settings/app_store.h"
 
 #include "aws/client/client.h"
 

@@ -1,4 +1,4 @@
-#include "app/model/file.h"
+#include "app/model/model_file.h"
 
 #include <stdlib.h>
 

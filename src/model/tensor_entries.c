@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Counts at first, with `slots` NULL, then fills. */
-typedef struct slot_list {
-    cara_slot *slots;
+/* Counts at first, with `entries` NULL, then fills. */
+typedef struct entry_list {
+    cara_tensor_entry *entries;
     size_t n;
-} slot_list;
+} entry_list;
 
 /* a, b and c in one; all our names fit. */
 static void join(char out[CARA_TENSOR_NAME_MAX + 1], const char *a, const char *b, const char *c) {
@@ -20,22 +20,26 @@ static void join(char out[CARA_TENSOR_NAME_MAX + 1], const char *a, const char *
     out[at] = 0;
 }
 
-static void add(slot_list *list, cara_tensor *to, int64_t d0, int64_t d1, int64_t d2,
+static void add(entry_list *list, cara_tensor *to, int64_t d0, int64_t d1, int64_t d2,
                 const char *prefix, const char *name) {
-    if (list->slots) {
-        cara_slot *slot = &list->slots[list->n];
-        *slot = (cara_slot){.n_dims = d2 ? 3 : d1 ? 2 : 1, .shape = {d0, d1, d2}, .to = to};
-        join(slot->name, prefix, name, "");
-        slot->kind = d2                                          ? CARA_SLOT_CONVOLUTION
-                     : !d1                                       ? CARA_SLOT_VECTOR
-                     : strcmp(name, "positional_embedding") == 0 ? CARA_SLOT_POSITIONS
-                                                                 : CARA_SLOT_MATRIX;
+    if (list->entries) {
+        cara_tensor_entry *entry = &list->entries[list->n];
+        *entry = (cara_tensor_entry){.n_dims = d2   ? 3
+                                               : d1 ? 2
+                                                    : 1,
+                                     .shape = {d0, d1, d2},
+                                     .to = to};
+        join(entry->name, prefix, name, "");
+        entry->kind = d2                                          ? CARA_TENSOR_CONVOLUTION
+                      : !d1                                       ? CARA_TENSOR_VECTOR
+                      : strcmp(name, "positional_embedding") == 0 ? CARA_TENSOR_POSITIONS
+                                                                  : CARA_TENSOR_MATRIX;
     }
     list->n++;
 }
 
 /* nn.LayerNorm */
-static void add_norm(slot_list *list, cara_layer_norm *norm, int64_t n, const char *prefix,
+static void add_norm(entry_list *list, cara_layer_norm *norm, int64_t n, const char *prefix,
                      const char *name) {
     char inner[CARA_TENSOR_NAME_MAX + 1];
     join(inner, prefix, name, ".");
@@ -44,7 +48,7 @@ static void add_norm(slot_list *list, cara_layer_norm *norm, int64_t n, const ch
 }
 
 /* nn.Linear, or nn.Conv1d with `kernel` taps */
-static void add_linear(slot_list *list, cara_linear *linear, int64_t out, int64_t in,
+static void add_linear(entry_list *list, cara_linear *linear, int64_t out, int64_t in,
                        int64_t kernel, int bias, const char *prefix, const char *name) {
     char inner[CARA_TENSOR_NAME_MAX + 1];
     join(inner, prefix, name, ".");
@@ -54,7 +58,7 @@ static void add_linear(slot_list *list, cara_linear *linear, int64_t out, int64_
 }
 
 /* The tensors of layer `index`, whose struct is `layer`. */
-static void add_layer(slot_list *list, const cara_layer_table *table, void *layer, int index,
+static void add_layer(entry_list *list, const cara_layer_table *table, void *layer, int index,
                       int64_t n_state) {
     char prefix[32];
     snprintf(prefix, sizeof prefix, "%s.%d.", table->prefix, index);
@@ -66,7 +70,7 @@ static void add_layer(slot_list *list, const cara_layer_table *table, void *laye
                        m->has_bias, prefix, m->name);
 }
 
-static void add_all(cara_model *m, slot_list *list) {
+static void add_all(cara_model *m, entry_list *list) {
     const cara_dims *d = &m->dims;
     cara_weights *w = &m->weights;
     int64_t n = d->n_audio_state;
@@ -84,22 +88,22 @@ static void add_all(cara_model *m, slot_list *list) {
     add_norm(list, &w->ln, n, "decoder.", "ln");
 }
 
-int cara_slots_make(cara_model *model, cara_error *err) {
+int cara_tensor_entries_make(cara_model *model, cara_error *err) {
     cara_weights *w = &model->weights;
     w->encoder =
         cara_arena_alloc(&model->arena, (size_t)model->dims.n_audio_layer, sizeof *w->encoder);
     w->decoder =
         cara_arena_alloc(&model->arena, (size_t)model->dims.n_text_layer, sizeof *w->decoder);
     if (w->encoder && w->decoder) {
-        slot_list list = {NULL, 0};
+        entry_list list = {NULL, 0};
         add_all(model, &list);
-        model->n_slots = list.n;
-        model->slots = cara_arena_alloc(&model->arena, list.n, sizeof *model->slots);
+        model->n_entries = list.n;
+        model->entries = cara_arena_alloc(&model->arena, list.n, sizeof *model->entries);
     }
-    if (!model->slots)
+    if (!model->entries)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for a list of %d + %d layers",
                          (int)model->dims.n_audio_layer, (int)model->dims.n_text_layer);
-    slot_list list = {model->slots, 0};
+    entry_list list = {model->entries, 0};
     add_all(model, &list);
     return CARA_OK;
 }
@@ -112,55 +116,55 @@ static void shape_text(char out[100], int n_dims, const int64_t *shape) {
     snprintf(out + at, 100 - at, "]");
 }
 
-int cara_slots_bind(cara_model *model, cara_slice name, const cara_tensor *tensor,
-                    cara_slice stored, uint32_t crc, cara_error *err) {
+int cara_tensor_entries_bind(cara_model *model, cara_slice name, const cara_tensor *tensor,
+                             cara_slice stored, uint32_t crc, cara_error *err) {
     int shown = name.len > 100 ? 100 : (int)name.len;
     const char *text = (const char *)name.ptr;
-    cara_slot *slot = NULL;
+    cara_tensor_entry *entry = NULL;
     /* Files mostly come in our order: begin where the last one was found. */
-    for (size_t i = 0; i < model->n_slots && !slot; i++) {
-        size_t at = (model->next_slot + i) % model->n_slots;
-        if (cara_slice_eq_str(name, model->slots[at].name)) {
-            slot = &model->slots[at];
-            model->next_slot = at + 1;
+    for (size_t i = 0; i < model->n_entries && !entry; i++) {
+        size_t at = (model->next_entry + i) % model->n_entries;
+        if (cara_slice_eq_str(name, model->entries[at].name)) {
+            entry = &model->entries[at];
+            model->next_entry = at + 1;
         }
     }
-    if (!slot)
+    if (!entry)
         return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1,
                          "tensor %.*s is no part of a Whisper of %d + %d layers; only OpenAI's own "
                          "architecture is read",
                          shown, text, (int)model->dims.n_audio_layer,
                          (int)model->dims.n_text_layer);
-    if (slot->to->data)
-        return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1, "tensor %s is there twice", slot->name);
-    int same = tensor->n_dims == slot->n_dims;
-    for (int i = 0; same && i < slot->n_dims; i++)
-        same = tensor->shape[i] == slot->shape[i];
+    if (entry->to->data)
+        return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1, "tensor %s is there twice", entry->name);
+    int same = tensor->n_dims == entry->n_dims;
+    for (int i = 0; same && i < entry->n_dims; i++)
+        same = tensor->shape[i] == entry->shape[i];
     if (!same) {
         char has[100], wants[100];
         shape_text(has, tensor->n_dims, tensor->shape);
-        shape_text(wants, slot->n_dims, slot->shape);
+        shape_text(wants, entry->n_dims, entry->shape);
         return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1,
-                         "tensor %s has shape %s, but the model's dims ask for %s", slot->name, has,
-                         wants);
+                         "tensor %s has shape %s, but the model's dims ask for %s", entry->name,
+                         has, wants);
     }
-    if (tensor->dtype == CARA_I8 && slot->kind != CARA_SLOT_MATRIX &&
-        slot->kind != CARA_SLOT_CONVOLUTION)
+    if (tensor->dtype == CARA_I8 && entry->kind != CARA_TENSOR_MATRIX &&
+        entry->kind != CARA_TENSOR_CONVOLUTION)
         return cara_fail(err, CARA_ERR_MODEL_SHAPE, -1,
                          "tensor %s is in int8, which only matrices are; convert the model again",
-                         slot->name);
-    *slot->to = *tensor;
-    slot->stored = stored;
-    slot->crc = crc;
+                         entry->name);
+    *entry->to = *tensor;
+    entry->stored = stored;
+    entry->crc = crc;
     return CARA_OK;
 }
 
-int cara_slots_check_complete(const cara_model *model, cara_error *err) {
+int cara_tensor_entries_check_complete(const cara_model *model, cara_error *err) {
     size_t missing = 0;
-    const cara_slot *first = NULL;
-    for (size_t i = 0; i < model->n_slots; i++)
-        if (!model->slots[i].to->data) {
-            first = first ? first : &model->slots[i];
+    const cara_tensor_entry *first = NULL;
+    for (size_t i = 0; i < model->n_entries; i++)
+        if (!model->entries[i].to->data) {
+            first = first ? first : &model->entries[i];
             missing++;
         }
     if (!first)

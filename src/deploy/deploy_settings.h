@@ -40,7 +40,7 @@ typedef struct cara_setting {
     long min, max;        /* of a number; both 0: it is none */
 } cara_setting;
 
-extern const cara_setting cara_settings[CARA_N_SETTINGS];
+extern const cara_setting cara_deploy_settings[CARA_N_SETTINGS];
 
 /* What may stand there, for sentences: "one of ...", "a number from ... to ...". */
 void cara_setting_takes(const cara_setting *setting, char *dst, size_t size);

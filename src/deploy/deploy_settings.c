@@ -1,4 +1,4 @@
-#include "deploy/settings.h"
+#include "deploy/deploy_settings.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
     "gl mr pa si km sn yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl "   \
     "mg as tt haw ln ha ba jw su yue"
 
-const cara_setting cara_settings[CARA_N_SETTINGS] = {
+const cara_setting cara_deploy_settings[CARA_N_SETTINGS] = {
     [CARA_SET_VARIANT] =
         {"variant", "Variant", "NAME",
          "direct (default): SNS calls the function; queued: a queue takes bursts;\n"
