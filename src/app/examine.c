@@ -85,9 +85,10 @@ static void check_all(cara_doctor *d, int named) {
     } else {
         if (d->store)
             cara_doctor_store(d);
-        cara_checkup_add(checkup, "aws", CARA_FINDING_SKIPPED,
-                         "not set up for AWS: skipped (--stack, --function or a store in s3:// has "
-                         "it looked at)");
+        cara_checkup_add(
+            checkup, "aws", CARA_FINDING_SKIPPED,
+            "not set up for AWS: skipped (give --stack, --function or a store in s3:// to "
+            "check it)");
     }
     cara_checkup_flush(checkup);
     cara_aws_close(d->aws);

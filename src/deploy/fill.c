@@ -53,9 +53,9 @@ static int call(cara_deploy *d, fill_state *f, int *done, cara_error *err) {
         f->bytes = bytes;
     if (!*done && f->without_progress >= MOST_WITHOUT_PROGRESS)
         rc = cara_fail(err, CARA_ERR_NETWORK, -1,
-                       "%.100s does not get the model onto its file system: %.300s", f->function,
+                       "%.100s does not copy the model to its file system: %.300s", f->function,
                        failed ? cara_json_text_or(answer, "errorMessage", "")
-                              : "no more of it comes");
+                              : "no more bytes arrive");
     else if (!*done && size > 0)
         cara_progress_status(&d->progress, "copying the model to the file system: %d %%",
                              (int)(100.0 * (double)f->bytes / (double)size));

@@ -1,4 +1,4 @@
-/* What the account holds, looked at from outside: the stack, the function and its settings, the
+/* What the account holds: the stack, the function and its settings, the
  * topic, WhatsApp's event destination. */
 #include "doctor/account.h"
 
@@ -43,7 +43,7 @@ static void check_stack(account *a) {
     const char *status = stack.status;
     size_t n = strlen(status);
     if (rc) {
-        cara_doctor_read_failed(d, "stack", "the stack cannot be looked at", rc, &err,
+        cara_doctor_read_failed(d, "stack", "the stack cannot be read", rc, &err,
                                 "cloudformation:DescribeStacks");
         if (rc == CARA_ERR_NOT_FOUND)
             cara_checkup_advise(d->checkup, "make it with `caracola setup`, or name another with "
@@ -124,7 +124,7 @@ static void check_settings(account *a, const cara_function *f) {
     } else if (a->source[0] && !a->partial) {
         cara_checkup_add(
             c, "failures", CARA_FINDING_WARNING,
-            "of a batch with one bad event all come again: ReportBatchItemFailures is not "
+            "one bad event makes its whole batch come again: ReportBatchItemFailures is not "
             "set");
         cara_checkup_advise(c, "set it on the function's event source");
     }
@@ -166,10 +166,11 @@ static void check_function(account *a) {
     if (!rc)
         rc = cara_function_sources(d->aws, d->function, on_source, a, &err);
     if (rc < 0)
-        cara_doctor_read_failed(d, "failures", "what becomes of failed events cannot be read", rc,
-                                &err,
-                                "lambda:GetFunctionEventInvokeConfig and "
-                                "lambda:ListEventSourceMappings");
+        cara_doctor_read_failed(
+            d, "failures", "the function's failure destination and event sources cannot be read",
+            rc, &err,
+            "lambda:GetFunctionEventInvokeConfig and "
+            "lambda:ListEventSourceMappings");
     else
         check_settings(a, &f);
     cara_function_free(&f);
@@ -302,7 +303,7 @@ static void check_topic(account *a) {
     cara_doctor_limit_calls(d);
     int rc = cara_sns_topic_attributes(d->aws, d->topic, &topic, &err);
     if (rc) {
-        cara_doctor_read_failed(d, "topic", "the topic cannot be looked at", rc, &err,
+        cara_doctor_read_failed(d, "topic", "the topic cannot be read", rc, &err,
                                 "sns:GetTopicAttributes");
         if (rc == CARA_ERR_NOT_FOUND)
             cara_checkup_advise(d->checkup, "correct --topic or AWS_REGION, or make it: `caracola "
@@ -326,7 +327,7 @@ static void check_topic(account *a) {
                                 &err, "sns:ListSubscriptionsByTopic");
     } else if (a->subscribed == 2) {
         cara_checkup_add(d->checkup, "subscription", CARA_FINDING_OK,
-                         "the topic hands its messages to "
+                         "the topic delivers its messages to "
                          "%.300s",
                          a->endpoint);
     } else if (a->subscribed) {

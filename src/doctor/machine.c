@@ -284,7 +284,7 @@ static void check_streamed(cara_doctor *d) {
     snprintf(name, sizeof name, "%.*s", n < sizeof name ? (int)n : 0, bucket);
     if (!d->aws) {
         cara_checkup_add(d->checkup, "model", CARA_FINDING_SKIPPED,
-                         "the model is streamed from %.200s, which cannot be looked at without AWS",
+                         "the model is streamed from %.200s, which cannot be checked without AWS",
                          d->model);
         return;
     }

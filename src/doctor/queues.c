@@ -20,7 +20,7 @@ static void check_queue(account *a) {
     cara_doctor_limit_calls(d);
     int rc = cara_sqs_attributes(d->aws, d->queue, &q, &err);
     if (rc) {
-        cara_doctor_read_failed(d, "queue", "the queue cannot be looked at", rc, &err,
+        cara_doctor_read_failed(d, "queue", "the queue cannot be read", rc, &err,
                                 "sqs:GetQueueAttributes");
         if (strstr(err.text, "NonExistentQueue") || strstr(err.text, "QueueDoesNotExist"))
             cara_checkup_advise(d->checkup, "correct --queue or CARACOLA_QUEUE");
@@ -44,7 +44,7 @@ static void check_queue(account *a) {
         cara_checkup_add(
             d->checkup, "queue", CARA_FINDING_WARNING,
             "the queue has no dead-letter queue, so that an event that always fails comes "
-            "again until it is forgotten");
+            "again until it expires");
         cara_checkup_advise(d->checkup, "give it a redrive policy: the template does");
     } else {
         cara_checkup_add(d->checkup, "queue", CARA_FINDING_OK,
@@ -81,7 +81,7 @@ static void check_age(cara_doctor *d, int64_t waiting, int64_t oldest) {
     else if (left <= 0)
         cara_checkup_add(
             d->checkup, "dead-letters", CARA_FINDING_FAILURE,
-            "%lld dead letter%s %s, and WhatsApp has forgotten the audio of the oldest: it "
+            "%lld dead letter%s %s, and WhatsApp has deleted the audio of the oldest: it "
             "was sent %lld days ago, and media is kept for %d",
             (long long)waiting, s, wait, (long long)((now - oldest) / 86400), MEDIA_DAYS);
     else
@@ -109,7 +109,7 @@ static void check_letters(account *a) {
     cara_doctor_limit_calls(d);
     int rc = cara_sqs_attributes(d->aws, d->dead_letters, &q, &err);
     if (rc) {
-        cara_doctor_read_failed(d, "dead-letters", "the dead letters cannot be looked at", rc, &err,
+        cara_doctor_read_failed(d, "dead-letters", "the dead letters cannot be read", rc, &err,
                                 "sqs:GetQueueAttributes");
         return;
     }

@@ -13,7 +13,7 @@
 #define INVOKE_S 240.0
 
 static void no_answer(cara_doctor *d, int rc, const cara_error *err) {
-    cara_doctor_read_failed(d, "invoke", "the function does not examine itself", rc, err,
+    cara_doctor_read_failed(d, "invoke", "the function cannot be asked to examine itself", rc, err,
                             "lambda:InvokeFunction");
     if (rc == CARA_ERR_NETWORK && !cara_aws_last_fault(d->aws)->status)
         cara_checkup_advise(d->checkup, "its log shows where it stopped: /aws/lambda/%.200s",

@@ -100,7 +100,7 @@ static void check_store(cara_doctor *d) {
     }
     if (!d->aws || d->unreachable) {
         cara_checkup_add(d->checkup, "bucket", CARA_FINDING_SKIPPED,
-                         "the bucket cannot be looked at without AWS");
+                         "the bucket cannot be checked without AWS");
         return;
     }
     cara_error err = {.code = CARA_OK, .position = -1};
@@ -124,7 +124,7 @@ static void check_media(cara_doctor *d) {
     if (!d->phone[0]) {
         cara_checkup_add(
             d->checkup, "media", CARA_FINDING_SKIPPED,
-            "whether WhatsApp's media may be fetched is not tried: no phone number is %s",
+            "the permission to fetch WhatsApp's media is not checked: no phone number is %s",
             d->in_function ? "named in the event" : "known; --phone takes one");
         return;
     }

@@ -405,7 +405,7 @@ static int read_value(parse *p, json_t *value, int level) {
     if (!json_is_object(value))
         return reject_json(p, value, "JSON that is no object, so no event");
     if (level >= MAX_LEVELS)
-        return reject_json(p, value, "more envelopes within envelopes than we open");
+        return reject_json(p, value, "envelopes nested deeper than the limit");
     json_t *inner;
     if (json_is_array(inner = json_object_get(value, "Records")))
         return read_records(p, inner, level, level == 0);
@@ -441,7 +441,7 @@ int cara_inbox_parse(const char *bytes, size_t n, cara_inbox *out, cara_error *e
     cara_arena_init(&out->arena, ARENA_LIMIT);
     parse p = {.out = out, .err = err};
     if (n > CARA_LIMIT_EVENT_BYTES)
-        return reject_whole(&p, bytes, n, "an event larger than we read");
+        return reject_whole(&p, bytes, n, "an event larger than the limit");
     out->roots = json_array();
     if (!out->roots)
         return no_memory(&p);
@@ -450,7 +450,7 @@ int cara_inbox_parse(const char *bytes, size_t n, cara_inbox *out, cara_error *e
     if (!rc && value)
         rc = read_value(&p, value, 0);
     if (rc && p.too_many)
-        rc = reject_whole(&p, bytes, n, "more messages in one event than we read");
+        rc = reject_whole(&p, bytes, n, "more messages in one event than the limit");
     return rc;
 }
 

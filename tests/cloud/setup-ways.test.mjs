@@ -90,7 +90,7 @@ test('onto EFS the function itself brings the model, in as many calls as it take
   answers.push(...Array(5).fill({ ok: false, error: { errorType: 'Command.Failed', errorMessage: 'the disk is full' } }));
   const failed = await bench.run(cloud, ['setup', '--yes', '--stack', 'onefs', '--no-link']);
   assert.equal(failed.code, 7);
-  assert.match(failed.err, /does not get the model onto its file system: the disk is full/);
+  assert.match(failed.err, /does not copy the model to its file system: the disk is full/);
   cloud.functions.create = create;
 });
 

@@ -347,9 +347,11 @@ int cara_s3_list_page(const char *xml, size_t n, cara_s3_each each, void *ctx, c
         rc = cara_xml_parse(xml, n, &handler, err);
     cara_buf_free(&p.key);
     if (!rc && !p.is_list)
-        rc = cara_fail(err, CARA_ERR_NETWORK, -1, "S3 answered a list with something else");
+        rc = cara_fail(err, CARA_ERR_NETWORK, -1,
+                       "S3's answer to ListObjectsV2 is no ListBucketResult");
     if (!rc && p.truncated && !token->len)
-        rc = cara_fail(err, CARA_ERR_NETWORK, -1, "S3 cut a list short and gave no token to go on");
+        rc = cara_fail(err, CARA_ERR_NETWORK, -1,
+                       "S3 listed only a part and gave no NextContinuationToken");
     if (!p.truncated)
         cara_buf_clear(token);
     return rc;
@@ -400,8 +402,7 @@ int cara_s3_list(cara_aws *aws, const char *bucket, const char *prefix, cara_s3_
         rc = cara_s3_list_page(response.body.data, response.body.len, each, ctx, &token, err);
         if (!rc && token.len && token.len == before.len &&
             memcmp(token.data, before.data, token.len) == 0)
-            rc = cara_fail(err, CARA_ERR_NETWORK, -1,
-                           "S3 gave the same page of a list again and again");
+            rc = cara_fail(err, CARA_ERR_NETWORK, -1, "S3 gave the same page of a list repeatedly");
     } while (!rc && token.len);
     cara_http_response_free(&response);
     cara_buf_free(&query);

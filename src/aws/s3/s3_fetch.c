@@ -244,8 +244,9 @@ int cara_s3_fetch_wait(cara_s3_fetch *f, uint64_t end, int (*stop)(void *cookie)
         int stopped = stop(cookie);
         pthread_mutex_lock(&f->lock);
         if (stopped && !f->failed)
-            rc = cara_fail(err, CARA_ERR_CANCELLED, -1, "stopped while s3://%s/%s was on its way",
-                           f->options.bucket, f->options.key);
+            rc =
+                cara_fail(err, CARA_ERR_CANCELLED, -1, "stopped while s3://%s/%s was being fetched",
+                          f->options.bucket, f->options.key);
     }
     pthread_mutex_unlock(&f->lock);
     return rc;

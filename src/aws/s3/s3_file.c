@@ -86,7 +86,9 @@ static int has_sha256(const cara_s3_fill *fill, struct stat *seen, cara_error *e
     *seen = st;
     if (same || !S_ISREG(st.st_mode)) {
         close(fd);
-        return same ? 0 : cara_fail(err, CARA_ERR_IO, -1, "%s is there and is no file", fill->path);
+        return same ? 0
+                    : cara_fail(err, CARA_ERR_IO, -1, "%s is not a regular file; remove it",
+                                fill->path);
     }
     uint64_t size = (uint64_t)st.st_size;
     cara_sha256_run run;
@@ -128,7 +130,9 @@ static int lock_state(work *w, cara_error *err) {
         close(w->state_fd);
         w->state_fd = -1;
     }
-    return cara_fail(err, CARA_ERR_CONFLICT, -1, "%s comes and goes", w->state_path);
+    return cara_fail(err, CARA_ERR_CONFLICT, -1,
+                     "%s was replaced 100 times by other processes; try again later",
+                     w->state_path);
 }
 
 /* Reads which parts of this object earlier tries have into `have`, or begins from scratch. */

@@ -126,7 +126,7 @@ int cara_s3_memory_verify(cara_s3_memory *m, int (*stop)(void *cookie), void *co
         *err = m->error;
     pthread_mutex_unlock(&m->lock);
     if (stopped && rc == CARA_ERR_CANCELLED)
-        cara_fail(err, CARA_ERR_CANCELLED, -1, "stopped while s3://%s/%s was on its way",
+        cara_fail(err, CARA_ERR_CANCELLED, -1, "stopped while s3://%s/%s was being fetched",
                   m->options.bucket, m->options.key);
     return rc;
 }

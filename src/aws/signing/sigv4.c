@@ -233,7 +233,8 @@ int cara_sigv4_string_to_sign(const cara_sigv4_key *key, const void *canonical, 
                               cara_buf *out, cara_error *err) {
     char date[17], hash[65];
     if (cara_sigv4_date(key->time_ms, date))
-        return cara_fail(err, CARA_ERR_USAGE, -1, "this machine's clock is out of all range");
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "this machine's clock is outside the years 1970 to 9999");
     if (cara_sha256_hex(canonical, n, hash))
         return cara_fail(err, CARA_ERR_MEMORY, -1, "libcrypto has no memory for a SHA-256");
     if (cara_buf_printf(out, "AWS4-HMAC-SHA256\n%s\n%.8s/%s/%s/aws4_request\n%s", date, date,
@@ -252,7 +253,8 @@ int cara_sigv4_signature(const cara_sigv4_key *key, const void *string_to_sign, 
                          char out[65], cara_error *err) {
     char date[17];
     if (cara_sigv4_date(key->time_ms, date))
-        return cara_fail(err, CARA_ERR_USAGE, -1, "this machine's clock is out of all range");
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "this machine's clock is outside the years 1970 to 9999");
     cara_buf seed;
     cara_buf_init(&seed, 4096);
     if (cara_buf_printf(&seed, "AWS4%s", key->secret_key)) {

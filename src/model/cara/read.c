@@ -66,29 +66,29 @@ static int check_parts(const uint8_t *h, uint64_t file_size, cara_error *err) {
         !all_zero(h + CARA_H_RESERVED, CARA_HEADER_SIZE - CARA_H_RESERVED))
         return corrupt(err, CARA_H_FLAGS, "uses header fields that its version does not have");
     if (n_tensors > CARA_MODEL_MAX_TENSORS)
-        return corrupt(err, CARA_H_N_TENSORS, "says to have more tensors than any Whisper");
+        return corrupt(err, CARA_H_N_TENSORS, "declares more tensors than any Whisper has");
     if (n_heads > 256 * 512 || n_suppress > 51866)
-        return corrupt(err, CARA_H_N_HEADS, "says to have more heads or tokens than any Whisper");
+        return corrupt(err, CARA_H_N_HEADS, "declares more heads or tokens than any Whisper has");
     if (vocab_size == 0 || vocab_size > CARA_LIMIT_VOCAB_BYTES)
         return corrupt(err, CARA_H_VOCAB_SIZE, "has no vocabulary, or one that is too large");
     uint64_t at = CARA_HEADER_SIZE;
     if (cara_le64(h + CARA_H_TENSORS) != at)
-        return corrupt(err, CARA_H_TENSORS, "has its directory in another place than it must");
+        return corrupt(err, CARA_H_TENSORS, "has its directory at a wrong offset");
     at = align(at + n_tensors * CARA_ENTRY_SIZE, CARA_FILE_ALIGN);
     if (cara_le64(h + CARA_H_HEADS) != at)
-        return corrupt(err, CARA_H_HEADS, "has its heads in another place than they must be");
+        return corrupt(err, CARA_H_HEADS, "has its heads at a wrong offset");
     at = align(at + n_heads * 8, CARA_FILE_ALIGN);
     if (cara_le64(h + CARA_H_SUPPRESS) != at)
-        return corrupt(err, CARA_H_SUPPRESS,
-                       "has its suppressed tokens in another place than they must be");
+        return corrupt(err, CARA_H_SUPPRESS, "has its suppressed tokens at a wrong offset");
     at = align(at + n_suppress * 4, CARA_FILE_ALIGN);
     if (cara_le64(h + CARA_H_VOCAB) != at)
-        return corrupt(err, CARA_H_VOCAB, "has its vocabulary in another place than it must");
+        return corrupt(err, CARA_H_VOCAB, "has its vocabulary at a wrong offset");
     at = align(at + vocab_size, CARA_FILE_PAGE);
     if (cara_le64(h + CARA_H_DATA) != at)
-        return corrupt(err, CARA_H_DATA, "has its weights in another place than they must be");
+        return corrupt(err, CARA_H_DATA, "has its weights at a wrong offset");
     if (at > file_size || data_size != file_size - at)
-        return corrupt(err, CARA_H_DATA_SIZE, "says to have more or fewer weights than it holds");
+        return corrupt(err, CARA_H_DATA_SIZE,
+                       "declares more or fewer bytes of weights than it holds");
     if (head_crc(h, at) != cara_le32(h + CARA_H_CRC))
         return corrupt(err, CARA_H_CRC, "has a damaged header: its check sum differs");
     return CARA_OK;
@@ -130,9 +130,11 @@ static int read_heads(cara_model *m, const uint8_t *h, cara_error *err) {
 static int read_settings(const cara_model *m, const uint8_t *h, cara_error *err) {
     int32_t n_vocab = m->dims.n_vocab;
     if (cara_le32(h + CARA_H_IS_MULTILINGUAL) != (n_vocab >= 51865))
-        return corrupt(err, CARA_H_IS_MULTILINGUAL, "contradicts itself about its languages");
+        return corrupt(err, CARA_H_IS_MULTILINGUAL,
+                       "has languages that do not fit its size of vocabulary");
     if (cara_le32(h + CARA_H_N_LANGUAGES) != (n_vocab >= 51865 ? (uint32_t)n_vocab - 51766 : 0))
-        return corrupt(err, CARA_H_N_LANGUAGES, "contradicts itself about its languages");
+        return corrupt(err, CARA_H_N_LANGUAGES,
+                       "has languages that do not fit its size of vocabulary");
     int32_t eot = n_vocab >= 51865 ? 50257 : 50256, begin = n_vocab - 1501;
     const int32_t specials[10] = {
         eot,       eot + 1,   begin - 6, begin - 5, begin - 4,
@@ -140,7 +142,7 @@ static int read_settings(const cara_model *m, const uint8_t *h, cara_error *err)
     for (size_t i = 0; i < 10; i++)
         if (i32(h + CARA_H_SPECIALS + 4 * i) != specials[i])
             return corrupt(err, (int64_t)(CARA_H_SPECIALS + 4 * i),
-                           "has another layout of special tokens than its size of vocabulary");
+                           "has special tokens that do not fit its size of vocabulary");
     uint64_t at = cara_le64(h + CARA_H_SUPPRESS);
     int32_t last = -1;
     for (size_t i = 0; i < cara_le32(h + CARA_H_N_SUPPRESS); i++, at += 4) {
@@ -196,7 +198,7 @@ static int read_entry(cara_model *m, const uint8_t *h, uint64_t at, uint64_t *en
     uint64_t offset = cara_le64(e + CARA_E_OFFSET);
     if (cara_le64(e + CARA_E_SIZE) != size)
         return cara_fail(err, CARA_ERR_MODEL_CORRUPT, position,
-                         "tensor %s says to have %llu bytes, but its shape takes %llu", name,
+                         "tensor %s declares %llu bytes, but its shape takes %llu", name,
                          (unsigned long long)cara_le64(e + CARA_E_SIZE), (unsigned long long)size);
     uint64_t all = size + 2 * channels;
     if (offset % CARA_FILE_ALIGN || offset < *end || offset > m->file.size ||
@@ -210,8 +212,8 @@ static int read_entry(cara_model *m, const uint8_t *h, uint64_t at, uint64_t *en
         cara_le64(e + CARA_E_SUM) != (channels ? offset + size + channels : 0) ||
         cara_le64(e + CARA_E_SUM_SIZE) != channels)
         return corrupt(err, position,
-                       "has a tensor with scales or sums that its type does not have, or in "
-                       "another place than they must be");
+                       "has a tensor with scales or sums that its type does not have, or "
+                       "at a wrong offset");
     *end = offset + all;
     t.data = h + offset;
     if (channels) {
@@ -238,7 +240,7 @@ int cara_cara_read(cara_model *m, cara_error *err) {
     uint64_t size = cara_le64(h + CARA_H_FILE_SIZE);
     if (size != m->file.size)
         return cara_fail(err, CARA_ERR_MODEL_CORRUPT, CARA_H_FILE_SIZE,
-                         "the .cara file has %zu bytes, but says to have %llu; fetch it again",
+                         "the .cara file has %zu bytes, but its header says %llu; fetch it again",
                          m->file.size, (unsigned long long)size);
     int rc = check_parts(h, size, err);
     if (!rc)

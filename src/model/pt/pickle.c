@@ -187,7 +187,7 @@ static int stack_global(machine *m) {
 static int reduce(machine *m) {
     value *args = pop(m), *callee = pop(m);
     if (!args || !callee || args->type != CARA_PICKLE_TUPLE || callee->type != CARA_PICKLE_GLOBAL)
-        return corrupt(m, "calls what is no known function");
+        return corrupt(m, "calls an unknown function");
     if (cara_slice_eq_str(callee->text, "torch._utils._rebuild_tensor_v2")) {
         value *tensor = make(m, CARA_PICKLE_TENSOR);
         if (!tensor)
@@ -209,11 +209,11 @@ static int add_items(machine *m, size_t first, size_t below, cara_pickle_type ty
     if (first < below + 1 || !m->stack[first - below - 1] ||
         m->stack[first - below - 1]->type != type ||
         (type == CARA_PICKLE_DICT && (m->n - first) % 2))
-        return corrupt(m, "adds items to what cannot take them");
+        return corrupt(m, "adds items to a value that is no list or dictionary");
     value *to = m->stack[first - below - 1];
     for (size_t i = first; i < m->n; i++) {
         if (!m->stack[i])
-            return corrupt(m, "takes a mark for a value");
+            return corrupt(m, "uses a mark as a value");
         if (append(m, to, m->stack[i]))
             return CARA_ERR_MEMORY;
     }
@@ -223,9 +223,9 @@ static int add_items(machine *m, size_t first, size_t below, cara_pickle_type ty
 
 static int put(machine *m, size_t index) {
     if (!m->n || !m->stack[m->n - 1])
-        return corrupt(m, "remembers nothing");
+        return corrupt(m, "stores a memo entry without a value");
     if (index >= MAX_MEMO)
-        return corrupt(m, "remembers too much");
+        return corrupt(m, "has too many memo entries");
     while (index >= m->memo_cap)
         if (grow(m, &m->memo, m->memo_cap, &m->memo_cap))
             return CARA_ERR_MEMORY;
@@ -237,7 +237,7 @@ static int put(machine *m, size_t index) {
 
 static int get(machine *m, size_t index) {
     if (index >= m->memo_n || !m->memo[index])
-        return corrupt(m, "recalls what it never remembered");
+        return corrupt(m, "reads a memo entry that does not exist");
     return push(m, m->memo[index]);
 }
 
@@ -386,7 +386,7 @@ static int step(machine *m, uint8_t opcode) {
     case 'b': /* BUILD: a state dict's _metadata, which we do not need */
         v = pop(m);
         if (!v || !m->n || !m->stack[m->n - 1] || m->stack[m->n - 1]->type != CARA_PICKLE_DICT)
-            return corrupt(m, "sets the state of what has none");
+            return corrupt(m, "sets the state of a value that has none");
         return CARA_OK;
     default:
         return cara_fail(
@@ -412,7 +412,7 @@ int cara_pickle_read(cara_slice bytes, cara_arena *arena, cara_pickle **root, ca
             return rc;
     }
     if (m.n != 1 || !m.stack[0])
-        return corrupt(&m, "ends with something left over");
+        return corrupt(&m, "ends with more than one value");
     *root = m.stack[0];
     return CARA_OK;
 }

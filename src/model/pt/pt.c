@@ -139,7 +139,7 @@ static int read_storage(reader *r, const cara_pickle *v, const char *name, cara_
     *crc = member->crc;
     if (*count > bytes->len / cara_dtype_size(*dtype))
         return cara_fail(r->err, CARA_ERR_MODEL_CORRUPT, (int64_t)member->offset,
-                         "tensor %s says to have %llu elements, but its %zu bytes hold fewer; "
+                         "tensor %s declares %llu elements, but its %zu bytes hold fewer; "
                          "fetch or save the model again",
                          name, (unsigned long long)*count, bytes->len);
     return CARA_OK;

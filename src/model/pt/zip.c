@@ -108,7 +108,7 @@ int cara_zip_open(cara_slice file, cara_arena *arena, cara_zip *zip, cara_error 
     if (size > limit || offset > limit - size)
         return corrupt(err, (uint64_t)end, "has a directory that lies outside the file");
     if (count > size / CENTRAL_SIZE || count > MAX_MEMBERS)
-        return corrupt(err, (uint64_t)end, "says to have more members than its directory can hold");
+        return corrupt(err, (uint64_t)end, "declares more members than its directory can hold");
     zip->directory = offset;
     zip->n = (size_t)count;
     zip->members = cara_arena_alloc(arena, zip->n, sizeof *zip->members);

@@ -122,7 +122,7 @@ static int run_command(cara_lambda *lambda, cara_service *service, const char *i
     cara_buf_init(&body, CARA_LIMIT_EVENT_BYTES);
     int rc = service->command
                  ? service->command(service->command_ctx, name, event, left_s, &root, &failure)
-                 : cara_fail(&failure, CARA_ERR_USAGE, -1, "no command \"%s\" is known here", name);
+                 : cara_fail(&failure, CARA_ERR_USAGE, -1, "there is no command \"%s\"", name);
     if (!rc && cara_json_write(root, CARA_JSON_COMPACT, &body))
         rc = cara_fail(&failure, CARA_ERR_MEMORY, -1, "no memory for the answer");
     json_decref(root);

@@ -51,9 +51,10 @@ static void *renew_all(void *ctx) {
                               cara_clock_monotonic() + (double)r->visibility_s / 3);
         if (cara_sqs_change_visibility(r->options->renewal, r->options->queue_url, receipt,
                                        r->visibility_s, &err))
-            cara_log_line(&r->log.log, CARA_LOG_WARN,
-                          "the message could not be kept hidden, others may work on it too: %s",
-                          err.text);
+            cara_log_line(
+                &r->log.log, CARA_LOG_WARN,
+                "the visibility timeout was not renewed, another worker may take the message: %s",
+                err.text);
         pthread_mutex_lock(&r->lock);
     }
     pthread_mutex_unlock(&r->lock);
@@ -147,7 +148,7 @@ static void handle_message(cara_service *s, const cara_worker_options *o, renewe
     rc = retry ? cara_sqs_change_visibility(o->queue, o->queue_url, m->receipt, wait, &err)
                : cara_sqs_delete(o->queue, o->queue_url, m->receipt, &err);
     if (rc)
-        cara_log_line(&s->log->log, CARA_LOG_WARN, "%s: %s; it will come again",
+        cara_log_line(&s->log->log, CARA_LOG_WARN, "%s: %s; it will be delivered again",
                       retry ? "the event could not be given back"
                             : "the event could not be deleted",
                       err.text);

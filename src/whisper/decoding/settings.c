@@ -85,7 +85,7 @@ static int check_numbers(cara_settings *s, cara_error *err) {
     if (o->beam_size != 0)
         return cara_fail(
             err, CARA_ERR_USAGE, -1,
-            "beam_size is %d, but beam search is not there yet; leave beam_size out or "
+            "beam_size is %d, but beam search is not implemented yet; leave beam_size out or "
             "give None, and decoding is greedy",
             o->beam_size);
     if (!isnan(o->patience))

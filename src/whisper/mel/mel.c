@@ -144,7 +144,7 @@ static int fill(cara_mel_stream *s, size_t want, cara_error *err) {
             return (int)got;
         if ((uint64_t)got > want - s->pcm_n)
             return cara_fail(err, CARA_ERR_USAGE, -1,
-                             "the source gave more samples than asked for");
+                             "the source returned more samples than requested");
         if (got == 0)
             s->ended = 1;
         s->pcm_n += (size_t)got;
@@ -284,7 +284,7 @@ int cara_mel_stream_window(cara_mel_stream *s, int64_t seek, int64_t n_frames, f
     size_t n_mels = (size_t)s->tables->n_mels;
     int64_t total = cara_mel_stream_content_frames(s) + PAD_FRAMES;
     if (seek < 0 || n_frames < 0)
-        return cara_fail(err, CARA_ERR_USAGE, -1, "a window at a negative place was asked for");
+        return cara_fail(err, CARA_ERR_USAGE, -1, "a window cannot begin before frame 0");
     seek = seek < total ? seek : total;
     n_frames = n_frames < CARA_N_FRAMES ? n_frames : CARA_N_FRAMES;
     n_frames = n_frames < total - seek ? n_frames : total - seek;

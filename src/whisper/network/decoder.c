@@ -75,7 +75,7 @@ int cara_decoder_new(const cara_compute *compute, int n_audios, int n_slots, car
     *out = NULL;
     if (n_audios < 1 || n_slots < 1)
         return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "%d audios and %d candidates asked for; expected 1 or more of each",
+                         "%d audios and %d candidates requested; expected 1 or more of each",
                          n_audios, n_slots);
     int code = cara_check_heads("text", dims->n_text_state, dims->n_text_head, err);
     if (code)
@@ -291,11 +291,13 @@ static int check_run(const cara_decoder *d, const cara_run *run, cara_error *err
     if (!cara_self_cache_is_reserved(d->self, run->slot))
         return cara_fail(err, CARA_ERR_USAGE, -1, "candidate %d has no memory reserved", run->slot);
     if (!cara_cross_cache_is_set(d->cross, cara_self_cache_audio(d->self, run->slot)))
-        return cara_fail(err, CARA_ERR_USAGE, -1, "the decoder was given no audio yet");
+        return cara_fail(
+            err, CARA_ERR_USAGE, -1,
+            "no audio was set for this candidate; expected cara_decoder_set_audio() first");
     size_t length = cara_self_cache_length(d->self, run->slot);
     if (!run->n || run->n > d->n_ctx - length)
         return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "%zu tokens behind %zu do not fit; expected 1 or more, and at most %zu in "
+                         "%zu tokens after %zu do not fit; expected 1 or more, and at most %zu in "
                          "all",
                          run->n, length, d->n_ctx);
     for (size_t i = 0; i < run->n; i++)
@@ -314,12 +316,14 @@ static int check_call(const cara_decoder *d, const cara_run *runs, size_t n_runs
         if (code)
             return code;
         if (d->fed[runs[i].slot]++)
-            return cara_fail(err, CARA_ERR_USAGE, -1, "candidate %d is fed twice at once",
+            return cara_fail(err, CARA_ERR_USAGE, -1,
+                             "candidate %d has two runs in one call; expected one at most",
                              runs[i].slot);
         total += runs[i].n;
     }
     if (n_wanted && wanted[n_wanted - 1] >= total)
-        return cara_fail(err, CARA_ERR_USAGE, -1, "logits of token %zu wanted; %zu are fed",
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "logits of token %zu requested, but the runs have only %zu tokens",
                          wanted[n_wanted - 1], total);
     return CARA_OK;
 }

@@ -243,7 +243,7 @@ static void parts_can_be_used_as_they_come(void **state) {
     assert_int_equal(cara_s3_memory_wait(m, SIZE, at_once, &polls, &f->err), CARA_ERR_CANCELLED);
     assert_int_equal(polls, 1);
     assert_int_equal(cara_s3_memory_verify(m, at_once, &polls, &f->err), CARA_ERR_CANCELLED);
-    assert_non_null(strstr(f->err.text, "on its way"));
+    assert_non_null(strstr(f->err.text, "being fetched"));
     atomic_store(&may_go, 1);
     assert_int_equal(cara_s3_memory_verify(m, NULL, NULL, &f->err), CARA_OK);
     cara_s3_memory_close(m);
