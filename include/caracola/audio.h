@@ -42,7 +42,7 @@ typedef struct cara_audio cara_audio;
  *   CARA_ERR_AUDIO_CORRUPT  audio of a known format that cannot be decoded
  *   CARA_ERR_AUDIO_LIMIT    more bytes than max_bytes
  *   CARA_ERR_AUDIO_MODULE   the format needs the libav module, which is not installed
- *   CARA_ERR_USAGE          struct_size was not set
+ *   CARA_ERR_USAGE          struct_size was not set, or is that of a newer header than this library
  *   CARA_ERR_MEMORY         no memory
  *   CARA_ERR_INTERNAL       a defect of ours */
 CARA_API CARA_MUST_USE int cara_audio_open_memory(const void *bytes, size_t n,

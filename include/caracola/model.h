@@ -29,13 +29,13 @@ typedef struct cara_dims {
  * it is while the model is open. `vocab_path`: a tiktoken rank file, used before any other; NULL
  * for the one inside the model or, for `.pt`, a `*.tiktoken` beside it. On success *out is the
  * caller's, to be closed with cara_model_close(). On failure *out is NULL. Returns CARA_OK or
- *   CARA_ERR_NOT_FOUND      no such model or vocabulary file
+ *   CARA_ERR_NOT_FOUND      no such model file
  *   CARA_ERR_IO             the system refused to read it
  *   CARA_ERR_MEMORY         no memory
  *   CARA_ERR_MODEL_FORMAT   no model file that is known, or one of a newer version
  *   CARA_ERR_MODEL_CORRUPT  sizes, offsets or counts in the file are wrong
  *   CARA_ERR_MODEL_SHAPE    a tensor is missing or has another shape than the dims ask
- *   CARA_ERR_VOCAB          no vocabulary, or one that does not fit the model
+ *   CARA_ERR_VOCAB          no vocabulary, one that cannot be read, or does not fit the model
  *   CARA_ERR_INTERNAL       the PCRE2 that is installed has no Unicode support */
 CARA_API CARA_MUST_USE int cara_model_open(const char *path, const char *vocab_path,
                                            cara_model **out, cara_error *err);

@@ -96,10 +96,10 @@ CARA_API void cara_session_options_default(cara_session_options *options, size_t
 /* `options` may be NULL: the defaults. The model is borrowed and must outlive the session. On
  * success *out is the caller's, to be freed with cara_session_free(). On failure *out is NULL.
  * Returns CARA_OK or
- *   CARA_ERR_USAGE        an option out of its range, or struct_size was not set
- *   CARA_ERR_MEMORY       no memory for the session, or no thread could be started
- *   CARA_ERR_CPU          cpu_level or $CARACOLA_CPU names a level that this machine lacks
- *   CARA_ERR_VOCAB        the model has no vocabulary, or the draft model has another one
+ *   CARA_ERR_USAGE        an option out of its range; struct_size was not set, or is that of a
+ * newer header than this library CARA_ERR_MEMORY       no memory for the session, or no thread
+ * could be started CARA_ERR_CPU          cpu_level or $CARACOLA_CPU names a level that this machine
+ * lacks CARA_ERR_VOCAB        the model has no vocabulary, or the draft model has another one
  *   CARA_ERR_MODEL_SHAPE  weights of a type or shape that the kernels do not read, or a draft model
  *                         with other mel bands */
 CARA_API CARA_MUST_USE int cara_session_new(const cara_model *model,
@@ -126,8 +126,9 @@ CARA_API const char *cara_session_cpu_level(const cara_session *session);
  * source and the options are borrowed for the call. On success *out is the caller's, to be freed
  * with cara_result_free(). On failure *out is NULL and the session may be used again. Stopping by
  * the callback is a success with `cut_short` set. Returns CARA_OK or
- *   CARA_ERR_USAGE          an option out of its range or not for this model, or struct_size was
- *                           not set
+ *   CARA_ERR_USAGE          an option out of its range or not for this model; struct_size was not
+ *                           set, or is that of a newer header; source.read returned more samples
+ *                           than were asked for
  *   CARA_ERR_MEMORY         no memory, or a transcript above the limit of 512 MiB
  *   CARA_ERR_INTERNAL       a defect of ours
  *   what source.read and source.rewind return: cara_audio_source() lists its codes */

@@ -170,14 +170,14 @@ int cara_sessions_new(const cara_model *model, const cara_session_options *optio
     cara_session_options o;
     int quantise;
     cara_session_group *group = NULL;
+    for (int i = 0; i < n && i < CARA_MAX_SESSIONS; i++)
+        out[i] = NULL;
     cara_session_options_default(&o, sizeof o);
     int rc = cara_sized_read(&o, sizeof o, options, "cara_session_options", err);
     if (!rc)
         rc = check_options(model, &o, n, &quantise, err);
-    if (rc)
-        return rc;
-    memset(out, 0, (size_t)n * sizeof *out);
-    rc = new_group(model, &o, n, quantise, &group, err);
+    if (!rc)
+        rc = new_group(model, &o, n, quantise, &group, err);
     if (rc)
         return rc;
     int made = 0;
@@ -200,7 +200,6 @@ int cara_sessions_new(const cara_model *model, const cara_session_options *optio
 
 int cara_session_new(const cara_model *model, const cara_session_options *options,
                      cara_session **out, cara_error *err) {
-    *out = NULL;
     return cara_sessions_new(model, options, 1, out, err);
 }
 

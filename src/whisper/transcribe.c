@@ -9,6 +9,7 @@
 #include "tokenizer/language.h"
 #include "transcript/result.h"
 #include "whisper/decoding/decoding.h"
+#include "whisper/decoding/fallback.h"
 #include "whisper/decoding/segments.h"
 #include "whisper/decoding/settings.h"
 #include "whisper/session.h"
@@ -43,6 +44,12 @@ static int should_stop(void *cookie) {
     const transcription *t = cookie;
     const cara_options *o = &t->settings.options;
     return o->progress ? o->progress(o->cookie, t->done, t->content_frames) : 0;
+}
+
+/* What the session's backend and its draft's poll while they work. */
+static void set_stop(cara_session *session, cara_backend_stop stop) {
+    session->backend->ops->set_stop(session->backend, stop);
+    cara_draft_set_stop(session->draft, stop);
 }
 
 /* All before frame `done` is finished. */
@@ -377,7 +384,7 @@ int cara_transcribe(cara_session *session, cara_pcm_source source, const cara_op
     if (rc)
         goto done;
     cara_random_seed(&t.random, t.settings.options.seed);
-    session->backend->ops->set_stop(session->backend, (cara_backend_stop){should_stop, &t});
+    set_stop(session, (cara_backend_stop){should_stop, &t});
     rc = add_given_tokens(&t, &failure);
     if (!rc)
         rc = open_audio(&t, &failure);
@@ -393,7 +400,7 @@ int cara_transcribe(cara_session *session, cara_pcm_source source, const cara_op
     }
     if (!rc)
         rc = finish_result(&t, &failure);
-    session->backend->ops->set_stop(session->backend, (cara_backend_stop){NULL, NULL});
+    set_stop(session, (cara_backend_stop){NULL, NULL});
 done:
     cara_mel_stream_close(t.mel);
     cara_buf_free(&t.all_tokens);

@@ -76,6 +76,7 @@ static void failures_say_why_and_leave_nothing(void **state) {
     cara_model *model = (cara_model *)1;
     cara_audio *audio = (cara_audio *)1;
     cara_error err = {.text = ""};
+    char path[4096];
     assert_int_equal(cara_model_open("/no/such.cara", NULL, &model, &err), CARA_ERR_NOT_FOUND);
     assert_null(model);
     assert_non_null(strstr(err.text, "/no/such.cara"));
@@ -83,6 +84,25 @@ static void failures_say_why_and_leave_nothing(void **state) {
                      CARA_ERR_AUDIO_FORMAT);
     assert_null(audio);
     assert_string_equal(cara_code_name(err.code), "audio_format");
+    assert_int_equal(
+        cara_model_open(in_source("models/demo.cara", path), "/no/such.tiktoken", &model, &err),
+        CARA_ERR_VOCAB);
+    assert_null(model);
+    assert_int_equal(cara_model_open(in_source("models/demo.cara", path), NULL, &model, &err),
+                     CARA_OK);
+    cara_session *sessions[2] = {(cara_session *)1, (cara_session *)2};
+    cara_session_options options;
+    cara_session_options_default(&options, sizeof options);
+    options.threads = -1;
+    assert_int_equal(cara_sessions_new(model, &options, 2, sessions, &err), CARA_ERR_USAGE);
+    assert_null(sessions[0]);
+    assert_null(sessions[1]);
+    sessions[0] = (cara_session *)1;
+    options.threads = 1;
+    options.struct_size = sizeof options + 8; /* of a newer header */
+    assert_int_equal(cara_session_new(model, &options, &sessions[0], &err), CARA_ERR_USAGE);
+    assert_null(sessions[0]);
+    cara_model_close(model);
     const cara_audio_limits unset = {.max_bytes = 1}; /* struct_size was forgotten */
     assert_int_equal(cara_audio_open_memory("not audio", 9, &unset, &audio, &err), CARA_ERR_USAGE);
     assert_null(audio);

@@ -27,6 +27,7 @@ typedef struct member {
 
 struct cara_passes {
     cara_backend *shared;
+    cara_backend_ops ops; /* of the members */
     int n, n_slots;
     size_t n_vocab;
     pthread_mutex_t lock;
@@ -269,7 +270,7 @@ static void member_free(cara_backend *b) {
     (void)b; /* cara_passes_free() does it */
 }
 
-static const cara_backend_ops ops = {
+static const cara_backend_ops member_ops = {
     .set_stop = member_set_stop,
     .encode_window = member_encode_window,
     .reserve_slots = member_reserve_slots,
@@ -288,6 +289,9 @@ cara_passes *cara_passes_new(cara_backend *backend, int n, int n_slots, size_t n
     if (!p)
         return NULL;
     p->shared = backend;
+    p->ops = member_ops;
+    if (!backend->ops->align)
+        p->ops.align = NULL;
     p->n = n;
     p->n_slots = n_slots;
     p->n_vocab = n_vocab;
@@ -295,7 +299,7 @@ cara_passes *cara_passes_new(cara_backend *backend, int n, int n_slots, size_t n
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->changed, NULL);
     for (int i = 0; i < n; i++)
-        p->members[i] = (member){.backend = {&ops}, .passes = p, .index = i};
+        p->members[i] = (member){.backend = {&p->ops}, .passes = p, .index = i};
     return p;
 }
 

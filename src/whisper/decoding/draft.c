@@ -82,9 +82,17 @@ fail:
     return rc;
 }
 
+static void end_window(cara_draft *d) {
+    if (d->is_encoded)
+        d->backend->ops->finish(d->backend, 0);
+    d->is_encoded = 0;
+    d->n_proposed = 0;
+}
+
 void cara_draft_free(cara_draft *d) {
     if (!d)
         return;
+    end_window(d);
     cara_backend_free(d->backend);
     free(d->logits);
     free(d->tokens);
@@ -93,11 +101,15 @@ void cara_draft_free(cara_draft *d) {
 
 void cara_draft_set_window(cara_draft *d, const float *mel, size_t audio_ctx,
                            const cara_rules *rules) {
+    end_window(d);
     d->mel = mel;
     d->audio_ctx = audio_ctx;
     d->rules = rules;
-    d->is_encoded = 0;
-    d->n_proposed = 0;
+}
+
+void cara_draft_set_stop(cara_draft *d, cara_backend_stop stop) {
+    if (d)
+        d->backend->ops->set_stop(d->backend, stop);
 }
 
 double cara_draft_seconds(cara_draft *d) {
@@ -154,8 +166,8 @@ static int feed(cara_draft *d, size_t n, cara_error *err) {
     return rc;
 }
 
-static int decode(cara_draft *d, const int32_t *tokens, size_t n, size_t begin, size_t most,
-                  int32_t *out, size_t *n_out, cara_error *err) {
+static int propose(cara_draft *d, const int32_t *tokens, size_t n, size_t begin, size_t most,
+                   int32_t *out, size_t *n_out, cara_error *err) {
     int rc = d->is_encoded ? CARA_OK : encode(d, err);
     if (rc)
         return rc;
@@ -193,7 +205,7 @@ int cara_draft_propose(cara_draft *d, const int32_t *tokens, size_t n, size_t be
         return CARA_OK;
     d->idle = 0;
     double start = cara_clock_monotonic();
-    int rc = decode(d, tokens, n, begin, length, out, n_out, err);
+    int rc = propose(d, tokens, n, begin, length, out, n_out, err);
     d->seconds += cara_clock_monotonic() - start;
     if (rc)
         *n_out = 0;

@@ -33,6 +33,9 @@ void cara_draft_set_window(cara_draft *draft, const float *mel, size_t audio_ctx
 int cara_draft_propose(cara_draft *draft, const int32_t *tokens, size_t n, size_t begin,
                        size_t most, int32_t *out, size_t *n_out, cara_error *err);
 
+/* From now on the draft's work polls `stop`, as its backend does. Nothing where draft is NULL. */
+void cara_draft_set_stop(cara_draft *draft, cara_backend_stop stop);
+
 /* Seconds spent in it since the last call of this; 0 for NULL. */
 double cara_draft_seconds(cara_draft *draft);
 

@@ -6,8 +6,6 @@
 #include "base/memory/arena.h"
 #include "whisper/decoding/decoding.h"
 
-#include <caracola/transcribe.h>
-
 /* One segment of a window that is cut, not yet committed to the result. */
 typedef struct cara_cut_segment {
     double start, end;     /* seconds of the audio */
@@ -32,12 +30,5 @@ typedef struct cara_cut_window {
 /* Cuts at pairs of timestamps. MEMORY. */
 int cara_cut_segments(const cara_cut_window *window, const cara_decoding *decoding,
                       cara_arena *arena, cara_cut *out, cara_error *err);
-
-/* needs_fallback of decode_with_fallback(): 1 where the next temperature is to be tried. In each
- * comparison a threshold of NaN (None) and a value of NaN are false. */
-int cara_needs_fallback(const cara_options *options, const cara_decoding *decoding);
-
-/* should_skip: 1 where the window is likely silent and was not decoded with confidence. */
-int cara_should_skip(const cara_options *options, const cara_decoding *decoding);
 
 #endif

@@ -21,7 +21,7 @@ struct cara_self_cache {
     cached_slot *slots; /* [n_slots] */
     cached_slot *next;  /* [n_slots] scratch of reorder */
     int *taken;         /* [n_slots] by buffer; the same */
-    size_t *common;     /* [n_slots, n_slots] tokens that two buffers hold alike, from 0 on */
+    uint16_t *common;   /* [n_slots, n_slots] tokens that two buffers hold alike, from 0 on */
     uint16_t *row;      /* [n_state] on the way to f16 */
     cara_heads *heads;  /* [rows_max] attention of a pass; or NULL */
     cara_heads_f16 *heads_f16; /* the same for f16 */
@@ -123,7 +123,7 @@ void cara_self_cache_extend(cara_self_cache *c, int slot, size_t n) {
     c->slots[slot].length += n;
 }
 
-static size_t *common_of(const cara_self_cache *c, int a, int b) {
+static uint16_t *common_of(const cara_self_cache *c, int a, int b) {
     return &c->common[(size_t)a * c->n_slots + (size_t)b];
 }
 
@@ -134,7 +134,7 @@ void cara_self_cache_truncate(cara_self_cache *c, int slot, size_t length) {
     c->slots[slot].length = length;
     for (int i = 0; i < (int)c->n_slots; i++)
         if (*common_of(c, buffer, i) > length)
-            *common_of(c, buffer, i) = *common_of(c, i, buffer) = length;
+            *common_of(c, buffer, i) = *common_of(c, i, buffer) = (uint16_t)length;
 }
 
 /* Positions [start, end) of every layer and head. */
@@ -167,7 +167,7 @@ static void copy_buffer(cara_self_cache *c, int from, int to, size_t length) {
     for (int i = 0; i < (int)c->n_slots; i++)
         if (i != to)
             *common_of(c, to, i) = *common_of(c, i, to) = *common_of(c, from, i);
-    *common_of(c, to, from) = *common_of(c, from, to) = length;
+    *common_of(c, to, from) = *common_of(c, from, to) = (uint16_t)length;
 }
 
 void cara_self_cache_fork(cara_self_cache *c, int from, int first, int n) {

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "whisper/decoding/fallback.h"
 #include "whisper/decoding/segments.h"
 
 #include "scripted_backend.h"
@@ -107,7 +108,7 @@ static void windows_are_cut_at_their_timestamps(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         window_script script[3] = {{.avg_logprob = -0.1}};
-        memcpy(script[0].tokens, cases[i].tokens, sizeof script[0].tokens);
+        memcpy(script[0].tokens, cases[i].tokens, sizeof cases[i].tokens);
         script[1] = script[2] = (window_script){{END}, .no_speech_prob = 0.9, .avg_logprob = -2};
         fake f = {.script = script, .n_script = 3};
         cara_options options;
