@@ -1,7 +1,30 @@
 /* What a window and a token take, counted; and the time that a perfect program would need. */
 #include "bench/bench.h"
+#include "model/layers.h"
 
-#include <string.h>
+static uint64_t norm_bytes(const cara_layer_norm *norm) {
+    return cara_tensor_bytes(&norm->weight) + cara_tensor_bytes(&norm->bias);
+}
+
+/* The weights that a step of the decoder reads. Not those of the cross-attention keys and values,
+ * which are made once a window; and one row of the positions, which does not count. */
+static uint64_t step_bytes(const cara_model *model) {
+    const cara_weights *w = &model->weights;
+    const cara_layer_table *table = &cara_decoder_members;
+    uint64_t bytes = cara_tensor_bytes(&w->token_embedding) + norm_bytes(&w->ln);
+    for (int i = 0; i < model->dims.n_text_layer; i++)
+        for (const cara_layer_member *m = table->members; m < table->members + table->n; m++) {
+            if (m->role == CARA_CROSS_ATTN_KEY || m->role == CARA_CROSS_ATTN_VALUE)
+                continue;
+            if (m->kind == CARA_MEMBER_NORM) {
+                bytes += norm_bytes(cara_member_norm_const(&w->decoder[i], m));
+            } else {
+                const cara_linear *linear = cara_member_linear_const(&w->decoder[i], m);
+                bytes += cara_tensor_bytes(&linear->weight) + cara_tensor_bytes(&linear->bias);
+            }
+        }
+    return bytes;
+}
 
 void cara_bench_count(const cara_model *model, cara_bench_cost *out) {
     const cara_dims *d = &model->dims;
@@ -13,18 +36,11 @@ void cara_bench_count(const cara_model *model, cara_bench_cost *out) {
     out->linear_gop = 2 * (conv1 + conv2 + blocks + cross) / 1e9;
     out->attention_gop = 2 * layers * 2 * ctx * ctx * n / 1e9;
 
-    uint64_t step = 0, all = 0;
-    for (size_t i = 0; i < model->n_entries; i++) {
-        const cara_tensor_entry *entry = &model->entries[i];
-        uint64_t bytes = cara_tensor_bytes(entry->to);
-        all += bytes;
-        /* Cross-attention keys and values are made once a window; of positions a step needs one. */
-        if (strncmp(entry->name, "decoder.", 8) == 0 && entry->kind != CARA_TENSOR_POSITIONS &&
-            !strstr(entry->name, "cross_attn.key") && !strstr(entry->name, "cross_attn.value"))
-            step += bytes;
-    }
+    uint64_t all = 0;
+    for (size_t i = 0; i < model->n_entries; i++)
+        all += cara_tensor_bytes(model->entries[i].to);
     double cache = (double)d->n_text_layer * 2 * ctx * d->n_text_state * 2;
-    out->token_mb = ((double)step + cache) / 1e6;
+    out->token_mb = ((double)step_bytes(model) + cache) / 1e6;
     out->memory_mb = ((double)all + cache) / 1e6;
     cara_dtype type = model->weights.encoder[0].mlp_0.weight.dtype;
     out->weights_are_int8 = type == CARA_I8;
