@@ -2,6 +2,7 @@
 #include "model/bytes.h"
 #include "model/cara/encode.h"
 #include "model/cara/format.h"
+#include "model/dims.h"
 #include "model/model.h"
 
 #include <stdlib.h>
@@ -69,7 +70,7 @@ static void fill_head(uint8_t *h, const cara_model *m, const char *name, const p
     cara_put_le64(h + CARA_H_VOCAB_SIZE, p->vocab_n);
     cara_put_le64(h + CARA_H_HEADS, p->heads);
     cara_put_le32(h + CARA_H_N_HEADS, (uint32_t)m->n_heads);
-    cara_put_le32(h + CARA_H_IS_MULTILINGUAL, (uint32_t)cara_model_is_multilingual(m));
+    cara_put_le32(h + CARA_H_IS_MULTILINGUAL, (uint32_t)cara_dims_are_multilingual(&m->dims));
     cara_put_le64(h + CARA_H_SUPPRESS, p->suppress);
     cara_put_le32(h + CARA_H_N_SUPPRESS, (uint32_t)p->n_suppress);
     cara_put_le32(h + CARA_H_N_LANGUAGES, (uint32_t)cara_tokenizer_n_languages(m->tokenizer));
