@@ -16,13 +16,13 @@ UNIT = "lib/systemd/system/caracola-worker.service"
 CONFFILE = "etc/default/caracola"
 DESCRIPTION = """\
 Description: turn WhatsApp voice notes into text on your own machine
- caracola reads audio files, or WhatsApp events with voice notes in them, and
- writes transcripts or records. It has its own Whisper engine in C, which
- follows openai/whisper; voices go nowhere.
+ caracola reads audio files and writes transcripts, or reads WhatsApp events
+ with voice notes and writes records. It has its own Whisper engine in C, which
+ follows openai/whisper and runs on the machine itself.
  .
- The package holds the command, a systemd unit for the worker on an Amazon SQS
- queue, and a small demo model. For real voices a real model is needed:
- caracola(1) says how to convert one of OpenAI's.
+ The package contains the command, a systemd unit for the worker on an Amazon
+ SQS queue, and a small demo model. For real voices a real model is needed:
+ caracola(1) describes how to convert one of OpenAI's.
 """
 
 
