@@ -106,7 +106,7 @@ static char *text_of_whole(const char *type) {
     return text;
 }
 
-static void weights_are_waited_for(void **state) {
+static void transcription_waits_for_arriving_weights(void **state) {
     (void)state;
     static const char *const types[] = {"default", "int8"};
     for (size_t i = 0; i < 2; i++) {
@@ -138,7 +138,7 @@ static void weights_are_waited_for(void **state) {
     }
 }
 
-static void a_failure_ends_one_call(void **state) {
+static void a_failed_wait_fails_only_that_call(void **state) {
     (void)state;
     char *want = text_of_whole("default");
     static const int fails_at[] = {0, 1, 4, 40, 71, 100, 160};
@@ -162,7 +162,7 @@ static void a_failure_ends_one_call(void **state) {
     free(want);
 }
 
-static void only_a_head_has_a_size(void **state) {
+static void head_size_needs_a_valid_header(void **state) {
     (void)state;
     uint8_t bytes[256];
     cara_mapping file;
@@ -185,9 +185,9 @@ static void only_a_head_has_a_size(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(weights_are_waited_for),
-        cmocka_unit_test(a_failure_ends_one_call),
-        cmocka_unit_test(only_a_head_has_a_size),
+        cmocka_unit_test(transcription_waits_for_arriving_weights),
+        cmocka_unit_test(a_failed_wait_fails_only_that_call),
+        cmocka_unit_test(head_size_needs_a_valid_header),
     };
     return cmocka_run_group_tests(tests, open_pcm, close_pcm);
 }

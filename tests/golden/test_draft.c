@@ -106,7 +106,7 @@ static void options_of(int kind, cara_options *o) {
     }
 }
 
-static void a_draft_changes_nothing(void **state) {
+static void a_draft_model_does_not_change_the_transcript(void **state) {
     (void)state;
     static const char *const notes[] = {"es-01", "en-03", "blip-0.3s"};
     const struct {
@@ -170,7 +170,7 @@ static void a_draft_changes_nothing(void **state) {
     }
 }
 
-static void what_does_not_fit_is_refused(void **state) {
+static void unsuitable_draft_options_are_refused(void **state) {
     (void)state;
     cara_error err;
     cara_session *session;
@@ -186,7 +186,7 @@ static void what_does_not_fit_is_refused(void **state) {
     assert_null(session);
 }
 
-static void as_many_draft_tokens_as_pay(void **state) {
+static void draft_length_maximises_tokens_per_cost(void **state) {
     (void)state;
     static const struct {
         double chance, step;
@@ -202,9 +202,9 @@ static void as_many_draft_tokens_as_pay(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_draft_changes_nothing),
-        cmocka_unit_test(what_does_not_fit_is_refused),
-        cmocka_unit_test(as_many_draft_tokens_as_pay),
+        cmocka_unit_test(a_draft_model_does_not_change_the_transcript),
+        cmocka_unit_test(unsuitable_draft_options_are_refused),
+        cmocka_unit_test(draft_length_maximises_tokens_per_cost),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

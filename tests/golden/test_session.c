@@ -107,7 +107,7 @@ static void more_candidates_are_likelier(void **state) {
     assert_true(mean[1] > mean[0] + 0.05);
 }
 
-static void the_session_is_as_new_after_each_audio(void **state) {
+static void a_session_keeps_nothing_between_audios(void **state) {
     (void)state;
     cara_options options;
     plain(&options);
@@ -238,7 +238,7 @@ static int broken_rewind(void *ctx, cara_error *err) {
     return CARA_OK;
 }
 
-static void failures_say_why(void **state) {
+static void error_texts_name_the_cause(void **state) {
     (void)state;
     cara_error err = {0};
     cara_result *result = (cara_result *)&err;
@@ -290,10 +290,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sampling_is_decided_by_the_seed),
         cmocka_unit_test(more_candidates_are_likelier),
-        cmocka_unit_test(the_session_is_as_new_after_each_audio),
+        cmocka_unit_test(a_session_keeps_nothing_between_audios),
         cmocka_unit_test(a_short_note_is_cut_on_demand),
         cmocka_unit_test(stopping_keeps_the_finished_segments),
-        cmocka_unit_test(failures_say_why),
+        cmocka_unit_test(error_texts_name_the_cause),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -78,7 +78,7 @@ static void each_format_is_decoded_as_openai_whisper_does(void **state) {
     assert_int_equal(bad, 0);
 }
 
-static void no_sound_track_is_said(void **state) {
+static void a_missing_sound_track_is_reported(void **state) {
     (void)state;
     blob b = fixture("audio/mute.mp4");
     decoded d = decode(b.data, b.n, NULL, 64);
@@ -116,7 +116,7 @@ static void cut_files_give_what_they_hold(void **state) {
     free(b.data);
 }
 
-static void damage_is_survived(void **state) {
+static void damaged_streams_do_not_crash(void **state) {
     (void)state;
     static const char *const files[] = {"speech.mp3", "speech.m4a",  "fragmented.m4a", "speech.aac",
                                         "speech.amr", "speech.flac", "flac.ogg",       "vorbis.ogg",
@@ -143,9 +143,9 @@ static void damage_is_survived(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_format_is_decoded_as_openai_whisper_does),
-        cmocka_unit_test(no_sound_track_is_said),
+        cmocka_unit_test(a_missing_sound_track_is_reported),
         cmocka_unit_test(cut_files_give_what_they_hold),
-        cmocka_unit_test(damage_is_survived),
+        cmocka_unit_test(damaged_streams_do_not_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,7 +78,7 @@ static void chained_streams_are_read_through(void **state) {
     free(three.data);
 }
 
-static void a_recording_of_nothing_is_no_error(void **state) {
+static void an_empty_recording_gives_no_samples_and_no_error(void **state) {
     (void)state;
     blob b = fixture("audio/zero.ogg");
     decoded d = decode(b.data, b.n, NULL, 64);
@@ -170,7 +170,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(voice_notes_match_openai_whisper),
         cmocka_unit_test(chained_streams_are_read_through),
-        cmocka_unit_test(a_recording_of_nothing_is_no_error),
+        cmocka_unit_test(an_empty_recording_gives_no_samples_and_no_error),
         cmocka_unit_test(streams_without_sound_are_errors),
         cmocka_unit_test(every_prefix_gives_what_it_holds),
         cmocka_unit_test(flipped_bits_are_survived),

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-static void other_bytes_are_named(void **state) {
+static void non_audio_formats_are_named(void **state) {
     (void)state;
     static const struct {
         const char *bytes;
@@ -51,7 +51,7 @@ static void other_bytes_are_named(void **state) {
     }
 }
 
-static void empty_input_is_said_to_be_empty(void **state) {
+static void empty_input_is_reported_as_empty(void **state) {
     (void)state;
     cara_audio *audio;
     cara_error err;
@@ -179,7 +179,7 @@ static void block_size_does_not_matter(void **state) {
     }
 }
 
-static void samples_in_memory_are_a_source(void **state) {
+static void pcm_memory_source(void **state) {
     (void)state;
     static const float pcm[] = {0.1F, 0.2F, 0.3F};
     cara_pcm_memory cursor = {.pcm = pcm, .n = 3};
@@ -242,14 +242,14 @@ static void memory_does_not_grow_with_length(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(other_bytes_are_named),
-        cmocka_unit_test(empty_input_is_said_to_be_empty),
+        cmocka_unit_test(non_audio_formats_are_named),
+        cmocka_unit_test(empty_input_is_reported_as_empty),
         cmocka_unit_test(a_missing_module_is_named_with_what_to_install),
         cmocka_unit_test(a_broken_module_is_refused),
         cmocka_unit_test(limits_are_kept_and_named),
         cmocka_unit_test(files_open_by_path),
         cmocka_unit_test(block_size_does_not_matter),
-        cmocka_unit_test(samples_in_memory_are_a_source),
+        cmocka_unit_test(pcm_memory_source),
         cmocka_unit_test(memory_does_not_grow_with_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,7 +152,7 @@ static void every_sample_type_is_read(void **state) {
     }
 }
 
-static void header_sizes_are_claims_only(void **state) {
+static void sizes_in_the_header_are_not_trusted(void **state) {
     (void)state;
     static const struct {
         uint32_t claim;
@@ -191,7 +191,7 @@ static void header_sizes_are_claims_only(void **state) {
 }
 
 /* Odd chunks before the sound, with and without the padding byte. */
-static void odd_chunks_are_passed(void **state) {
+static void other_wav_chunks_are_skipped(void **state) {
     (void)state;
     static const shape s = {1, 16, 1, 16000, 0};
     for (int padded = 0; padded < 2; padded++) {
@@ -214,7 +214,7 @@ static void odd_chunks_are_passed(void **state) {
     }
 }
 
-static void wild_floats_are_tamed(void **state) {
+static void non_finite_and_huge_floats_are_clamped(void **state) {
     (void)state;
     static const double values[] = {NAN, INFINITY, -INFINITY, 1e300, -7, 0.25, -0.25, 1, -1, 1e-9};
     static const float want[] = {0,  0, 0, 32767 / 32768.0F, -1, 0.25F, -0.25F, 32767 / 32768.0F,
@@ -288,9 +288,9 @@ static void prefixes_and_flips_are_survived(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_sample_type_is_read),
-        cmocka_unit_test(header_sizes_are_claims_only),
-        cmocka_unit_test(odd_chunks_are_passed),
-        cmocka_unit_test(wild_floats_are_tamed),
+        cmocka_unit_test(sizes_in_the_header_are_not_trusted),
+        cmocka_unit_test(other_wav_chunks_are_skipped),
+        cmocka_unit_test(non_finite_and_huge_floats_are_clamped),
         cmocka_unit_test(bad_headers_are_refused),
         cmocka_unit_test(prefixes_and_flips_are_survived),
     };

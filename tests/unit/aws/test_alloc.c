@@ -251,7 +251,7 @@ static void every_allocation_of(const scenario *s, int kind) {
     }
 }
 
-static void without_memory(void **state) {
+static void every_failed_allocation_is_reported(void **state) {
     (void)state;
     const scenario scenarios[] = {
         {.name = "s3", .use = use_s3},
@@ -315,7 +315,7 @@ static int tear_down(void **state) {
 int main(void) {
     if (failing_memory_init())
         return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(without_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_failed_allocation_is_reported)};
     int rc = cmocka_run_group_tests(tests, set_up, tear_down);
     curl_global_cleanup();
     return rc;

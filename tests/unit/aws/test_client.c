@@ -81,7 +81,7 @@ static void signs_and_sends(void **state) {
     end(&f);
 }
 
-static void trouble_that_passes_is_waited_out(void **state) {
+static void temporary_errors_are_retried(void **state) {
     (void)state;
     static const struct {
         const char *what;
@@ -112,7 +112,7 @@ static void trouble_that_passes_is_waited_out(void **state) {
     }
 }
 
-static void trouble_that_stays_ends_after_three(void **state) {
+static void lasting_errors_end_after_three_attempts(void **state) {
     (void)state;
     static const test_reply replies[] = {
         {.status = 503,
@@ -475,8 +475,8 @@ static void without_credentials_nothing_is_sent(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signs_and_sends),
-        cmocka_unit_test(trouble_that_passes_is_waited_out),
-        cmocka_unit_test(trouble_that_stays_ends_after_three),
+        cmocka_unit_test(temporary_errors_are_retried),
+        cmocka_unit_test(lasting_errors_end_after_three_attempts),
         cmocka_unit_test(refusals_are_final),
         cmocka_unit_test(retry_after_is_obeyed),
         cmocka_unit_test(a_wrong_clock_is_corrected),

@@ -82,7 +82,7 @@ static void the_file_format(void **state) {
     cara_arena_free(&arena);
 }
 
-static void files_that_are_none(void **state) {
+static void malformed_profile_files_are_refused(void **state) {
     (void)state;
     static const struct {
         const char *text;
@@ -113,7 +113,7 @@ static void load(cara_aws_config *config, fake_platform *f) {
         fail_msg("%s", err.text);
 }
 
-static void who_has_the_say(void **state) {
+static void settings_precedence(void **state) {
     (void)state;
     write_text(config_path, "[default]\nregion = eu-central-1\n"
                             "[profile default]\nregion = eu-west-3\nmax_attempts = 5\n"
@@ -264,8 +264,10 @@ static void endpoints(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_file_format), cmocka_unit_test(files_that_are_none),
-        cmocka_unit_test(who_has_the_say), cmocka_unit_test(malformed_settings_are_refused),
+        cmocka_unit_test(the_file_format),
+        cmocka_unit_test(malformed_profile_files_are_refused),
+        cmocka_unit_test(settings_precedence),
+        cmocka_unit_test(malformed_settings_are_refused),
         cmocka_unit_test(endpoints),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);

@@ -85,7 +85,7 @@ static void files(const char *config, const char *credentials) {
     write_text(credentials_path, credentials);
 }
 
-static void from_variables(void **state) {
+static void credentials_from_variables(void **state) {
     (void)state;
     files("", "[default]\naws_access_key_id=FILE\naws_secret_access_key=f\n");
     fixture f = {.platform.env = {{"AWS_ACCESS_KEY_ID", "AKIDENV"},
@@ -100,7 +100,7 @@ static void from_variables(void **state) {
     done(&half);
 }
 
-static void from_profiles(void **state) {
+static void credentials_from_profiles(void **state) {
     (void)state;
     files("[profile dev]\naws_access_key_id=CFG\naws_secret_access_key=c\n"
           "[profile both]\naws_access_key_id=CFG2\naws_secret_access_key=c2\n"
@@ -151,7 +151,7 @@ static void from_profiles(void **state) {
     "<SessionToken>tok==</SessionToken><Expiration>2025-10-15T02:10:13Z</Expiration>"              \
     "</Credentials></AssumeRoleResult></AssumeRoleResponse>"
 
-static void from_web_identity(void **state) {
+static void credentials_from_web_identity(void **state) {
     (void)state;
     files("", "");
     write_text(token_path, "eyJ.a-b_c.d\n");
@@ -204,7 +204,7 @@ static void from_web_identity(void **state) {
     done(&lost);
 }
 
-static void from_a_role(void **state) {
+static void credentials_from_a_role(void **state) {
     (void)state;
     files("[profile ops]\nrole_arn=arn:aws:iam::1:role/r\nsource_profile=base\nexternal_id=e x\n"
           "role_session_name=me\nduration_seconds=900\nregion=eu-west-1\n",
@@ -268,7 +268,7 @@ static void sts_is_repeated_as_every_service(void **state) {
     "{\"Code\":\"Success\",\"AccessKeyId\":\"ASIA2\",\"SecretAccessKey\":\"s\",\"Token\":\"t\","   \
     "\"Expiration\":\"2025-10-15T07:10:13Z\",\"RoleArn\":\"x\"}"
 
-static void from_a_container(void **state) {
+static void credentials_from_a_container(void **state) {
     (void)state;
     files("", "");
     write_text(token_path, "Bearer abc\n");
@@ -333,7 +333,7 @@ static void from_a_container(void **state) {
     done(&relative);
 }
 
-static void where_a_container_may_call(void **state) {
+static void allowed_container_credential_urls(void **state) {
     (void)state;
     static const char *const yes[] = {
         "https://anywhere.example/x", "http://127.0.0.1:80/",     "http://127.9.9.9/",
@@ -357,7 +357,7 @@ static void where_a_container_may_call(void **state) {
             fail_msg("allowed %s", no[i]);
 }
 
-static void from_an_instance(void **state) {
+static void credentials_from_an_instance(void **state) {
     (void)state;
     files("", "");
     static const test_reply replies[] = {
@@ -442,14 +442,14 @@ static int drop_folder(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(from_variables),
-        cmocka_unit_test(from_profiles),
-        cmocka_unit_test(from_web_identity),
-        cmocka_unit_test(from_a_role),
+        cmocka_unit_test(credentials_from_variables),
+        cmocka_unit_test(credentials_from_profiles),
+        cmocka_unit_test(credentials_from_web_identity),
+        cmocka_unit_test(credentials_from_a_role),
         cmocka_unit_test(sts_is_repeated_as_every_service),
-        cmocka_unit_test(from_a_container),
-        cmocka_unit_test(where_a_container_may_call),
-        cmocka_unit_test(from_an_instance),
+        cmocka_unit_test(credentials_from_a_container),
+        cmocka_unit_test(allowed_container_credential_urls),
+        cmocka_unit_test(credentials_from_an_instance),
         cmocka_unit_test(expired_keys_of_an_instance_are_used_a_while),
     };
     cara_error err;

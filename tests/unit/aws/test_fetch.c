@@ -118,7 +118,7 @@ static int in_memory(fixture *f, size_t part, int connections) {
     return rc;
 }
 
-static void any_part_and_connections(void **state) {
+static void any_part_size_and_number_of_connections(void **state) {
     fixture *f = *state;
     static const size_t parts[] = {1000, 4096, SIZE - 1, SIZE, SIZE + 1, 0};
     static const int connections[] = {1, 3, 8, 0};
@@ -131,7 +131,7 @@ static void any_part_and_connections(void **state) {
         }
 }
 
-static void what_passes_is_tried_again(void **state) {
+static void temporary_errors_are_tried_again(void **state) {
     fixture *f = *state;
     f->s3.refuse = 2; /* of the first requests */
     assert_int_equal(in_memory(f, 9000, 3), CARA_OK);
@@ -155,7 +155,7 @@ static void remove_it(fake_s3 *s3) {
         snprintf(o->key, sizeof o->key, "gone");
 }
 
-static void what_does_not_pass_is_said(void **state) {
+static void lasting_errors_are_reported(void **state) {
     fixture *f = *state;
     const struct {
         void (*on_range)(fake_s3 *s3);
@@ -191,7 +191,7 @@ static void what_does_not_pass_is_said(void **state) {
     }
 }
 
-static void what_cannot_be_is_refused(void **state) {
+static void invalid_fetch_settings_are_refused(void **state) {
     fixture *f = *state;
     cara_s3_memory *m;
     cara_s3_fetch_options options = from(f, 0, 0);
@@ -317,7 +317,7 @@ static int lost(void *cookie) {
     return p->s3->ranges >= p->ranges;
 }
 
-static void a_try_goes_on_where_the_last_was(void **state) {
+static void a_fill_resumes_after_an_interrupted_try(void **state) {
     fixture *f = *state;
     cara_s3_filled out = {0};
     uint64_t before = 0;
@@ -335,7 +335,7 @@ static void a_try_goes_on_where_the_last_was(void **state) {
     assert_true(f->s3.ranges <= 21 + 2 * tries);
 }
 
-static void no_time_is_no_failure(void **state) {
+static void running_out_of_time_is_not_a_failure(void **state) {
     fixture *f = *state;
     cara_s3_filled out;
     cara_s3_fill one = {.from = from(f, 5000, 2), .sha256 = f->sha256, .path = f->path};
@@ -344,7 +344,7 @@ static void no_time_is_no_failure(void **state) {
     assert_true(!out.done && !out.busy);
 }
 
-static void another_object_begins_anew(void **state) {
+static void another_etag_restarts_the_fill(void **state) {
     fixture *f = *state;
     cara_s3_filled out;
     patience p = {&f->s3, 6};
@@ -360,7 +360,7 @@ static void another_object_begins_anew(void **state) {
     assert_file(f);
 }
 
-static void damaged_state_begins_anew(void **state) {
+static void a_damaged_state_file_restarts_the_fill(void **state) {
     fixture *f = *state;
     static const char *const states[] = {"", "caracola fill 1\n", "#####"};
     for (size_t i = 0; i < COUNT(states) + 1; i++) {
@@ -380,7 +380,7 @@ static void damaged_state_begins_anew(void **state) {
     }
 }
 
-static void a_wrong_digest_leaves_nothing(void **state) {
+static void a_wrong_digest_removes_the_partial_file(void **state) {
     fixture *f = *state;
     cara_s3_filled out;
     f->s3.flip = 1;
@@ -393,7 +393,7 @@ static void a_wrong_digest_leaves_nothing(void **state) {
     assert_file(f);
 }
 
-static void two_at_once_are_safe(void **state) {
+static void two_concurrent_fills_are_safe(void **state) {
     fixture *f = *state;
     cara_s3_filled out;
     int fd = open(f->state, O_RDWR | O_CREAT, 0644);
@@ -407,7 +407,7 @@ static void two_at_once_are_safe(void **state) {
     assert_file(f);
 }
 
-static void trouble_is_said(void **state) {
+static void error_texts_name_the_object(void **state) {
     fixture *f = *state;
     cara_s3_filled out;
     f->s3.deny = 1;
@@ -442,13 +442,20 @@ static void trouble_is_said(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(any_part_and_connections),       TEST(what_passes_is_tried_again),
-        TEST(what_does_not_pass_is_said),     TEST(what_cannot_be_is_refused),
-        TEST(parts_can_be_used_as_they_come), TEST(closing_in_the_middle_is_allowed),
-        TEST(a_file_is_filled_once),          TEST(a_try_goes_on_where_the_last_was),
-        TEST(no_time_is_no_failure),          TEST(another_object_begins_anew),
-        TEST(damaged_state_begins_anew),      TEST(a_wrong_digest_leaves_nothing),
-        TEST(two_at_once_are_safe),           TEST(trouble_is_said),
+        TEST(any_part_size_and_number_of_connections),
+        TEST(temporary_errors_are_tried_again),
+        TEST(lasting_errors_are_reported),
+        TEST(invalid_fetch_settings_are_refused),
+        TEST(parts_can_be_used_as_they_come),
+        TEST(closing_in_the_middle_is_allowed),
+        TEST(a_file_is_filled_once),
+        TEST(a_fill_resumes_after_an_interrupted_try),
+        TEST(running_out_of_time_is_not_a_failure),
+        TEST(another_etag_restarts_the_fill),
+        TEST(a_damaged_state_file_restarts_the_fill),
+        TEST(a_wrong_digest_removes_the_partial_file),
+        TEST(two_concurrent_fills_are_safe),
+        TEST(error_texts_name_the_object),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,7 +50,7 @@ static void end(fixture *f) {
 static const char *const keys[] = {"plain.json", "with space",  "a+b=c",  "María José.json",
                                    "a//b/../c",  "per%cent%2F", "a\"<&>'"};
 
-static void there_and_back(void **state) {
+static void put_head_get_and_delete(void **state) {
     (void)state;
     fixture f;
     begin(&f, NULL, 0);
@@ -148,7 +148,7 @@ static void lists_over_pages(void **state) {
     end(&f);
 }
 
-static void lists_that_are_none(void **state) {
+static void answers_that_are_no_list_are_refused(void **state) {
     (void)state;
 #define L(inside) "<ListBucketResult>" inside "</ListBucketResult>"
     static const struct {
@@ -191,7 +191,7 @@ static void lists_that_are_none(void **state) {
     end(&f);
 }
 
-static void what_arrives_is_checked(void **state) {
+static void checksums_are_compared(void **state) {
     (void)state;
     /* Of "123456789"; the CRCs are the check values that their definitions publish. */
     static const char *const right[] = {
@@ -241,7 +241,7 @@ static void what_arrives_is_checked(void **state) {
     end(&f);
 }
 
-static void names_that_cannot_be(void **state) {
+static void invalid_bucket_names_and_keys_are_refused(void **state) {
     (void)state;
     static const char *const bad[] = {"",      "ab",    "UPPER", "a_b",          "a/b",
                                       "-ab",   "ab-",   "a..b",  ".ab",          "a b",
@@ -268,9 +268,11 @@ static void names_that_cannot_be(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(there_and_back),       cmocka_unit_test(lists_over_pages),
-        cmocka_unit_test(lists_that_are_none),  cmocka_unit_test(what_arrives_is_checked),
-        cmocka_unit_test(names_that_cannot_be),
+        cmocka_unit_test(put_head_get_and_delete),
+        cmocka_unit_test(lists_over_pages),
+        cmocka_unit_test(answers_that_are_no_list_are_refused),
+        cmocka_unit_test(checksums_are_compared),
+        cmocka_unit_test(invalid_bucket_names_and_keys_are_refused),
     };
     cara_error err;
     if (cara_net_init(&err))

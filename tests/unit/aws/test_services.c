@@ -240,7 +240,7 @@ static void queues(void **state) {
     end(&f);
 }
 
-static void a_queue_is_called_where_its_url_says(void **state) {
+static void a_queue_is_called_at_the_host_of_its_url(void **state) {
     (void)state;
     static const test_reply replies[] = {{.body = "{}"}};
     fixture f;
@@ -360,7 +360,7 @@ static void invocations(void **state) {
     test_server_stop(server);
 }
 
-static void what_the_runtime_says_to_answers(void **state) {
+static void answers_of_the_runtime_api_to_responses(void **state) {
     (void)state;
     static const struct {
         test_reply reply;
@@ -399,10 +399,10 @@ int main(void) {
         cmocka_unit_test(sending_a_message),
         cmocka_unit_test(accounts_and_destinations),
         cmocka_unit_test(queues),
-        cmocka_unit_test(a_queue_is_called_where_its_url_says),
+        cmocka_unit_test(a_queue_is_called_at_the_host_of_its_url),
         cmocka_unit_test(a_subscription),
         cmocka_unit_test(invocations),
-        cmocka_unit_test(what_the_runtime_says_to_answers),
+        cmocka_unit_test(answers_of_the_runtime_api_to_responses),
     };
     cara_error err;
     if (cara_net_init(&err))

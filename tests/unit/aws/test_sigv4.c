@@ -96,7 +96,7 @@ static void every_stage_of_every_vector(void **state) {
     json_decref(vectors);
 }
 
-static void what_cannot_be_signed(void **state) {
+static void unsignable_requests_are_refused(void **state) {
     (void)state;
     cara_error err;
     cara_buf out;
@@ -183,7 +183,7 @@ int main(int argc, char **argv) {
     vectors_path = argc > 1 ? argv[1] : path;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_stage_of_every_vector),
-        cmocka_unit_test(what_cannot_be_signed),
+        cmocka_unit_test(unsignable_requests_are_refused),
         cmocka_unit_test(dates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,7 +108,7 @@ static int utf8_of(uint32_t c, uint8_t out[4]) {
     return n;
 }
 
-static void utf8_decodes_all_there_is(void **state) {
+static void utf8_decodes_every_code_point(void **state) {
     (void)state;
     for (uint32_t c = 0; c < 0x110000; c += c < 0x3000 ? 1 : 97) {
         if (c >= 0xD800 && c <= 0xDFFF)
@@ -299,7 +299,7 @@ int main(void) {
         cmocka_unit_test(buf_stops_at_its_limit_and_keeps_what_it_has),
         cmocka_unit_test(utf8_strips_as_python_does),
         cmocka_unit_test(utf8_follows_python_replace),
-        cmocka_unit_test(utf8_decodes_all_there_is),
+        cmocka_unit_test(utf8_decodes_every_code_point),
         cmocka_unit_test(errors_are_one_line_and_prefixed),
         cmocka_unit_test(files_are_written_whole_or_not_at_all),
         cmocka_unit_test(files_are_written_piece_by_piece),

@@ -71,7 +71,7 @@ static void every_stage_and_code(void **state) {
 }
 
 /* What is reported means the same when it is looked up again, as Lambda's error types are. */
-static void what_is_reported_means_the_same(void **state) {
+static void reported_error_types_match_the_table(void **state) {
     for (size_t i = 0; i < N; i++)
         for (int stage = CARA_STAGE_EVENT; stage <= CARA_STAGE_TRANSCRIBE; stage++) {
             cara_failure f = cara_failure_of((cara_stage)stage, expectations[i].code);
@@ -84,7 +84,7 @@ static void what_is_reported_means_the_same(void **state) {
 }
 
 /* A code that is added to the header must be added here. */
-static void every_code_of_the_header_is_expected(void **state) {
+static void every_documented_error_code_is_covered(void **state) {
     char path[512], *text = NULL;
     size_t n = 0, found = 0;
     snprintf(path, sizeof path, "%s/include/caracola/error.h", getenv("CARACOLA_SOURCE_DIR"));
@@ -117,8 +117,8 @@ static void records_name_final_errors(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_stage_and_code),
-        cmocka_unit_test(what_is_reported_means_the_same),
-        cmocka_unit_test(every_code_of_the_header_is_expected),
+        cmocka_unit_test(reported_error_types_match_the_table),
+        cmocka_unit_test(every_documented_error_code_is_covered),
         cmocka_unit_test(records_name_final_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

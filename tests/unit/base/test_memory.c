@@ -46,7 +46,7 @@ static void blocks_are_aligned_zeroed_and_whole(void **state) {
     }
 }
 
-static void what_cannot_be_had_is_null(void **state) {
+static void out_of_memory_returns_null(void **state) {
     (void)state;
     static const size_t sizes[][2] = {{SIZE_MAX, 2},
                                       {2, SIZE_MAX},
@@ -73,7 +73,7 @@ static size_t mapped(void) {
     return field_of("/proc/self/statm", 0) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static void freed_blocks_leave_nothing_mapped(void **state) {
+static void freed_blocks_are_unmapped(void **state) {
     (void)state;
     size_t before = mapped();
     if (!before)
@@ -179,7 +179,7 @@ static void released_memory_comes_back(void **state) {
 }
 
 /* Freed in the middle of the work, or before it: the mapping may go at once. */
-static void it_stops_with_its_owner(void **state) {
+static void read_ahead_stops_when_it_is_freed(void **state) {
     (void)state;
     for (int i = 0; i < 20; i++) {
         sample s = make_file(16 * MIB);
@@ -201,11 +201,11 @@ static void it_stops_with_its_owner(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_aligned_zeroed_and_whole),
-        cmocka_unit_test(what_cannot_be_had_is_null),
-        cmocka_unit_test(freed_blocks_leave_nothing_mapped),
+        cmocka_unit_test(out_of_memory_returns_null),
+        cmocka_unit_test(freed_blocks_are_unmapped),
         cmocka_unit_test(a_file_is_there_before_it_is_touched),
         cmocka_unit_test(released_memory_comes_back),
-        cmocka_unit_test(it_stops_with_its_owner),
+        cmocka_unit_test(read_ahead_stops_when_it_is_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

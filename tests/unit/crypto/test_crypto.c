@@ -41,7 +41,7 @@ static void digests_are_read_in_every_form(void **state) {
         assert_int_equal(cara_sha256_read(bad[i], b), -1);
 }
 
-static void a_digest_of_pieces_is_that_of_the_whole(void **state) {
+static void digest_of_pieces_equals_digest_of_the_whole(void **state) {
     char whole[65], pieces[65];
     cara_sha256_run run;
     assert_int_equal(cara_sha256_hex("OggS", 4, whole), 0);
@@ -115,7 +115,7 @@ static void hex_goes_both_ways(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digests_are_read_in_every_form),
-        cmocka_unit_test(a_digest_of_pieces_is_that_of_the_whole),
+        cmocka_unit_test(digest_of_pieces_equals_digest_of_the_whole),
         cmocka_unit_test(base64_goes_both_ways),
         cmocka_unit_test(hex_goes_both_ways),
     };

@@ -60,7 +60,7 @@ static int field(const char *block, const char *key, char *dst, size_t size) {
     return 1;
 }
 
-static void test_settings_are_the_templates(void **state) {
+static void test_settings_equal_the_template(void **state) {
     for (int id = 0; id < CARA_N_SETTINGS; id++) {
         const cara_setting *s = &cara_deploy_settings[id];
         char block[4096], value[1024];
@@ -210,7 +210,7 @@ static void test_child_keeps_the_end_of_its_errors(void **state) {
     cara_child_free(&r);
 }
 
-static void test_child_reads_much_and_says_much(void **state) {
+static void test_child_with_large_input_and_output(void **state) {
     size_t n = 3 << 20;
     char *bytes = malloc(n);
     assert_non_null(bytes);
@@ -225,7 +225,7 @@ static void test_child_reads_much_and_says_much(void **state) {
     free(bytes);
 }
 
-static void test_child_that_will_not_read(void **state) {
+static void test_child_that_does_not_read_its_input(void **state) {
     char bytes[200000] = "";
     cara_child_result r;
     cara_error err;
@@ -283,7 +283,7 @@ static void test_child_that_does_not_end(void **state) {
     cara_child_free(&r);
 }
 
-static void test_child_that_is_not_there(void **state) {
+static void test_child_program_missing(void **state) {
     char path[300];
     cara_error err = {.code = CARA_OK};
     assert_int_equal(cara_child_find("no-such-program-here", path, sizeof path, &err),
@@ -301,17 +301,17 @@ static void test_child_that_is_not_there(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_settings_are_the_templates),
+        cmocka_unit_test(test_settings_equal_the_template),
         cmocka_unit_test(test_every_parameter_can_be_set),
         cmocka_unit_test(test_values_that_fit),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_busy_states),
         cmocka_unit_test(test_child_output_and_status),
         cmocka_unit_test(test_child_keeps_the_end_of_its_errors),
-        cmocka_unit_test(test_child_reads_much_and_says_much),
-        cmocka_unit_test(test_child_that_will_not_read),
+        cmocka_unit_test(test_child_with_large_input_and_output),
+        cmocka_unit_test(test_child_that_does_not_read_its_input),
         cmocka_unit_test(test_child_that_does_not_end),
-        cmocka_unit_test(test_child_that_is_not_there),
+        cmocka_unit_test(test_child_program_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

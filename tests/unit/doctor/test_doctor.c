@@ -27,7 +27,7 @@ static void on_check(void *cookie, const cara_check *check) {
              cara_finding_name(check->finding), check->advice);
 }
 
-static void findings_are_reported_and_judged(void **state) {
+static void findings_are_reported_and_give_a_verdict(void **state) {
     (void)state;
     char seen[200] = "";
     cara_checkup *c = calloc(1, sizeof *c);
@@ -148,7 +148,7 @@ static void words_are_compared(void **state) {
     free(many);
 }
 
-static void notes_are_built_in(void **state) {
+static void voice_notes_are_built_in(void **state) {
     (void)state;
     for (int i = 0; i < CARA_NOTES; i++) {
         assert_true(cara_notes[i].n > 10000);
@@ -313,10 +313,10 @@ static void other_stacks_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(findings_are_reported_and_judged),
+        cmocka_unit_test(findings_are_reported_and_give_a_verdict),
         cmocka_unit_test(other_answers_are_refused),
         cmocka_unit_test(words_are_compared),
-        cmocka_unit_test(notes_are_built_in),
+        cmocka_unit_test(voice_notes_are_built_in),
         cmocka_unit_test(queues_by_arn_and_url),
         cmocka_unit_test(answers_in_xml),
         cmocka_unit_test(stacks_are_read_from_both),

@@ -96,7 +96,7 @@ static void all_envelopes(void **state) {
         messages) "]}]}"
 
 /* One message in each bare or nested form. */
-static void lenient_forms(void **state) {
+static void envelope_variants_are_read(void **state) {
     static const char *const forms[] = {
         WEBHOOK(MESSAGE("")),
         "{\"id\":\"9\",\"changes\":[" CHANGE(MESSAGE("")) "]}",
@@ -131,7 +131,7 @@ static void lenient_forms(void **state) {
 }
 
 /* A refused message does not affect the others. */
-static void bad_messages_stand_alone(void **state) {
+static void a_bad_message_does_not_affect_others(void **state) {
     static const struct {
         const char *message, *reason;
     } cases[] = {
@@ -262,7 +262,7 @@ static void numbers_are_matched_by_id(void **state) {
     cara_inbox_free(&inbox);
 }
 
-static void media_urls_are_dropped(void **state) {
+static void media_urls_are_removed(void **state) {
     cara_inbox inbox;
     parse(
         WEBHOOK(
@@ -313,7 +313,7 @@ static void many_messages(void **state) {
     }
 }
 
-static void too_large_is_kept_whole(void **state) {
+static void an_event_above_the_limit_is_quarantined_whole(void **state) {
     size_t n = CARA_LIMIT_EVENT_BYTES + 1;
     char *text = malloc(n);
     assert_non_null(text);
@@ -330,14 +330,14 @@ static void too_large_is_kept_whole(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_envelopes),
-        cmocka_unit_test(lenient_forms),
-        cmocka_unit_test(bad_messages_stand_alone),
+        cmocka_unit_test(envelope_variants_are_read),
+        cmocka_unit_test(a_bad_message_does_not_affect_others),
         cmocka_unit_test(bad_envelopes_are_one_reject),
         cmocka_unit_test(flawed_text_is_read_and_kept),
         cmocka_unit_test(numbers_are_matched_by_id),
-        cmocka_unit_test(media_urls_are_dropped),
+        cmocka_unit_test(media_urls_are_removed),
         cmocka_unit_test(many_messages),
-        cmocka_unit_test(too_large_is_kept_whole),
+        cmocka_unit_test(an_event_above_the_limit_is_quarantined_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

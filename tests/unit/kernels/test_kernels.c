@@ -191,7 +191,7 @@ static void splits(const cara_kernels *kernels) {
     weights_free(&w);
 }
 
-static void splitting_changes_no_bit(void **state) {
+static void task_splits_change_no_bit(void **state) {
     (void)state;
     at_every_level(splits);
 }
@@ -376,7 +376,7 @@ int main(void) {
         cmocka_unit_test(gelu_is_exact_at_every_level),
         cmocka_unit_test(rows_match_at_every_level),
         cmocka_unit_test(products_match_at_every_level),
-        cmocka_unit_test(splitting_changes_no_bit),
+        cmocka_unit_test(task_splits_change_no_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,7 @@ static int read_pickle(const char *bytes, size_t n, cara_arena *arena, cara_pick
     return rc;
 }
 
-static void code_is_never_run(void **state) {
+static void pickled_code_is_never_run(void **state) {
     (void)state;
     static const struct {
         const char *bytes;
@@ -96,7 +96,7 @@ static void code_is_never_run(void **state) {
     says(&err, "attack.pt: the model's pickle asks for os.system");
 }
 
-static void nonsense_is_refused(void **state) {
+static void malformed_pickles_are_refused(void **state) {
     (void)state;
     static const struct {
         const char *bytes;
@@ -222,7 +222,7 @@ static void values_are_read(void **state) {
 }
 
 /* Depth, repetition and self-reference cost memory that is bounded, and no stack. */
-static void bombs_do_nothing(void **state) {
+static void hostile_pickles_use_bounded_memory(void **state) {
     (void)state;
     static const struct {
         const char *unit;
@@ -290,10 +290,10 @@ static void other_checkpoints_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(code_is_never_run),
-        cmocka_unit_test(nonsense_is_refused),
+        cmocka_unit_test(pickled_code_is_never_run),
+        cmocka_unit_test(malformed_pickles_are_refused),
         cmocka_unit_test(values_are_read),
-        cmocka_unit_test(bombs_do_nothing),
+        cmocka_unit_test(hostile_pickles_use_bounded_memory),
         cmocka_unit_test(other_checkpoints_are_refused),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

@@ -217,7 +217,7 @@ static void a_file_cut_anywhere_is_refused(void **state) {
     cara_unmap(&file);
 }
 
-static void other_files_are_named(void **state) {
+static void other_model_formats_are_named(void **state) {
     (void)state;
     static const struct {
         const char *bytes;
@@ -462,7 +462,7 @@ static void a_small_file_cannot_ask_for_much_memory(void **state) {
     refused_spec(spec, CARA_ERR_MEMORY, "contiguous");
 }
 
-static void odd_archives_are_refused(void **state) {
+static void malformed_zip_archives_are_refused(void **state) {
     (void)state;
     refused_spec((pt_spec){.dims = pt_tiny_dims, .method = 8}, CARA_ERR_MODEL_FORMAT,
                  "archive/data.pkl is compressed (method 8)");
@@ -540,11 +540,11 @@ int main(void) {
         cmocka_unit_test(the_golden_shapes_open),
         cmocka_unit_test(every_published_size_opens),
         cmocka_unit_test(a_file_cut_anywhere_is_refused),
-        cmocka_unit_test(other_files_are_named),
+        cmocka_unit_test(other_model_formats_are_named),
         cmocka_unit_test(bad_tensors_are_named),
         cmocka_unit_test(views_are_read),
         cmocka_unit_test(a_small_file_cannot_ask_for_much_memory),
-        cmocka_unit_test(odd_archives_are_refused),
+        cmocka_unit_test(malformed_zip_archives_are_refused),
         cmocka_unit_test(impossible_dims_are_refused),
         cmocka_unit_test(no_byte_of_the_archive_can_crash),
     };

@@ -82,7 +82,7 @@ static void halves_round_to_nearest_even(void **state) {
     assert_int_equal(cara_f32_to_f16(-INFINITY), 0xfbff);
 }
 
-static void a_packed_row_is_the_nearest(void **state) {
+static void a_packed_row_is_rounded_to_nearest(void **state) {
     (void)state;
     enum { N = 19, K = 67 };
     static float w[N][K];
@@ -289,7 +289,7 @@ static int stop(void *cookie, int64_t done, int64_t total) {
     return 1;
 }
 
-static void a_stopped_conversion_leaves_nothing(void **state) {
+static void a_stopped_conversion_leaves_no_file(void **state) {
     (void)state;
     cara_model *from = open_model(fixture_path("models/demo.cara"));
     cara_error err;
@@ -382,11 +382,11 @@ static void unknown_shapes_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halves_round_to_nearest_even),
-        cmocka_unit_test(a_packed_row_is_the_nearest),
+        cmocka_unit_test(a_packed_row_is_rounded_to_nearest),
         cmocka_unit_test(each_storage_holds_the_weights),
         cmocka_unit_test(each_wrong_field_is_found),
         cmocka_unit_test(damage_in_scales_is_found),
-        cmocka_unit_test(a_stopped_conversion_leaves_nothing),
+        cmocka_unit_test(a_stopped_conversion_leaves_no_file),
         cmocka_unit_test(a_random_model_is_the_same_everywhere),
         cmocka_unit_test(random_weights_are_normal),
         cmocka_unit_test(unknown_shapes_are_refused),

@@ -108,7 +108,7 @@ static void sends_what_it_is_given_and_keeps_the_connection(void **state) {
     end(&f);
 }
 
-static void a_fresh_connection_on_demand(void **state) {
+static void fresh_connection_opens_a_new_connection(void **state) {
     (void)state;
     static const test_reply replies[] = {{.body = "1"}, {.body = "2"}};
     fixture f;
@@ -159,7 +159,7 @@ static int sink(void *cookie, const void *bytes, size_t n) {
     return 0;
 }
 
-static void a_sink_gets_good_answers_only(void **state) {
+static void only_2xx_bodies_go_to_the_sink(void **state) {
     (void)state;
     static const test_reply replies[] = {
         {.body = "to the sink"}, {.status = 500, .body = "trouble"}, {.body = "refused"}};
@@ -185,7 +185,7 @@ static int stop_now(void *cookie) {
 }
 
 /* Every fault that a network has, with what we call it. */
-static void faults_have_names(void **state) {
+static void service_faults_are_parsed(void **state) {
     (void)state;
     static const struct {
         const char *what;
@@ -290,7 +290,7 @@ static void stalls_are_timeouts(void **state) {
     end(&f);
 }
 
-static void nothing_is_smuggled(void **state) {
+static void header_injection_is_refused(void **state) {
     (void)state;
     static const test_reply replies[] = {{.body = "x"}};
     fixture f;
@@ -324,7 +324,7 @@ static void a_proxy_variable_is_obeyed_or_not(void **state) {
     end(&f);
 }
 
-static void a_flood_of_headers_is_refused(void **state) {
+static void too_many_headers_are_refused(void **state) {
     (void)state;
     size_t size = 100 * 1024;
     char *raw = malloc(size + 512);
@@ -381,7 +381,7 @@ static void percent_encoding(void **state) {
     cara_buf_free(&out);
 }
 
-static void urls_apart(void **state) {
+static void url_parts(void **state) {
     (void)state;
     cara_url u;
     assert_int_equal(cara_url_split("https://s3.us-east-1.amazonaws.com/b/k?x=1", &u), 0);
@@ -423,19 +423,19 @@ static void urls_apart(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sends_what_it_is_given_and_keeps_the_connection),
-        cmocka_unit_test(a_fresh_connection_on_demand),
+        cmocka_unit_test(fresh_connection_opens_a_new_connection),
         cmocka_unit_test(redirects_are_answers),
         cmocka_unit_test(an_interim_answer_leaves_no_headers),
-        cmocka_unit_test(a_sink_gets_good_answers_only),
-        cmocka_unit_test(faults_have_names),
+        cmocka_unit_test(only_2xx_bodies_go_to_the_sink),
+        cmocka_unit_test(service_faults_are_parsed),
         cmocka_unit_test(an_address_without_a_server),
         cmocka_unit_test(deadlines_and_stops),
         cmocka_unit_test(stalls_are_timeouts),
-        cmocka_unit_test(nothing_is_smuggled),
+        cmocka_unit_test(header_injection_is_refused),
         cmocka_unit_test(a_proxy_variable_is_obeyed_or_not),
-        cmocka_unit_test(a_flood_of_headers_is_refused),
+        cmocka_unit_test(too_many_headers_are_refused),
         cmocka_unit_test(percent_encoding),
-        cmocka_unit_test(urls_apart),
+        cmocka_unit_test(url_parts),
     };
     cara_error err;
     if (cara_net_init(&err))

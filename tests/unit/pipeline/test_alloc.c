@@ -168,7 +168,7 @@ static const char event[] =
     "\\\"url\\\":\\\"u\\\"}},{\\\"id\\\":3},\\\"odd\\\"]}}]}\"},"
     "{\"messageId\":\"m2\",\"body\":\"nonsense\"}]}";
 
-static void the_inbox_says_so(void **state) {
+static void inbox_parse_reports_every_failed_allocation(void **state) {
     int reached = 1;
     long n = 0;
     while (reached) {
@@ -280,7 +280,7 @@ int main(void) {
     if (failing_memory_init())
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_inbox_says_so),
+        cmocka_unit_test(inbox_parse_reports_every_failed_allocation),
         cmocka_unit_test(the_pipeline_asks_for_another_delivery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

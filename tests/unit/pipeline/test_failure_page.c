@@ -80,7 +80,7 @@ static int find_row(const char *stage, const char *code, char cells[CELLS][128])
     return -1;
 }
 
-static void the_page_is_the_code(void **state) {
+static void the_documented_table_equals_the_code(void **state) {
     char cells[CELLS][128], text[128];
     for (int stage = CARA_STAGE_EVENT; stage <= CARA_STAGE_TRANSCRIBE; stage++)
         for (int c = -1; c >= CARA_ERR_INTERNAL; c--) {
@@ -106,7 +106,7 @@ static void the_page_is_the_code(void **state) {
 }
 
 /* Every row says something, and names only codes and stages that there are. */
-static void rows_name_what_there_is(void **state) {
+static void table_rows_name_existing_codes(void **state) {
     char cells[CELLS][128];
     for (const char *row = table; row < end;) {
         row = read_row(row, cells);
@@ -126,8 +126,8 @@ static void rows_name_what_there_is(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_page_is_the_code),
-        cmocka_unit_test(rows_name_what_there_is),
+        cmocka_unit_test(the_documented_table_equals_the_code),
+        cmocka_unit_test(table_rows_name_existing_codes),
     };
     return cmocka_run_group_tests(tests, open_page, close_page);
 }

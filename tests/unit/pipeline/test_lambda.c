@@ -124,7 +124,7 @@ static void events_are_answered(void **state) {
     free(r.printed);
 }
 
-static void what_a_retry_cures_fails_the_event(void **state) {
+static void retryable_errors_fail_the_event(void **state) {
     fixture *f = *state;
     run r = {.rc = 0};
     const turn turns[] = {{VOICE("a"), 5, 0}};
@@ -164,7 +164,7 @@ static void what_a_retry_cures_fails_the_event(void **state) {
     "\\\",\\\"from\\\":\\\"1\\\",\\\"timestamp\\\":\\\"1\\\",\\\"type\\\":\\\"audio\\\","          \
     "\\\"audio\\\":{\\\"id\\\":\\\"77\\\"}}]}}]}\""
 
-static void of_a_batch_only_the_failed_come_again(void **state) {
+static void only_failed_records_of_a_batch_are_redelivered(void **state) {
     fixture *f = *state;
     run r = {.rc = 0};
     const turn turns[] = {
@@ -183,7 +183,7 @@ static void of_a_batch_only_the_failed_come_again(void **state) {
     free(r.printed);
 }
 
-static void without_time_nothing_is_begun(void **state) {
+static void without_time_no_audio_is_begun(void **state) {
     fixture *f = *state;
     run r = {.rc = 0};
     const turn turns[] = {{VOICE("a"), 0.001, 0}};
@@ -195,7 +195,7 @@ static void without_time_nothing_is_begun(void **state) {
     free(r.printed);
 }
 
-static void what_the_api_says_decides(void **state) {
+static void the_runtime_api_status_decides(void **state) {
     fixture *f = *state;
     run r = {.rc = 0};
     static const struct {
@@ -230,7 +230,7 @@ static int obey(void *ctx, const char *name, const json_t *event, double left_s,
                                        : cara_fail(err, CARA_ERR_USAGE, -1, "what is %s?", name);
 }
 
-static void commands_are_obeyed(void **state) {
+static void command_events_are_run(void **state) {
     fixture *f = *state;
     run r = {.rc = 0};
     const turn turns[] = {
@@ -334,11 +334,11 @@ static void senders_are_hidden(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_STORE(events_are_answered),
-        WITH_STORE(what_a_retry_cures_fails_the_event),
-        WITH_STORE(of_a_batch_only_the_failed_come_again),
-        WITH_STORE(without_time_nothing_is_begun),
-        WITH_STORE(what_the_api_says_decides),
-        WITH_STORE(commands_are_obeyed),
+        WITH_STORE(retryable_errors_fail_the_event),
+        WITH_STORE(only_failed_records_of_a_batch_are_redelivered),
+        WITH_STORE(without_time_no_audio_is_begun),
+        WITH_STORE(the_runtime_api_status_decides),
+        WITH_STORE(command_events_are_run),
         WITH_STORE(logs_are_json_and_keep_secrets),
         cmocka_unit_test(threads_follow_memory),
         cmocka_unit_test(senders_are_hidden),

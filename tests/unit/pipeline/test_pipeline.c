@@ -67,7 +67,7 @@ static void put_audios(fixture *f) {
 }
 
 /* Each event in a store of its own, handled twice: the second time changes and costs nothing. */
-static void events_have_the_manifests_outcome(void **state) {
+static void events_have_the_outcome_of_the_manifest(void **state) {
     for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
         const struct expected *e = &events[i];
         void *own = NULL;
@@ -203,7 +203,7 @@ static void silence_has_no_words(void **state) {
     "{\"id\":\"w" id "\",\"from\":\"1\",\"timestamp\":\"5\",\"type\":\"audio\"" rest "}"
 
 /* A failure with the audio is recorded; the table says at which stage, and what repairs it. */
-static void audio_trouble_is_recorded(void **state) {
+static void audio_errors_are_recorded(void **state) {
     static const struct {
         const char *rest;
         const char *error;
@@ -250,7 +250,7 @@ static void audio_trouble_is_recorded(void **state) {
     assert_int_equal(rmdir(path), 0);
 }
 
-static void digests_that_nobody_can_read_stop_nothing(void **state) {
+static void an_unreadable_sha256_does_not_fail_the_message(void **state) {
     fixture *f = *state;
     fixture_media(f, "42.ogg", "other", 5);
     fixture_message(f, AUDIO("1", ",\"audio\":{\"id\":\"42\",\"sha256\":\"x\"}"));
@@ -333,7 +333,7 @@ static void retries_repair_what_they_can(void **state) {
 }
 
 /* The source forgets media after days; the store does not. */
-static void kept_audio_serves_a_retry(void **state) {
+static void a_retry_uses_the_stored_audio(void **state) {
     fixture *f = *state;
     put_audios(f);
     f->prepare_rc = CARA_ERR_NOT_FOUND;
@@ -526,7 +526,7 @@ static void hostile_messages(void **state) {
     assert_int_equal(fixture_count(f, 0), n); /* a redelivery adds nothing */
 }
 
-static void messages_without_id_are_told_apart_by_their_bytes(void **state) {
+static void messages_without_id_are_distinguished_by_their_bytes(void **state) {
     fixture *f = *state;
     fixture_message(f, "{\"from\":\"1\",\"timestamp\":\"5\",\"text\":{\"body\":\"a\"}},"
                        "{\"from\":\"1\",\"timestamp\":\"5\",\"text\":{\"body\":\"b\"}},"
@@ -554,21 +554,21 @@ static void many_messages_of_one_second(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(events_have_the_manifests_outcome),
+        cmocka_unit_test(events_have_the_outcome_of_the_manifest),
         WITH_STORE(all_events_in_one_store),
         WITH_STORE(records_hold_the_message_and_the_transcript),
         WITH_STORE(silence_has_no_words),
-        WITH_STORE(audio_trouble_is_recorded),
-        WITH_STORE(digests_that_nobody_can_read_stop_nothing),
+        WITH_STORE(audio_errors_are_recorded),
+        WITH_STORE(an_unreadable_sha256_does_not_fail_the_message),
         cmocka_unit_test(retries_repair_what_they_can),
-        WITH_STORE(kept_audio_serves_a_retry),
+        WITH_STORE(a_retry_uses_the_stored_audio),
         WITH_STORE(other_audio_under_the_same_name),
         WITH_STORE(stopping_keeps_what_there_is),
         WITH_STORE(cut_short_goes_on_where_it_stopped),
         WITH_STORE(damaged_and_foreign_records),
         WITH_STORE(a_broken_store_asks_for_a_retry),
         WITH_STORE(hostile_messages),
-        WITH_STORE(messages_without_id_are_told_apart_by_their_bytes),
+        WITH_STORE(messages_without_id_are_distinguished_by_their_bytes),
         WITH_STORE(many_messages_of_one_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

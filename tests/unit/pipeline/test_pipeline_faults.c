@@ -55,7 +55,7 @@ static long undisturbed(void) {
     return took < 900000000L ? took : 900000000L;
 }
 
-static void killed_at_any_moment(void **state) {
+static void killed_handlers_lose_no_message(void **state) {
     unsigned seed = 2025;
     int unfinished = 0;
     long longest = undisturbed();
@@ -90,7 +90,7 @@ static void killed_at_any_moment(void **state) {
     assert_true(unfinished > 20);
 }
 
-static void two_at_once_make_one_record_and_pay_once(void **state) {
+static void two_concurrent_handlers_transcribe_once(void **state) {
     for (int round = 0; round < 20; round++) {
         void *own = NULL;
         assert_int_equal(fixture_setup(&own), 0);
@@ -115,7 +115,7 @@ static void two_at_once_make_one_record_and_pay_once(void **state) {
 }
 
 /* The one who was transcribing dies; the one who waited for it takes over. */
-static void the_waiting_one_takes_over(void **state) {
+static void a_waiting_process_gets_the_claim(void **state) {
     fixture *f = *state;
     put_audios(f);
     f->busy_ms = 60000;
@@ -140,9 +140,9 @@ static void the_waiting_one_takes_over(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_at_any_moment),
-        cmocka_unit_test(two_at_once_make_one_record_and_pay_once),
-        cmocka_unit_test_setup_teardown(the_waiting_one_takes_over, fixture_setup,
+        cmocka_unit_test(killed_handlers_lose_no_message),
+        cmocka_unit_test(two_concurrent_handlers_transcribe_once),
+        cmocka_unit_test_setup_teardown(a_waiting_process_gets_the_claim, fixture_setup,
                                         fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

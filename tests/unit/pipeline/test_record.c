@@ -18,7 +18,7 @@ static json_t *finish(cara_record *record) {
     return json;
 }
 
-static void the_message_stays_and_ours_is_ours(void **state) {
+static void the_message_cannot_overwrite_our_members(void **state) {
     json_t *message =
         json_loads("{\"id\":\"a\",\"new\":{\"x\":[1,null]},\"transcription\":{\"ok\":true,"
                    "\"text\":\"forged\"},\"caracola\":5,\"z\":27.12}",
@@ -175,7 +175,7 @@ static void quarantined_bytes_come_back(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_message_stays_and_ours_is_ours),
+        cmocka_unit_test(the_message_cannot_overwrite_our_members),
         cmocka_unit_test(results_have_the_ten_fields),
         cmocka_unit_test(states_are_read_back),
         cmocka_unit_test(quarantined_bytes_come_back),

@@ -78,7 +78,7 @@ static void a_message_is_answered_once(void **state) {
     end(&w);
 }
 
-static void who_cannot_be_answered_is_not(void **state) {
+static void replies_need_a_sender_and_a_phone_number(void **state) {
     fixture *f = *state;
     static const cara_inbox_message messages[] = {
         {.id = "a", .from = "", .phone_number_arn = PHONE},
@@ -120,7 +120,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_cut_between_words),
         WITH_STORE(a_message_is_answered_once),
-        WITH_STORE(who_cannot_be_answered_is_not),
+        WITH_STORE(replies_need_a_sender_and_a_phone_number),
         WITH_STORE(a_lost_answer_is_not_repeated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

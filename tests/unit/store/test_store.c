@@ -129,7 +129,7 @@ static void keys(void **state) {
     assert_true(cara_store_key_is_valid(longest));
 }
 
-static void bad_keys_touch_nothing(void **state) {
+static void invalid_keys_are_refused_before_any_io(void **state) {
     cara_store *store = open_store();
     char *bytes = NULL;
     size_t n = 0;
@@ -168,7 +168,7 @@ static void put_get_and_conditional_put(void **state) {
     cara_store_close(store);
 }
 
-static void errors_are_the_stores(void **state) {
+static void s3_errors_become_store_errors(void **state) {
     cara_store *store = NULL;
     cara_error err = {0};
     char path[128];
@@ -188,7 +188,7 @@ static void errors_are_the_stores(void **state) {
 }
 
 /* Of writers at once exactly one wins, and the object is whole. */
-static void one_of_many_wins(void **state) {
+static void one_of_many_concurrent_writers_wins(void **state) {
     for (int round = 0; round < 20; round++) {
         char key[64];
         snprintf(key, sizeof key, "2025-10-15/round-%d", round);
@@ -237,7 +237,7 @@ static void one_of_many_wins(void **state) {
 }
 
 /* Killed while writing: what is there is legal and whole, and the next writer sweeps the rest. */
-static void kills_leave_nothing_half(void **state) {
+static void killed_writers_leave_whole_objects(void **state) {
     unsigned seed = 7;
     for (int round = 0; round < 30; round++) {
         pid_t child = fork();
@@ -280,7 +280,7 @@ static void kills_leave_nothing_half(void **state) {
 }
 
 /* A temporary whose writer lives is not swept. */
-static void living_writers_keep_their_temporary(void **state) {
+static void temporary_files_of_running_writers_are_kept(void **state) {
     cara_store *store = open_store();
     assert_int_equal(cara_store_put(store, "2025-10-15/first", "x", 1, 1, NULL), CARA_OK);
     cara_store_close(store);
@@ -371,12 +371,14 @@ static void claims_exclude_each_other(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys),
-        cmocka_unit_test_setup_teardown(bad_keys_touch_nothing, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(invalid_keys_are_refused_before_any_io, make_root,
+                                        remove_root),
         cmocka_unit_test_setup_teardown(put_get_and_conditional_put, make_root, remove_root),
-        cmocka_unit_test_setup_teardown(errors_are_the_stores, make_root, remove_root),
-        cmocka_unit_test_setup_teardown(one_of_many_wins, make_root, remove_root),
-        cmocka_unit_test_setup_teardown(kills_leave_nothing_half, make_root, remove_root),
-        cmocka_unit_test_setup_teardown(living_writers_keep_their_temporary, make_root,
+        cmocka_unit_test_setup_teardown(s3_errors_become_store_errors, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(one_of_many_concurrent_writers_wins, make_root,
+                                        remove_root),
+        cmocka_unit_test_setup_teardown(killed_writers_leave_whole_objects, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(temporary_files_of_running_writers_are_kept, make_root,
                                         remove_root),
         cmocka_unit_test_setup_teardown(claims_exclude_each_other, make_root, remove_root),
     };

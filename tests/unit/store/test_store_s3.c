@@ -70,7 +70,7 @@ static const char *body(fixture *f) {
     return o ? o->body : "(none)";
 }
 
-static void keeps_and_finds(void **state) {
+static void put_get_and_conflict(void **state) {
     (void)state;
     fixture f;
     begin(&f);
@@ -128,7 +128,7 @@ static void one_claim_at_a_time(void **state) {
     end(&f);
 }
 
-static void a_process_that_ended_holds_its_claim_for_a_time(void **state) {
+static void a_lease_outlives_its_process_until_it_ends(void **state) {
     (void)state;
     fixture f;
     begin_with(&f, 60);
@@ -183,7 +183,7 @@ static void a_claim_lasts_as_long_as_it_is_renewed(void **state) {
 }
 
 /* Both read before either writes: then their marks decide, although the notes could be the same. */
-static void of_two_at_once_one_wins(void **state) {
+static void one_of_two_concurrent_writers_wins(void **state) {
     (void)state;
     fixture f;
     begin(&f);
@@ -219,7 +219,7 @@ static void lost_answers_are_not_conflicts(void **state) {
     end(&f);
 }
 
-static void addresses(void **state) {
+static void store_urls_and_prefixes(void **state) {
     (void)state;
     fixture f;
     begin(&f);
@@ -253,13 +253,13 @@ static void addresses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keeps_and_finds),
+        cmocka_unit_test(put_get_and_conflict),
         cmocka_unit_test(one_claim_at_a_time),
-        cmocka_unit_test(a_process_that_ended_holds_its_claim_for_a_time),
+        cmocka_unit_test(a_lease_outlives_its_process_until_it_ends),
         cmocka_unit_test(a_claim_lasts_as_long_as_it_is_renewed),
-        cmocka_unit_test(of_two_at_once_one_wins),
+        cmocka_unit_test(one_of_two_concurrent_writers_wins),
         cmocka_unit_test(lost_answers_are_not_conflicts),
-        cmocka_unit_test(addresses),
+        cmocka_unit_test(store_urls_and_prefixes),
     };
     cara_error err;
     if (cara_net_init(&err))

@@ -180,12 +180,12 @@ static void check_golden(const char *name, const char *text, size_t n) {
     json_decref(golden);
 }
 
-static void multilingual_is_openai_whispers(void **state) {
+static void multilingual_tokens_equal_openai_whispers(void **state) {
     (void)state;
     check_golden("tests/data/tokenizer/nano-multilingual.json", vocab_text, vocab_n);
 }
 
-static void english_only_is_openai_whispers(void **state) {
+static void english_only_tokens_equal_openai_whispers(void **state) {
     (void)state;
     check_golden("tests/data/tokenizer/nano-gpt2.json", vocab_text, vocab_n_english);
 }
@@ -238,7 +238,7 @@ static void ill_formed_text_is_replaced(void **state) {
 }
 
 /* One word of a million letters: quadratic merging would take hours. */
-static void a_long_word_takes_no_time(void **state) {
+static void a_word_of_a_million_letters_is_fast(void **state) {
     (void)state;
     cara_tokenizer *t = make(vocab_text, vocab_n, 51865);
     size_t n = 1 << 20;
@@ -414,7 +414,7 @@ static void bad_vocabularies_are_refused(void **state) {
 }
 
 /* Windows line ends, blank lines and any order are no harm; OpenAI's file has an empty token. */
-static void harmless_variants_are_read(void **state) {
+static void valid_variants_are_read(void **state) {
     (void)state;
     static const struct {
         int at, lines;
@@ -439,15 +439,15 @@ static void harmless_variants_are_read(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(multilingual_is_openai_whispers),
-        cmocka_unit_test(english_only_is_openai_whispers),
+        cmocka_unit_test(multilingual_tokens_equal_openai_whispers),
+        cmocka_unit_test(english_only_tokens_equal_openai_whispers),
         cmocka_unit_test(ids_are_the_published_ones),
         cmocka_unit_test(ill_formed_text_is_replaced),
-        cmocka_unit_test(a_long_word_takes_no_time),
+        cmocka_unit_test(a_word_of_a_million_letters_is_fast),
         cmocka_unit_test(split_follows_the_expression),
         cmocka_unit_test(languages_are_found_by_any_name),
         cmocka_unit_test(bad_vocabularies_are_refused),
-        cmocka_unit_test(harmless_variants_are_read),
+        cmocka_unit_test(valid_variants_are_read),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

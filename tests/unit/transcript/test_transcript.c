@@ -75,7 +75,7 @@ static const cara_result nothing = {.text = "", .language = ""};
     "a\\u0001\\n\\r\\b\\f\x7F---->\", \"tokens\": [50364], \"temperature\": 0.0, "                 \
     "\"avg_logprob\": -1.0, \"compression_ratio\": 1e+16, \"no_speech_prob\": 1.0}]"
 
-static void files_are_those_of_the_reference(void **state) {
+static void files_equal_those_of_openai_whisper(void **state) {
     (void)state;
     static const struct {
         const cara_result *result;
@@ -129,7 +129,7 @@ static void files_are_those_of_the_reference(void **state) {
     }
 }
 
-static void segments_alone(void **state) {
+static void segments_as_json(void **state) {
     (void)state;
     cara_buf out;
     cara_buf_init(&out, 1 << 16);
@@ -253,8 +253,8 @@ static void results_grow_and_keep_their_segments(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_are_those_of_the_reference),
-        cmocka_unit_test(segments_alone),
+        cmocka_unit_test(files_equal_those_of_openai_whisper),
+        cmocka_unit_test(segments_as_json),
         cmocka_unit_test(timestamps_round_as_python_does),
         cmocka_unit_test(bad_times_and_small_buffers_are_errors),
         cmocka_unit_test(formats_have_names),

@@ -204,7 +204,7 @@ static void stopping_is_passed_on(void **state) {
     cara_arena_free(&arena);
 }
 
-static void english_only_wants_one_row(void **state) {
+static void english_only_prompts_need_one_row_of_logits(void **state) {
     (void)state;
     /* Without language and task the sequence is sot alone: its logits are also the last ones. */
     cara_arena arena;
@@ -270,7 +270,7 @@ int main(void) {
         cmocka_unit_test(equal_seeds_sample_the_same),
         cmocka_unit_test(repetition_raises_the_compression_ratio),
         cmocka_unit_test(stopping_is_passed_on),
-        cmocka_unit_test(english_only_wants_one_row),
+        cmocka_unit_test(english_only_prompts_need_one_row_of_logits),
         cmocka_unit_test(the_language_is_the_likeliest_of_its_tokens),
         cmocka_unit_test(text_is_always_valid),
     };

@@ -159,7 +159,7 @@ static void check_other_runs(fixture *f, int every) {
     free(history);
 }
 
-static void other_runs_change_nothing(void **state) {
+static void other_runs_of_a_pass_change_no_result(void **state) {
     fixture *f = *state;
     const cara_compute was = f->compute;
     cara_error err;
@@ -227,7 +227,7 @@ static void limits_are_errors(void **state) {
 }
 
 /* Stopping at any poll leaves everything in a state to start over from. */
-static void stopping_is_clean(void **state) {
+static void a_stopped_run_can_be_repeated(void **state) {
     fixture *f = *state;
     cara_encoder *e;
     cara_error err;
@@ -335,7 +335,7 @@ static void cut_to(fixture *f, size_t ctx, const cara_weights *weights, const fl
     free(logits);
 }
 
-static void a_cut_window_is_a_short_one(void **state) {
+static void a_shortened_window_decodes_as_a_short_window(void **state) {
     fixture *f = *state;
     static const size_t ctx[] = {1, 16, 95, 97, 600, 1499, 1500};
     size_t n = (size_t)f->dims->n_mels * CARA_N_FRAMES;
@@ -391,9 +391,12 @@ static void a_pass_orders_its_runs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_pass_orders_its_runs),    cmocka_unit_test(candidates_are_independent),
-        cmocka_unit_test(other_runs_change_nothing), cmocka_unit_test(limits_are_errors),
-        cmocka_unit_test(stopping_is_clean),         cmocka_unit_test(a_cut_window_is_a_short_one),
+        cmocka_unit_test(a_pass_orders_its_runs),
+        cmocka_unit_test(candidates_are_independent),
+        cmocka_unit_test(other_runs_of_a_pass_change_no_result),
+        cmocka_unit_test(limits_are_errors),
+        cmocka_unit_test(a_stopped_run_can_be_repeated),
+        cmocka_unit_test(a_shortened_window_decodes_as_a_short_window),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

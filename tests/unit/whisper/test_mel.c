@@ -148,7 +148,7 @@ static void short_audio_matches_the_definition(void **state) {
 
 /* Wherever the seeks go, however the source hands out its samples and whatever threads compute: a
  * window is the same to the bit. */
-static void windows_do_not_depend_on_the_way_to_them(void **state) {
+static void windows_do_not_depend_on_earlier_seeks(void **state) {
     (void)state;
     static const int64_t seeks[][2] = {{0, 3000},    {2800, 3000}, {2801, 100},  {5801, 3000},
                                        {9000, 3000}, {100, 3000},  {12000, 600}, {12001, 3000},
@@ -211,7 +211,7 @@ static void the_loudest_of_all_sets_the_floor(void **state) {
     free(early);
 }
 
-static void faults_of_the_source_come_through(void **state) {
+static void errors_of_the_pcm_source_are_returned(void **state) {
     (void)state;
     size_t n = 90 * 16000;
     float *pcm = noise(n, 0.1), *a = malloc(WINDOW * sizeof *a), *b = malloc(WINDOW * sizeof *b);
@@ -311,9 +311,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(filters_are_librosas),
         cmocka_unit_test(short_audio_matches_the_definition),
-        cmocka_unit_test(windows_do_not_depend_on_the_way_to_them),
+        cmocka_unit_test(windows_do_not_depend_on_earlier_seeks),
         cmocka_unit_test(the_loudest_of_all_sets_the_floor),
-        cmocka_unit_test(faults_of_the_source_come_through),
+        cmocka_unit_test(errors_of_the_pcm_source_are_returned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,7 +173,7 @@ static void the_no_speech_rule(void **state) {
     }
 }
 
-static void a_result_that_is_not_good_enough(void **state) {
+static void fallback_thresholds(void **state) {
     (void)state;
     static const struct {
         const char *what;
@@ -484,7 +484,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(windows_are_cut_at_their_timestamps),
         cmocka_unit_test(the_no_speech_rule),
-        cmocka_unit_test(a_result_that_is_not_good_enough),
+        cmocka_unit_test(fallback_thresholds),
         cmocka_unit_test(temperatures_are_tried_in_turn),
         cmocka_unit_test(previous_text_is_the_prompt),
         cmocka_unit_test(a_long_carried_prompt_leaves_less_room),
