@@ -23,15 +23,15 @@ typedef enum cara_code {
     CARA_ERR_AUDIO_LIMIT = -12,   /* longer or larger than the limits allow */
     CARA_ERR_AUDIO_MODULE = -13,  /* the format needs the libav module, which is not installed */
     CARA_ERR_MODEL_FORMAT = -20,  /* not a model file that we know, or of a newer version */
-    CARA_ERR_MODEL_CORRUPT = -21, /* a model file that lies about sizes, offsets or counts */
+    CARA_ERR_MODEL_CORRUPT = -21, /* a model file with wrong sizes, offsets or counts */
     CARA_ERR_MODEL_SHAPE = -22,   /* a tensor is missing or has another shape than its dims ask */
     CARA_ERR_VOCAB = -23,         /* no vocabulary, or one that does not fit the model */
     CARA_ERR_CPU = -30,           /* CARACOLA_CPU names a level that this machine lacks */
     CARA_ERR_CANCELLED = -31,     /* the progress callback asked to stop */
     CARA_ERR_EVENT = -40,         /* an event or message that cannot be understood */
     CARA_ERR_STORE = -41,         /* the store refused a write that may succeed later */
-    CARA_ERR_NETWORK = -42,       /* a remote service failed; a retry may cure it */
-    CARA_ERR_DENIED = -43,        /* a remote service refused; a retry will not cure it */
+    CARA_ERR_NETWORK = -42,       /* a remote service failed; a retry may succeed */
+    CARA_ERR_DENIED = -43,        /* a remote service refused; a retry fails again */
     CARA_ERR_CONFLICT = -44,      /* the object is already there (a conditional write lost) */
     CARA_ERR_INTERNAL = -99       /* a defect of ours */
 } cara_code;

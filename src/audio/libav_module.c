@@ -273,7 +273,7 @@ static int fit_resampler(cara_libav_stream *s) {
     return 0;
 }
 
-/* AMR's silence frames are errors to libav's decoder, and say nothing of the end. */
+/* AMR's silence frames are errors for libav's decoder, but do not mean the end. */
 static int is_amr(const cara_libav_stream *s) {
     return s->codec->codec_id == AV_CODEC_ID_AMR_NB || s->codec->codec_id == AV_CODEC_ID_AMR_WB;
 }

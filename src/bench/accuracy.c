@@ -13,7 +13,7 @@
 /* What the probes of the three runs share. */
 typedef struct probe_state {
     const cara_compute *compute;
-    size_t n;     /* numbers of a layer's states */
+    size_t n;     /* number of values in a layer's states */
     float *exact; /* [n_layer + 1, n], what the float encoder made */
     double *into; /* of a later run: [n_layer + 1] root mean squares of the distance; or NULL */
 } probe_state;

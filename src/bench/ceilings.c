@@ -1,5 +1,5 @@
-/* Ceilings: loops that do nothing but multiply, or read. The loops are assembly, so that no
- * compiler makes them slower; registers hold zeros, which takes no less time. */
+/* Ceilings: loops that only multiply, or only read. The loops are assembly, so that no compiler
+ * makes them slower; registers hold zeros, which takes no less time. */
 #define _GNU_SOURCE
 #include "base/clock.h"
 #include "base/limits.h"

@@ -1,4 +1,4 @@
-/* What a window and a token take, counted; and the time that a perfect program would need. */
+/* Counts the operations and bytes of a window and of a token, and the shortest possible time. */
 #include "bench/bench.h"
 #include "model/layers.h"
 

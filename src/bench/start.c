@@ -96,7 +96,7 @@ static int start_once(const cara_bench_run *run, double *out, cara_error *err) {
     return rc;
 }
 
-/* Drops the file from the page cache; 1 where it is gone. */
+/* Drops the file from the page cache; 1 where none of it is left there. */
 static int evict_file(const char *path) {
     cara_mapping file;
     int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -78,7 +78,7 @@ int cara_deploy_delete_bucket(const cara_awscli *cli, const cara_progress *progr
         cara_progress_report(progress, "would delete bucket %s and all that is in it", bucket);
         return CARA_OK;
     }
-    size_t gone = 0;
+    size_t n_deleted = 0;
     cara_awscli_fault fault;
     int rc = CARA_OK;
     for (size_t n = 1; !rc && n > 0;) {
@@ -96,15 +96,16 @@ int cara_deploy_delete_bucket(const cara_awscli *cli, const cara_progress *progr
         if (!rc && n > 0)
             rc = delete_objects(cli, bucket, objects, err);
         json_decref(objects);
-        gone += n;
-        cara_progress_status(progress, "%s: %zu objects deleted", bucket, gone);
+        n_deleted += n;
+        cara_progress_status(progress, "%s: %zu objects deleted", bucket, n_deleted);
     }
     const char *const args[] = {"s3api", "delete-bucket", "--bucket", bucket, NULL};
     if (!rc)
         rc = cara_awscli_json(cli, &cara_service_s3, args, NULL, NULL, err);
     cara_progress_status(progress, "%s", "");
     if (!rc)
-        cara_progress_report(progress, "bucket %s: deleted, with %zu objects in it", bucket, gone);
+        cara_progress_report(progress, "bucket %s: deleted, with %zu objects in it", bucket,
+                             n_deleted);
     return rc;
 }
 

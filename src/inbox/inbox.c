@@ -196,8 +196,8 @@ static int read_message(parse *p, const envelope_fields *envelope, json_t *messa
     return CARA_OK;
 }
 
-/* An index that is freed with the inbox. Without it, a long list in a hostile event would be
- * searched for each message. */
+/* An index that is freed with the inbox. Without it, a long list would be searched for each message
+ * of an event. */
 static json_t *new_index(parse *p) {
     json_t *index = json_object();
     return index && json_array_append_new(p->out->roots, index) == 0 ? index : NULL;

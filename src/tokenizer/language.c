@@ -56,7 +56,7 @@ static int lower(char c) {
     return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
 }
 
-/* Equal but for the case of ASCII letters, whatever the locale. */
+/* Equal without regard to the case of ASCII letters, in any locale. */
 static int equal_ignoring_case(const char *a, const char *b) {
     for (; *a && lower(*a) == lower(*b); a++, b++)
         ;

@@ -124,7 +124,7 @@ static void transcription_waits_for_arriving_weights(void **state) {
         assert_string_equal(text, want);
         assert_true(strlen(text) > 20);
         assert_true((size_t)s.asked >= model->n_entries);
-        /* In the file's order, but for what the decoder has outside its layers. */
+        /* In the file's order, except the decoder's tensors outside its layers. */
         assert_true(s.backward <= 2);
         int asked = s.asked;
         char *again = text_of(session);

@@ -1,4 +1,4 @@
-/* The library as others use it: its public headers and the one archive, nothing of ours besides. */
+/* The library as others use it: only its public headers and the one archive. */
 #include <caracola/caracola.h>
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* AWS's XML answers, element by element (expat); no DOCTYPE, hence no entities of its own. */
+/* AWS's XML answers, element by element (expat); a DOCTYPE is refused, and with it entities of its
+ * own. */
 #ifndef AWS_XML_H
 #define AWS_XML_H
 

@@ -56,7 +56,7 @@ static void copy_header(const cara_http_response *response, const char *name, ch
     snprintf(dst, size, "%s", value && strlen(value) < size ? value : "");
 }
 
-/* A part of the answers' URL: nothing but what needs no encoding. */
+/* A part of the answers' URL: only characters that need no encoding. */
 static int id_is_valid(const char *id) {
     size_t n = strlen(id);
     return n > 0 && n < 128 &&
@@ -158,7 +158,8 @@ static int post_error(cara_lambda *lambda, const char *path, const char *type, c
     cara_buf_init(&body, ERROR_LIMIT);
     int unwritten = cara_json_write(root, CARA_JSON_COMPACT, &body);
     json_decref(root);
-    /* Better without words than not at all: an event that is not failed waits for its timeout. */
+    /* Without a text where there is no memory: an event that is not failed waits for its
+     * timeout. */
     int rc = unwritten ? post(lambda, path, type, "{}", 2, err)
                        : post(lambda, path, type, body.data, body.len, err);
     cara_buf_free(&body);

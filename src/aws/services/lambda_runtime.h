@@ -27,7 +27,8 @@ typedef struct cara_invocation {
 /* Waits for an event, without any limit of time: the sandbox may be frozen for hours meanwhile.
  * `limit`: most bytes of event. On success the caller frees *out with cara_invocation_free().
  * MEMORY with a request id in *out: the event is too large, and is still to be answered by
- * cara_lambda_fail(). NETWORK: the API is gone, or answers nonsense; the process should end. */
+ * cara_lambda_fail(). NETWORK: the API does not answer, or not as documented; the process should
+ * end. */
 int cara_lambda_next(cara_lambda *lambda, size_t limit, cara_invocation *out, cara_error *err);
 void cara_invocation_free(cara_invocation *invocation);
 

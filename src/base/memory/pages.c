@@ -31,7 +31,7 @@ void *cara_pages_alloc(size_t count, size_t size) {
         munmap(p + before + n, spare - before);
     p += before;
 #ifdef MADV_HUGEPAGE
-    madvise(p, n, MADV_HUGEPAGE); /* a hint: failure changes nothing but the speed */
+    madvise(p, n, MADV_HUGEPAGE); /* a hint: failure changes only the speed */
 #endif
     return p;
 }

@@ -274,7 +274,7 @@ static int convert(int argc, char **argv) {
                                   "write; got %d",
                                   args.argc - args.operands);
     const char *in = args.argv[args.operands], *out = args.argv[args.operands + 1];
-    /* Said before the work; the write makes sure of it once more. */
+    /* Reported before the work; the write checks it again. */
     if (!force && access(out, F_OK) == 0)
         return (int)cara_cli_fail(CARA_EXIT_FILES, "%s is there already; --force writes over it",
                                   out);

@@ -258,7 +258,7 @@ static void pack_values(const cara_attend *a, size_t k0, size_t n, work *w) {
         own_of_panel(w->values + c * filled, filled / 2, w->value_own + c);
 }
 
-/* Scores of four queries, from the panel's l0 on, with `here` <= 16 keys, but for the queries'
+/* Scores of four queries, from the panel's l0 on, with `here` <= 16 keys, without the queries'
  * scales, and each query's largest so far. Keys beyond score -inf. */
 static inline __attribute__((always_inline)) void score_keys(size_t d, const int16_t *q,
                                                              const panel *its, size_t l0, size_t j,

@@ -143,7 +143,7 @@ static inline __attribute__((always_inline)) void add_blocks(quantised q, block 
                 __m256i y = load(&q[other.row + r][other.input + i]);
                 x[r] = sign > 0 ? _mm256_add_epi16(x[r], y) : _mm256_sub_epi16(x[r], y);
             }
-            /* Twice: a pair meets itself from both sides. */
+            /* Twice: each pair is summed from both sides. */
             sums[r] = _mm256_add_epi32(sums[r],
                                        _mm256_madd_epi16(x[r], _mm256_shuffle_epi32(x[r], 0xB1)));
         }

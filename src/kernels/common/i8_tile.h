@@ -270,7 +270,7 @@ static inline i8_vec i8_gelu(i8_vec x) {
     return i8_fma(half, z * p / q, half);
 }
 
-/* One register of sums of a row to results, but for the residual. */
+/* One register of sums of a row to results, without the residual. */
 static inline __attribute__((always_inline)) i8_vec i8_result(const int32_t *acc, i8_ints sum,
                                                               i8_vec scale, i8_vec bias,
                                                               const i8_head *head, size_t r,

@@ -10,7 +10,7 @@ typedef struct cara_encoding {
     cara_layout layout;
     uint64_t offset;   /* in the file, set by the caller */
     uint64_t size;     /* bytes of the data */
-    uint64_t channels; /* bytes of the scales and of the sums behind it; 0 but for int8 */
+    uint64_t channels; /* bytes of the scales and of the sums behind it; 0 except for int8 */
     uint32_t crc;      /* of all three, set by cara_encode() */
 } cara_encoding;
 

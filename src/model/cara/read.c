@@ -1,4 +1,4 @@
-/* Reading a `.cara` file is checking its header: the weights are used where they lie. */
+/* Reads a `.cara` file by checking its header: the weights are used in place. */
 #include "base/limits.h"
 #include "base/numbers/i8_layout.h"
 #include "model/bytes.h"
@@ -52,8 +52,8 @@ static uint32_t head_crc(const uint8_t *p, uint64_t n) {
     return (uint32_t)crc32_z(crc, p + CARA_H_CRC + 4, (size_t)n - CARA_H_CRC - 4);
 }
 
-/* Are the parts where the format puts them? Every offset follows from the sizes before it, so what
- * a header says of them can be wrong in one way only. */
+/* Checks that the parts are where the format puts them: every offset follows from the sizes before
+ * it. */
 static int check_parts(const uint8_t *h, uint64_t file_size, cara_error *err) {
     uint64_t n_tensors = cara_le32(h + CARA_H_N_TENSORS), n_heads = cara_le32(h + CARA_H_N_HEADS);
     uint64_t n_suppress = cara_le32(h + CARA_H_N_SUPPRESS);

@@ -1,4 +1,4 @@
-/* Writing a `.cara` file. Nothing of the time, the machine or the path goes into it. */
+/* Writes a `.cara` file, whose bytes do not depend on the time, the machine or the path. */
 #include "model/bytes.h"
 #include "model/cara/encode.h"
 #include "model/cara/format.h"
@@ -44,7 +44,7 @@ static int make_plan(const cara_model *m, const cara_write_options *options, pla
     return CARA_OK;
 }
 
-/* All before the data, but for the tensors' check sums and its own. */
+/* All before the data, except the tensors' check sums and its own. */
 static void fill_head(uint8_t *h, const cara_model *m, const char *name, const plan *p) {
     const cara_dims *d = &m->dims;
     const int32_t dims[10] = {d->n_mels,        d->n_audio_ctx, d->n_audio_state, d->n_audio_head,

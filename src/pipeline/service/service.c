@@ -132,23 +132,23 @@ static void write_metrics(const event *e, int cold) {
 
 static void log_summary(const event *e, double seconds, int cold) {
     const cara_summary *s = &e->out->summary;
-    json_t *facts = json_object();
-    json_object_set_new(facts, "messages", json_integer((json_int_t)s->n_messages));
+    json_t *fields = json_object();
+    json_object_set_new(fields, "messages", json_integer((json_int_t)s->n_messages));
     for (int o = 0; o < N_OUTCOMES; o++)
         if (s->by_outcome[o])
-            json_object_set_new(facts, cara_outcome_name((cara_outcome)o),
+            json_object_set_new(fields, cara_outcome_name((cara_outcome)o),
                                 json_integer((json_int_t)s->by_outcome[o]));
     if (s->n_statuses)
-        json_object_set_new(facts, "statuses", json_integer((json_int_t)s->n_statuses));
+        json_object_set_new(fields, "statuses", json_integer((json_int_t)s->n_statuses));
     if (s->n_errors)
-        json_object_set_new(facts, "whatsappErrors", json_integer((json_int_t)s->n_errors));
+        json_object_set_new(fields, "whatsappErrors", json_integer((json_int_t)s->n_errors));
     if (s->n_confirmations)
-        json_object_set_new(facts, "confirmations", json_integer((json_int_t)s->n_confirmations));
+        json_object_set_new(fields, "confirmations", json_integer((json_int_t)s->n_confirmations));
     if (e->audio_seconds > 0)
-        json_object_set_new(facts, "audioSeconds", json_real(e->audio_seconds));
-    json_object_set_new(facts, "seconds", json_real(seconds));
-    json_object_set_new(facts, "coldStart", json_boolean(cold));
-    cara_service_log_facts(e->service->log, CARA_LOG_INFO, "event handled", facts);
+        json_object_set_new(fields, "audioSeconds", json_real(e->audio_seconds));
+    json_object_set_new(fields, "seconds", json_real(seconds));
+    json_object_set_new(fields, "coldStart", json_boolean(cold));
+    cara_service_log_fields(e->service->log, CARA_LOG_INFO, "event handled", fields);
 }
 
 double cara_service_reserved_s(double left_s) {

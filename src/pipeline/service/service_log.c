@@ -42,7 +42,7 @@ static void now(char out[40]) {
 }
 
 static void write_line(cara_service_log *log, cara_log_level level, const char *sentence,
-                       json_t *facts) {
+                       json_t *fields) {
     char clean[3072 + 1], when[40];
     size_t n = strlen(sentence);
     while (3 * n > sizeof clean - 1)
@@ -58,8 +58,8 @@ static void write_line(cara_service_log *log, cara_log_level level, const char *
         if (log->request_id[0])
             json_object_set_new(root, "requestId", json_string(log->request_id));
         json_object_set_new(root, "message", json_string(clean));
-        if (facts)
-            json_object_update(root, facts);
+        if (fields)
+            json_object_update(root, fields);
         if (cara_json_write(root, CARA_JSON_COMPACT, &line) == 0)
             put_line(log, &line);
         json_decref(root);
@@ -68,7 +68,7 @@ static void write_line(cara_service_log *log, cara_log_level level, const char *
                         log->request_id[0] ? " " : "", clean);
         const char *name;
         json_t *value;
-        json_object_foreach(facts, name, value) {
+        json_object_foreach(fields, name, value) {
             cara_buf_printf(&line, " %s=", name);
             if (json_is_string(value))
                 cara_buf_str(&line, json_string_value(value));
@@ -104,11 +104,11 @@ int cara_service_log_init(cara_service_log *log, int fd, const char *format, con
     return -1;
 }
 
-void cara_service_log_facts(cara_service_log *log, cara_log_level level, const char *message,
-                            json_t *facts) {
+void cara_service_log_fields(cara_service_log *log, cara_log_level level, const char *message,
+                             json_t *fields) {
     if (level >= log->log.level)
-        write_line(log, level, message, facts);
-    json_decref(facts);
+        write_line(log, level, message, fields);
+    json_decref(fields);
 }
 
 void cara_service_log_metrics(cara_service_log *log, json_t *metrics, json_t *units,

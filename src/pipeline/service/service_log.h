@@ -20,9 +20,9 @@ typedef struct cara_service_log {
  * where the level is none of these (INFO is then in force). */
 int cara_service_log_init(cara_service_log *log, int fd, const char *format, const char *level);
 
-/* A line with facts beside its sentence. Steals `facts` (an object, or NULL). */
-void cara_service_log_facts(cara_service_log *log, cara_log_level level, const char *message,
-                            json_t *facts);
+/* A line with fields beside its sentence. Steals `fields` (an object, or NULL). */
+void cara_service_log_fields(cara_service_log *log, cara_log_level level, const char *message,
+                             json_t *fields);
 
 /* One line of CloudWatch's embedded metric format: `metrics` is {"Name": number, ...}, `units`
  * {"Name": "Seconds", ...} with the same names, `dimensions` {"Function": "f", ...}. Steals all

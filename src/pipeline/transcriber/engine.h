@@ -1,6 +1,6 @@
 /* libcaracola as a transcriber. The model is opened at the first prepare(), so that events without
- * audio do not pay for it. If that fails, prepare() gives the same error for the next seconds
- * without another try. */
+ * audio do not need it. If that fails, prepare() gives the same error for the next seconds without
+ * another try. */
 #ifndef PIPELINE_ENGINE_H
 #define PIPELINE_ENGINE_H
 

@@ -8,7 +8,7 @@ static int32_t sample(const cara_strategy *self, const float *logits) {
     const float *weights = self->weights;
     if (!cara_softmax(self->kernels, logits, n, self->temperature, self->weights))
         return (int32_t)cara_argmax(logits, n);
-    double total = 0; /* 1, but for rounding */
+    double total = 0; /* 1, except for rounding */
     for (size_t i = 0; i < n; i++)
         total += weights[i];
     double left = cara_random_next(self->random) * total;

@@ -105,7 +105,7 @@ static void the_documented_table_equals_the_code(void **state) {
         }
 }
 
-/* Every row says something, and names only codes and stages that there are. */
+/* No row is empty, and each names only codes and stages that exist. */
 static void table_rows_name_existing_codes(void **state) {
     char cells[CELLS][128];
     for (const char *row = table; row < end;) {

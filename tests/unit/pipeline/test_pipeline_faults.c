@@ -114,7 +114,7 @@ static void two_concurrent_handlers_transcribe_once(void **state) {
     }
 }
 
-/* The one who was transcribing dies; the one who waited for it takes over. */
+/* The process that transcribes is killed; the one that waits for it gets the claim. */
 static void a_waiting_process_gets_the_claim(void **state) {
     fixture *f = *state;
     put_audios(f);

@@ -236,7 +236,8 @@ static void one_of_many_concurrent_writers_wins(void **state) {
     assert_int_equal(each_file(assert_legal, 0), 20);
 }
 
-/* Killed while writing: what is there is legal and whole, and the next writer sweeps the rest. */
+/* Killed while writing: objects are valid and whole, and the next writer removes temporary
+ * files. */
 static void killed_writers_leave_whole_objects(void **state) {
     unsigned seed = 7;
     for (int round = 0; round < 30; round++) {

@@ -413,7 +413,7 @@ static void bad_vocabularies_are_refused(void **state) {
     cara_tokenizer_free(NULL);
 }
 
-/* Windows line ends, blank lines and any order are no harm; OpenAI's file has an empty token. */
+/* Windows line ends, blank lines and any order are accepted; OpenAI's file has an empty token. */
 static void valid_variants_are_read(void **state) {
     (void)state;
     static const struct {

@@ -138,7 +138,7 @@ static void segments_as_json(void **state) {
     assert_int_equal(cara_json_write(segments, CARA_JSON_PYTHON, &out), 0);
     assert_string_equal(out.data, SEGMENTS_JSON);
     cara_buf_free(&out);
-    /* One segment is the same but for the "words" that a file adds to cleared ones. */
+    /* One segment is the same except for the "words" that a file adds to cleared ones. */
     for (size_t i = 0; i < sample.n_segments; i++) {
         json_t *segment = cara_segment_json(&sample.segments[i]);
         json_t *in_file = json_array_get(segments, i);

@@ -86,7 +86,7 @@ static const cara_backend_ops draft_ops = {.encode_window = draft_encode_window,
                                            .forward = draft_forward,
                                            .free = draft_free};
 
-static void a_draft_changes_nothing_but_the_passes(void **state) {
+static void a_draft_changes_only_the_number_of_passes(void **state) {
     (void)state;
     enum { N = 20 };
     arc arcs[2 * N + 1];
@@ -190,7 +190,7 @@ static void a_draft_can_be_stopped(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_draft_changes_nothing_but_the_passes),
+        cmocka_unit_test(a_draft_changes_only_the_number_of_passes),
         cmocka_unit_test(a_draft_can_be_stopped),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);

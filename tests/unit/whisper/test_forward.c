@@ -226,7 +226,7 @@ static void limits_are_errors(void **state) {
     assert_int_equal(cara_check_heads("text", 512, 0, &err), CARA_ERR_MODEL_SHAPE);
 }
 
-/* Stopping at any poll leaves everything in a state to start over from. */
+/* After a stop at any poll the same run can be started again. */
 static void a_stopped_run_can_be_repeated(void **state) {
     fixture *f = *state;
     cara_encoder *e;

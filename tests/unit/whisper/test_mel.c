@@ -146,8 +146,8 @@ static void short_audio_matches_the_definition(void **state) {
     cara_mel_tables_free(tables);
 }
 
-/* Wherever the seeks go, however the source hands out its samples and whatever threads compute: a
- * window is the same to the bit. */
+/* For any order of seeks, any block size of the source and any number of threads, a window has the
+ * same bits. */
 static void windows_do_not_depend_on_earlier_seeks(void **state) {
     (void)state;
     static const int64_t seeks[][2] = {{0, 3000},    {2800, 3000}, {2801, 100},  {5801, 3000},
