@@ -111,7 +111,7 @@ int main(int argc, char **argv) {
     cara_error err = {.code = CARA_OK, .position = -1};
     static cara_model_stream stream;
     int cold = 0, threads = 1;
-    if (argc < 3 || cara_net_init(&err))
+    if (argc < 3)
         return 2;
     int fills = strcmp(argv[2], "fill") == 0 && argc > 3;
     for (int i = 3 + fills; i < argc; i++) {
@@ -131,6 +131,5 @@ int main(int argc, char **argv) {
                    : decode(argv[1], argv[2], cold, threads, &stream, &err);
     if (rc)
         fprintf(stderr, "bench_delivery: %s\n", err.text);
-    cara_net_cleanup();
     return rc ? 1 : 0;
 }

@@ -4,7 +4,7 @@
 #include "base/limits.h"
 
 #include <curl/curl.h>
-#include <signal.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,16 +20,16 @@ struct cara_http {
     char reason[CURL_ERROR_SIZE];
 };
 
-int cara_net_init(cara_error *err) {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return cara_fail(err, CARA_ERR_MEMORY, -1, "libcurl could not be started");
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
-    return CARA_OK;
-}
-
-void cara_net_cleanup(void) {
-    curl_global_cleanup();
+/* Not pthread_once(): where there was no memory, the next call tries again. */
+static int start_libcurl(void) {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static int started;
+    pthread_mutex_lock(&lock);
+    if (!started)
+        started = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    int rc = started ? 0 : -1;
+    pthread_mutex_unlock(&lock);
+    return rc;
 }
 
 int cara_http_new(const char *ca_file, cara_http **out, cara_error *err) {
@@ -37,7 +37,7 @@ int cara_http_new(const char *ca_file, cara_http **out, cara_error *err) {
     cara_http *http = calloc(1, sizeof *http);
     if (!http)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for an HTTP client");
-    http->curl = curl_easy_init();
+    http->curl = start_libcurl() == 0 ? curl_easy_init() : NULL;
     http->ca_file = ca_file ? strdup(ca_file) : NULL;
     if (!http->curl || (ca_file && !http->ca_file)) {
         cara_http_free(http);

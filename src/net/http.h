@@ -1,6 +1,7 @@
 /* An HTTP client over one libcurl handle: kept connections, ceilings on everything, no redirects.
  *
- * The only global state is libcurl's own: main calls cara_net_init() once, before any thread. */
+ * The only global state is libcurl's own, which the first cara_http_new() sets up; threads may call
+ * it at once. The program ignores SIGPIPE, which a TLS write to a closed socket would raise. */
 #ifndef NET_HTTP_H
 #define NET_HTTP_H
 
@@ -8,11 +9,6 @@
 #include "base/memory/buf.h"
 
 #include <stddef.h>
-
-/* Once in a process, before threads; also ignores SIGPIPE, which a TLS write to a closed socket
- * would raise. CARA_ERR_MEMORY where libcurl cannot start. */
-int cara_net_init(cara_error *err);
-void cara_net_cleanup(void);
 
 typedef struct cara_http cara_http; /* used by one thread at a time */
 

@@ -489,10 +489,5 @@ int main(void) {
         cmocka_unit_test(buckets_in_hosts_and_paths),
         cmocka_unit_test(without_credentials_nothing_is_sent),
     };
-    cara_error err;
-    if (cara_net_init(&err))
-        return 1;
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    cara_net_cleanup();
-    return rc;
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

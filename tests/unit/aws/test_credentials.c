@@ -452,10 +452,5 @@ int main(void) {
         cmocka_unit_test(credentials_from_an_instance),
         cmocka_unit_test(expired_keys_of_an_instance_are_used_a_while),
     };
-    cara_error err;
-    if (cara_net_init(&err))
-        return 1;
-    int rc = cmocka_run_group_tests(tests, make_folder, drop_folder);
-    cara_net_cleanup();
-    return rc;
+    return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

@@ -274,10 +274,5 @@ int main(void) {
         cmocka_unit_test(checksums_are_compared),
         cmocka_unit_test(invalid_bucket_names_and_keys_are_refused),
     };
-    cara_error err;
-    if (cara_net_init(&err))
-        return 1;
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    cara_net_cleanup();
-    return rc;
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -404,10 +404,5 @@ int main(void) {
         cmocka_unit_test(invocations),
         cmocka_unit_test(answers_of_the_runtime_api_to_responses),
     };
-    cara_error err;
-    if (cara_net_init(&err))
-        return 1;
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    cara_net_cleanup();
-    return rc;
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

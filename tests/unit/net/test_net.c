@@ -10,6 +10,7 @@
 #include "net/url.h"
 #include "test_server.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,25 @@ static void end(fixture *f) {
     cara_http_response_free(&f->response);
     cara_http_free(f->http);
     test_server_stop(f->server);
+}
+
+static void *make_client(void *made) {
+    cara_http *http;
+    *(int *)made = cara_http_new(NULL, &http, NULL);
+    cara_http_free(http);
+    return NULL;
+}
+
+/* The first in this process, so that libcurl has not been set up. */
+static void threads_may_make_the_first_clients(void **state) {
+    pthread_t threads[8];
+    int made[COUNT(threads)];
+    for (size_t i = 0; i < COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, make_client, &made[i]), 0);
+    for (size_t i = 0; i < COUNT(threads); i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(made[i], CARA_OK);
+    }
 }
 
 static int get(fixture *f) {
@@ -422,6 +442,7 @@ static void url_parts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_may_make_the_first_clients),
         cmocka_unit_test(sends_what_it_is_given_and_keeps_the_connection),
         cmocka_unit_test(fresh_connection_opens_a_new_connection),
         cmocka_unit_test(redirects_are_answers),
@@ -437,10 +458,5 @@ int main(void) {
         cmocka_unit_test(percent_encoding),
         cmocka_unit_test(url_parts),
     };
-    cara_error err;
-    if (cara_net_init(&err))
-        return 1;
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    cara_net_cleanup();
-    return rc;
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

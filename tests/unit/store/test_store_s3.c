@@ -261,10 +261,5 @@ int main(void) {
         cmocka_unit_test(lost_answers_are_not_conflicts),
         cmocka_unit_test(store_urls_and_prefixes),
     };
-    cara_error err;
-    if (cara_net_init(&err))
-        return 1;
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    cara_net_cleanup();
-    return rc;
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
