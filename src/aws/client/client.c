@@ -207,7 +207,7 @@ int cara_aws_do(cara_aws *aws, const cara_aws_call *call, cara_http_response *re
                        : options->stall_s > 0 ? options->stall_s
                                               : STALL_S,
             .retry = call->retry,
-            .max_attempts = aws->config.max_attempts,
+            .max_attempts = call->max_attempts ? call->max_attempts : aws->config.max_attempts,
             .bucket = &aws->bucket,
             .check = call->check,
             .check_cookie = call->check_cookie,

@@ -65,6 +65,7 @@ typedef struct cara_aws_call {
      * progress (a long poll). */
     double timeout_s;
     cara_retry_rule retry;
+    int max_attempts;  /* 0: the settings' */
     int unsigned_call; /* 1: neither credentials nor a signature */
     /* Looks at a 2xx answer; CARA_ERR_NETWORK requests another attempt, any other code is final. */
     int (*check)(void *cookie, const cara_http_response *response, cara_error *err);

@@ -13,7 +13,6 @@
 #define ECS_HOST "http://169.254.170.2"
 #define TOKEN_LIMIT (16 * CARA_KIB)
 #define ANSWER_LIMIT (64 * CARA_KIB)
-#define ATTEMPTS 3
 
 static int no_memory(cara_error *err) {
     return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for AWS credentials");
@@ -26,7 +25,7 @@ static void wipe_response(cara_http_response *response) {
     cara_http_response_free(response);
 }
 
-/* Three attempts, since agents are busy while a machine starts. NOT_FOUND for 404. */
+/* NOT_FOUND for 404. */
 static int request_agent(const cara_credentials_search *search, const char *method, const char *url,
                          const cara_http_header *headers, size_t n_headers, double timeout_s,
                          const char *agent, cara_http_response *response, cara_error *err) {
@@ -41,7 +40,7 @@ static int request_agent(const cara_credentials_search *search, const char *meth
         .timeout_s = timeout_s,
         .no_proxy = 1,
         .retry = CARA_RETRY_AGENT,
-        .max_attempts = ATTEMPTS,
+        .max_attempts = CARA_CREDENTIALS_ATTEMPTS,
     };
     cara_exchange_progress progress = {0};
     int rc = cara_exchange_do(search->exchange, &request, NULL, &progress, response, err);

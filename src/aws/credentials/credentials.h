@@ -21,6 +21,9 @@ cara_aws_keys cara_credentials_keys(const cara_credentials *credentials);
 /* Wipes and frees; a zeroed one is allowed. */
 void cara_credentials_free(cara_credentials *credentials);
 
+/* Of each request for credentials: agents are busy while a machine starts. */
+#define CARA_CREDENTIALS_ATTEMPTS 3
+
 /* What the sources of credentials work with. */
 typedef struct cara_credentials_search {
     const cara_aws_config *config;

@@ -12,7 +12,6 @@
 
 #define FORM_LIMIT (64 * CARA_KIB)
 #define ANSWER_LIMIT (64 * CARA_KIB)
-#define ATTEMPTS 3
 #define TIMEOUT_S 10.0 /* of one attempt */
 
 static int no_memory(cara_error *err) {
@@ -129,7 +128,7 @@ int cara_credentials_assume_role(const cara_credentials_search *search,
             .body_len = form.len,
             .max_body = ANSWER_LIMIT,
             .timeout_s = TIMEOUT_S,
-            .max_attempts = ATTEMPTS,
+            .max_attempts = CARA_CREDENTIALS_ATTEMPTS,
         };
         cara_aws_keys keys;
         if (role->source)

@@ -171,12 +171,6 @@ int cara_s3_get(cara_aws *aws, const char *bucket, const char *key, size_t limit
     return rc;
 }
 
-typedef struct byte_range {
-    uint64_t offset;
-    size_t n;
-    const char *etag;
-} byte_range;
-
 static int not_the_range(const cara_http_response *response, cara_error *err) {
     const char *range = cara_http_header_of(response, "content-range");
     return cara_fail(
@@ -187,7 +181,7 @@ static int not_the_range(const cara_http_response *response, cara_error *err) {
 
 /* Checks that these are the bytes requested. A server that answers 200 here has no ranges. */
 static int check_range(void *cookie, const cara_http_response *response, cara_error *err) {
-    const byte_range *s = cookie;
+    const cara_s3_range *s = cookie;
     const char *range = cara_http_header_of(response, "content-range");
     const char *etag = cara_http_header_of(response, "etag");
     char expected[64];
@@ -201,13 +195,13 @@ static int check_range(void *cookie, const cara_http_response *response, cara_er
     return CARA_OK;
 }
 
-int cara_s3_get_range(cara_aws *aws, const char *bucket, const char *key, const char *etag,
-                      uint64_t offset, void *into, size_t n, cara_error *err) {
-    char range[64];
-    snprintf(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)offset,
-             (unsigned long long)(offset + n - 1));
-    const cara_http_header headers[] = {{"Range", range}, {"If-Match", etag ? etag : ""}};
-    byte_range s = {offset, n, etag};
+int cara_s3_get_range(cara_aws *aws, const char *bucket, const char *key,
+                      const cara_s3_range *range, cara_error *err) {
+    char bytes[64];
+    snprintf(bytes, sizeof bytes, "bytes=%llu-%llu", (unsigned long long)range->offset,
+             (unsigned long long)(range->offset + range->n - 1));
+    const char *etag = range->etag;
+    const cara_http_header headers[] = {{"Range", bytes}, {"If-Match", etag ? etag : ""}};
     cara_buf path;
     cara_http_response response = {0};
     int rc = object_path(bucket, key, &path, err);
@@ -219,12 +213,13 @@ int cara_s3_get_range(cara_aws *aws, const char *bucket, const char *key, const 
                                     .path = path.data,
                                     .headers = headers,
                                     .n_headers = etag ? 2 : 1,
-                                    .max_body = n < ANSWER_MIN ? ANSWER_MIN : n,
-                                    .into = into,
-                                    .into_len = n,
+                                    .max_body = range->n < ANSWER_MIN ? ANSWER_MIN : range->n,
+                                    .into = range->into,
+                                    .into_len = range->n,
                                     .timeout_s = -1,
+                                    .max_attempts = range->max_attempts,
                                     .check = check_range,
-                                    .check_cookie = &s};
+                                    .check_cookie = (void *)(uintptr_t)range};
         rc = cara_aws_do(aws, &call, &response, err);
         if (rc && response.failure == CARA_HTTP_TOO_LARGE)
             rc = not_the_range(&response, err);

@@ -38,11 +38,18 @@ int cara_s3_put(cara_aws *aws, const char *bucket, const char *key, const void *
 int cara_s3_get(cara_aws *aws, const char *bucket, const char *key, size_t limit, char **bytes,
                 size_t *n, cara_s3_object *object, cara_error *err);
 
-/* `n` > 0 bytes from `offset` on into `into`, whatever else the object has. `etag`, with its
- * quotes, is the object that is meant (NULL: whichever is there). CONFLICT: it is another one by
- * now. Where this fails, `into` may hold anything. */
-int cara_s3_get_range(cara_aws *aws, const char *bucket, const char *key, const char *etag,
-                      uint64_t offset, void *into, size_t n, cara_error *err);
+typedef struct cara_s3_range {
+    const char *etag; /* with its quotes: the object that is meant; NULL: whichever is there */
+    uint64_t offset;
+    void *into;       /* [n] */
+    size_t n;         /* > 0 */
+    int max_attempts; /* 0: the settings' */
+} cara_s3_range;
+
+/* The bytes of the range, whatever else the object has. CONFLICT: it is another object by now.
+ * Where this fails, `into` may hold anything. */
+int cara_s3_get_range(cara_aws *aws, const char *bucket, const char *key,
+                      const cara_s3_range *range, cara_error *err);
 
 int cara_s3_head(cara_aws *aws, const char *bucket, const char *key, cara_s3_object *object,
                  cara_error *err);

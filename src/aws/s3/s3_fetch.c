@@ -1,6 +1,5 @@
 #include "aws/s3/s3_fetch.h"
 
-#include "aws/exchange/retry.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/threads.h"
@@ -14,7 +13,7 @@
 #define CONNECTIONS 8
 #define CONNECTIONS_MAX 64
 #define PART_BYTES (8 * CARA_MIB)
-#define TRIES 6 /* of a part, each of as many attempts as the client makes by itself */
+#define PATIENCE 6 /* times as many attempts at a part as at other calls */
 #define POLL_S 0.05
 #define DIGEST_BYTES CARA_MIB
 
@@ -153,21 +152,9 @@ static int get_part(connection *c, size_t i, cara_error *err) {
     uint64_t offset = (uint64_t)i * f->part;
     size_t n = (size_t)(part_end(f, i) - offset);
     char *into = f->to.memory ? (char *)f->to.memory + offset : c->buffer;
-    const cara_platform *platform = &cara_aws_settings(c->aws)->platform;
-    int rc;
-    for (int try = 0;; try++) {
-        rc = cara_s3_get_range(c->aws, f->options.bucket, f->options.key, f->object.etag, offset,
-                               into, n, err);
-        if (rc != CARA_ERR_NETWORK || try + 1 == TRIES)
-            break;
-        double wait = cara_retry_delay(try + 1, -1, platform->random(platform->ctx));
-        if (f->options.deadline > 0 && cara_clock_monotonic() + wait >= f->options.deadline)
-            break;
-        for (; wait > 0 && !is_closing(f); wait -= 0.25)
-            platform->sleep(platform->ctx, wait < 0.25 ? wait : 0.25);
-        if (is_closing(f))
-            break;
-    }
+    const cara_s3_range range = {f->object.etag, offset, into, n,
+                                 PATIENCE * cara_aws_settings(c->aws)->max_attempts};
+    int rc = cara_s3_get_range(c->aws, f->options.bucket, f->options.key, &range, err);
     if (rc == CARA_ERR_CONFLICT)
         rc = cara_fail(err, rc, -1,
                        "the object was replaced while it was read; begin again with the new one");

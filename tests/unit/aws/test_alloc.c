@@ -113,12 +113,13 @@ static int use_fetch(cara_aws *aws, cara_error *err) {
     const cara_s3_fetch_options from = {
         .aws = &options, .bucket = "bucket", .key = "k 1", .part = 2, .connections = 2};
     char into[2], path[100];
+    const cara_s3_range range = {.offset = 1, .into = into, .n = 2};
     cara_s3_memory *m = NULL;
     cara_s3_filled filled = {0};
     snprintf(path, sizeof path, "%s/filled", folder);
     const cara_s3_fill fill = {.from = from, .sha256 = abc_sha256, .path = path};
     int rc = cara_s3_put(aws, "bucket", "k 1", "abc", 3, NULL, NULL, err);
-    TRY(cara_s3_get_range(aws, "bucket", "k 1", NULL, 1, into, 2, err));
+    TRY(cara_s3_get_range(aws, "bucket", "k 1", &range, err));
     TRY(cara_s3_memory_open(&from, abc_sha256, 0, &m, err));
     if (!rc) {
         rc = cara_s3_memory_verify(m, NULL, NULL, err);

@@ -144,6 +144,15 @@ static void shut(fake_s3 *s3) {
     s3->refuse = 1 << 20;
 }
 
+/* The settings say three. */
+static void a_part_gets_eighteen_attempts(void **state) {
+    fixture *f = *state;
+    f->s3.on_range = shut; /* after the first part */
+    assert_int_equal(in_memory(f, SIZE - 1, 1), CARA_ERR_NETWORK);
+    assert_non_null(strstr(f->err.text, "after 18 attempts"));
+    assert_int_equal(test_server_count(f->server), 1 + 1 + 18);
+}
+
 static void replace(fake_s3 *s3) {
     if (s3->ranges == 3)
         fake_s3_set(s3, "models/m.cara", "another");
@@ -444,6 +453,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(any_part_size_and_number_of_connections),
         TEST(temporary_errors_are_tried_again),
+        TEST(a_part_gets_eighteen_attempts),
         TEST(lasting_errors_are_reported),
         TEST(invalid_fetch_settings_are_refused),
         TEST(parts_can_be_used_as_they_come),
