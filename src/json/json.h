@@ -13,24 +13,26 @@
 /* What a reader accepts, chosen by the caller for where the text comes from. The ceilings are
  * checked on the bytes, before jansson allocates anything. */
 typedef struct cara_json_rules {
-    cara_code code;    /* returned for what is not JSON or exceeds a ceiling */
-    size_t max_bytes;  /* of the text */
-    size_t max_values; /* arrays, objects, elements and members, counted by '[', '{' and ',' */
-    size_t max_depth;  /* arrays and objects within each other */
+    cara_code code;     /* returned for what is not JSON or exceeds a ceiling */
+    size_t max_bytes;   /* of the text */
+    size_t max_values;  /* arrays, objects, elements and members, counted by '[', '{' and ',' */
+    size_t max_depth;   /* arrays and objects within each other; jansson reads 2048 at most */
+    int repeated_names; /* 1: of members with one name the last counts; 0: an error */
 } cara_json_rules;
 
 /* Rules with our usual ceilings; a vocabulary of 52,000 entries has room in them. */
 #define CARA_JSON_RULES(code, max_bytes)                                                           \
-    { (code), (max_bytes), CARA_LIMIT_JSON_VALUES, CARA_LIMIT_JSON_DEPTH }
+    { (code), (max_bytes), CARA_LIMIT_JSON_VALUES, CARA_LIMIT_JSON_DEPTH, 0 }
 
 /* Reads `n` bytes of JSON, a byte order mark before it allowed. Any value may be outermost. Strings
- * may hold NUL, names of members may not; the same name twice in an object is an error.
+ * may hold NUL, names of members may not.
  * On success *out is the caller's reference (json_decref); on failure NULL.
  * Errors: rules->code with the position; MEMORY. */
 int cara_json_read(const char *bytes, size_t n, const cara_json_rules *rules, json_t **out,
                    cara_error *err);
 
-/* The same for input where one damaged value must not cost the others. Replaced are: ill-formed
+/* The same for input where one damaged value must not cost the others, whatever the rules say of
+ * repeated names. Replaced are: ill-formed
  * UTF-8, lone surrogates and NUL in names (by U+FFFD), control bytes in strings (by their escape)
  * and numbers that neither a long long nor a double holds (by a string of the same digits). Of
  * members with one name the last counts, as in Python and JavaScript. *repaired (may be NULL) is 1
@@ -42,6 +44,7 @@ typedef enum cara_json_style {
     CARA_JSON_COMPACT,  /* no white space */
     CARA_JSON_INDENTED, /* one member a line, arrays of plain values on one line: records */
     CARA_JSON_PYTHON,   /* as json.dump(ensure_ascii=False) writes: transcripts */
+    CARA_JSON_SPREAD,   /* one member or element a line, as jansson's JSON_INDENT(2) */
 } cara_json_style;
 
 /* Appends `value` as UTF-8 without a newline at the end. Reals have the fewest digits that read

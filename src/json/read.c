@@ -102,7 +102,9 @@ int cara_json_read(const char *bytes, size_t n, const cara_json_rules *rules, js
     *out = NULL;
     size_t from = bom_size(bytes, n);
     int rc = check_ceilings(bytes, n, from, rules, err);
-    return rc ? rc : load(bytes, n, from, JSON_REJECT_DUPLICATES, rules, out, err);
+    return rc ? rc
+              : load(bytes, n, from, rules->repeated_names ? 0 : JSON_REJECT_DUPLICATES, rules, out,
+                     err);
 }
 
 int cara_json_read_repaired(const char *bytes, size_t n, const cara_json_rules *rules, json_t **out,

@@ -130,8 +130,15 @@ static void write_value(const json_t *value, cara_json_style style, int level, c
     }
 }
 
+static int on_piece(const char *bytes, size_t n, void *out) {
+    return cara_buf_add(out, bytes, n);
+}
+
 int cara_json_write(const json_t *value, cara_json_style style, cara_buf *out) {
-    if (value)
+    if (value && style == CARA_JSON_SPREAD) {
+        if (json_dump_callback(value, on_piece, out, JSON_INDENT(2) | JSON_ENCODE_ANY))
+            out->failed = 1;
+    } else if (value)
         write_value(value, style, 0, out);
     else
         out->failed = 1;

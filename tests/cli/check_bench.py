@@ -91,6 +91,8 @@ def main():
                 checks.append((f"int8 costs as little as rounding: {layer}",
                                0 < layer.get("int8_error", 0) <= 1.1 * layer["rounding_error"] < 0.1 and
                                close(layer["ratio"], layer["int8_error"] / layer["rounding_error"])))
+                checks.append((f"numbers have six digits: {layer}",
+                               all(x == float(f"{x:.6g}") for x in layer.values())))
         status, out, errors = bench(caracola, folder, "--random", "tiny", "--compute_type", "int8", "--accuracy")
         checks.append(("what is int8 already has no float to compare with",
                        status == 2 and out == "" and "the model's weights are int8 already" in errors))

@@ -14,12 +14,19 @@ static double ratio(const cara_layer_accuracy *a) {
     return a->int8 == a->rounding ? 1 : share(a->int8, a->rounding);
 }
 
+/* To six significant digits: more would be noise. */
+static json_t *six_digits(double value) {
+    char text[40];
+    snprintf(text, sizeof text, "%.6g", value);
+    return json_real(strtod(text, NULL));
+}
+
 static json_t *object_of(const cara_layer_accuracy *a) {
     json_t *o = json_object();
-    json_object_set_new(o, "states_rms", json_real(a->states));
-    json_object_set_new(o, "int8_error", json_real(share(a->int8, a->states)));
-    json_object_set_new(o, "rounding_error", json_real(share(a->rounding, a->states)));
-    json_object_set_new(o, "ratio", json_real(ratio(a)));
+    json_object_set_new(o, "states_rms", six_digits(a->states));
+    json_object_set_new(o, "int8_error", six_digits(share(a->int8, a->states)));
+    json_object_set_new(o, "rounding_error", six_digits(share(a->rounding, a->states)));
+    json_object_set_new(o, "ratio", six_digits(ratio(a)));
     return o;
 }
 

@@ -105,7 +105,7 @@ static int print_json(const cara_model *model, const char *path, const cara_erro
         json_object_set_new(root, "checked", json_true());
     if (root && tensors)
         json_object_set_new(root, "tensors", tensors_json(model));
-    if (cara_cli_print_json(root, CARA_JSON_INDENTED) &&
+    if (cara_cli_print_json(root, CARA_JSON_SPREAD) &&
         !ferror(stdout)) /* a path that is no UTF-8, or no memory */
         return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "%s cannot be shown as JSON", path);
     return CARA_EXIT_OK;

@@ -149,9 +149,13 @@ void cara_record_free(cara_record *record) {
 }
 
 int cara_record_parse(const char *bytes, size_t n, json_t **root, cara_error *err) {
-    /* As many values as the bytes allow: a day of speech has more than a text from outside may. */
-    static const cara_json_rules rules = {CARA_ERR_EVENT, CARA_LIMIT_RECORD_BYTES,
-                                          CARA_LIMIT_RECORD_BYTES, CARA_LIMIT_JSON_DEPTH};
+    /* What cannot be read is overwritten, so all that jansson can read is read. As many values as
+     * the bytes allow: a day of speech has more than a text from outside may. */
+    static const cara_json_rules rules = {.code = CARA_ERR_EVENT,
+                                          .max_bytes = CARA_LIMIT_RECORD_BYTES,
+                                          .max_values = CARA_LIMIT_RECORD_BYTES,
+                                          .max_depth = 2048, /* jansson's own limit */
+                                          .repeated_names = 1};
     cara_error failure;
     int rc = cara_json_read(bytes, n, &rules, root, &failure);
     if (rc == CARA_ERR_MEMORY && err)

@@ -169,12 +169,12 @@ static void each_caller_chooses_its_ceilings(void **state) {
         int64_t position; /* -1: accepted */
         const char *says;
     } cases[] = {
-        {"[1,2,3]", {CARA_ERR_VOCAB, 7, 3, 1}, -1, NULL},
-        {"[1,2,3]", {CARA_ERR_VOCAB, 6, 3, 1}, 6, "7 bytes, more than the 6"},
-        {"[1,2,3]", {CARA_ERR_NETWORK, 7, 2, 1}, 4, "more than 2 values"},
-        {"[1,[]]", {CARA_ERR_EVENT, 7, 3, 1}, 3, "deeper than 1 levels at byte 3"},
-        {"[1,[]]", {CARA_ERR_EVENT, 7, 3, 2}, -1, NULL},
-        {"[\"[,[,[,\\\"[,\"]", {CARA_ERR_EVENT, 99, 1, 1}, -1, NULL},
+        {"[1,2,3]", {CARA_ERR_VOCAB, 7, 3, 1, 0}, -1, NULL},
+        {"[1,2,3]", {CARA_ERR_VOCAB, 6, 3, 1, 0}, 6, "7 bytes, more than the 6"},
+        {"[1,2,3]", {CARA_ERR_NETWORK, 7, 2, 1, 0}, 4, "more than 2 values"},
+        {"[1,[]]", {CARA_ERR_EVENT, 7, 3, 1, 0}, 3, "deeper than 1 levels at byte 3"},
+        {"[1,[]]", {CARA_ERR_EVENT, 7, 3, 2, 0}, -1, NULL},
+        {"[\"[,[,[,\\\"[,\"]", {CARA_ERR_EVENT, 99, 1, 1, 0}, -1, NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (int repaired = 0; repaired < 2; repaired++) {
@@ -195,6 +195,19 @@ static void each_caller_chooses_its_ceilings(void **state) {
             assert_non_null(strstr(err.text, cases[i].says));
         }
     }
+}
+
+static void of_repeated_names_the_last_counts_where_allowed(void **state) {
+    static const char in[] = "{\"a\":1,\"b\":2,\"a\":3}";
+    cara_json_rules allowed = rules;
+    allowed.repeated_names = 1;
+    json_t *value = NULL;
+    assert_int_equal(cara_json_read(in, strlen(in), &rules, &value, NULL), CARA_ERR_EVENT);
+    assert_null(value);
+    assert_int_equal(cara_json_read(in, strlen(in), &allowed, &value, NULL), CARA_OK);
+    assert_int_equal(json_object_size(value), 2);
+    assert_int_equal(json_integer_value(json_object_get(value, "a")), 3);
+    json_decref(value);
 }
 
 /* A Hugging Face vocab.json: {"token": id, ...}. */
@@ -218,7 +231,7 @@ static void a_vocabulary_fits_the_ceilings(void **state) {
     assert_int_equal(json_object_size(value), ENTRIES);
     assert_int_equal(json_integer_value(json_object_get(value, "\xC4\xA0token51999")), 51999);
     json_decref(value);
-    const cara_json_rules few = {CARA_ERR_VOCAB, CARA_LIMIT_VOCAB_BYTES, ENTRIES - 1, 64};
+    const cara_json_rules few = {CARA_ERR_VOCAB, CARA_LIMIT_VOCAB_BYTES, ENTRIES - 1, 64, 0};
     assert_int_equal(cara_json_read(text.data, text.len, &few, &value, &err), CARA_ERR_VOCAB);
     assert_null(value);
     assert_true(err.position > 0 && text.data[err.position] == ',');
@@ -315,7 +328,7 @@ static void numbers_read_back_as_themselves(void **state) {
         memcpy(&value, &x, sizeof value);
         if (!isfinite(value))
             continue;
-        for (int style = CARA_JSON_COMPACT; style <= CARA_JSON_PYTHON; style++) {
+        for (int style = CARA_JSON_COMPACT; style <= CARA_JSON_SPREAD; style++) {
             json_t *real = json_real(value);
             char *out = written(real, (cara_json_style)style);
             assert_true(strtod(out, NULL) == value);
@@ -335,10 +348,14 @@ static void each_style_has_its_bytes(void **state) {
             "\"none\": {},\n \"empty\": []\n}",
         [CARA_JSON_PYTHON] = "{\"tokens\": [1, 2], \"segments\": [{\"text\": \"a\\\"\\\\\\n\\t"
                              "\\u0001\\b\\f\x7F\xC3\xB1\"}, []], \"none\": {}, \"empty\": []}",
+        [CARA_JSON_SPREAD] =
+            "{\n  \"tokens\": [\n    1,\n    2\n  ],\n  \"segments\": [\n    {\n      \"text\": "
+            "\"a\\\"\\\\\\n\\t\\u0001\\b\\f\x7F\xC3\xB1\"\n    },\n    []\n  ],\n  "
+            "\"none\": {},\n  \"empty\": []\n}",
     };
     json_t *value = json_pack("{s:[i,i],s:[{s:s},[]],s:{},s:[]}", "tokens", 1, 2, "segments",
                               "text", "a\"\\\n\t\x01\b\f\x7F\xC3\xB1", "none", "empty");
-    for (int style = CARA_JSON_COMPACT; style <= CARA_JSON_PYTHON; style++) {
+    for (int style = CARA_JSON_COMPACT; style <= CARA_JSON_SPREAD; style++) {
         assert_writes(json_incref(value), (cara_json_style)style, expected[style]);
         for (size_t limit = 0; limit < 20; limit++) {
             cara_buf buf;
@@ -382,6 +399,7 @@ int main(void) {
         cmocka_unit_test(reads_without_repair),
         cmocka_unit_test(ceilings_come_before_memory),
         cmocka_unit_test(each_caller_chooses_its_ceilings),
+        cmocka_unit_test(of_repeated_names_the_last_counts_where_allowed),
         cmocka_unit_test(a_vocabulary_fits_the_ceilings),
         cmocka_unit_test(writes_nan_as_null_and_reals_as_reals),
         cmocka_unit_test(reals_of_records_are_as_g_writes_them),

@@ -142,6 +142,8 @@ static void states_are_read_back(void **state) {
         {"{\"id\":\"a\",\"caracola\":{},\"transcription\":{\"ok\":false,\"error\":\"event\"}}",
          CARA_RECORD_FAILED},
         {"{\"id\":\"a\",\"caracola\":{},\"transcription\":7}", CARA_RECORD_PENDING},
+        /* Of members with one name the last counts. */
+        {"{\"id\":\"b\",\"id\":\"a\",\"caracola\":{},\"caracola\":{}}", CARA_RECORD_COMPLETE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cara_record_state found;
@@ -154,6 +156,31 @@ static void states_are_read_back(void **state) {
         else
             assert_string_equal(id, "a");
         free(id);
+    }
+}
+
+/* As deep as jansson reads: what counts as damaged is overwritten. */
+static void deep_records_are_read(void **state) {
+    static const struct {
+        int depth;
+        cara_record_state state;
+    } cases[] = {{63, CARA_RECORD_COMPLETE},
+                 {64, CARA_RECORD_COMPLETE},
+                 {2047, CARA_RECORD_COMPLETE},
+                 {2048, CARA_RECORD_DAMAGED}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cara_buf text;
+        cara_buf_init(&text, 1 << 16);
+        cara_buf_str(&text, "{\"caracola\":{},\"deep\":"); /* one level */
+        for (int depth = 0; depth < cases[i].depth; depth++)
+            cara_buf_char(&text, '[');
+        for (int depth = 0; depth < cases[i].depth; depth++)
+            cara_buf_char(&text, ']');
+        assert_int_equal(cara_buf_char(&text, '}'), 0);
+        cara_record_state found;
+        assert_int_equal(cara_record_read(text.data, text.len, &found, NULL, NULL), CARA_OK);
+        assert_int_equal(found, cases[i].state);
+        cara_buf_free(&text);
     }
 }
 
@@ -178,6 +205,7 @@ int main(void) {
         cmocka_unit_test(the_message_cannot_overwrite_our_members),
         cmocka_unit_test(results_have_the_ten_fields),
         cmocka_unit_test(states_are_read_back),
+        cmocka_unit_test(deep_records_are_read),
         cmocka_unit_test(quarantined_bytes_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
