@@ -66,10 +66,10 @@ static int log_in(const cara_awscli *cli, registry *out, cara_error *err) {
         out->plain = !url.secure;
         snprintf(out->host, sizeof out->host, "%.*s", (int)url.authority.len,
                  (const char *)url.authority.ptr);
-        /* Base64 and a host name: nothing that JSON would have to escape. */
-        if (strpbrk(token, "\"\\") || strpbrk(out->host, "\"\\") ||
-            cara_buf_printf(&text, "{\"auths\":{\"%s\":{\"auth\":\"%s\"}}}\n", out->host, token))
+        json_t *auths = json_pack("{s:{s:{s:s}}}", "auths", out->host, "auth", token);
+        if (cara_json_write(auths, CARA_JSON_COMPACT, &text) || cara_buf_char(&text, '\n'))
             rc = cara_fail(err, CARA_ERR_MEMORY, -1, "the registry's password cannot be kept");
+        json_decref(auths);
     }
     if (!rc)
         rc = cara_awscli_file(cli, "auth.json", text.data, text.len, out->auth_file,
