@@ -101,10 +101,12 @@ cara_failure cara_failure_of(cara_stage stage, cara_code code) {
 }
 
 int cara_failure_is_final(const char *name) {
-    for (const row *r = rows; name && r < rows + sizeof rows / sizeof *rows; r++)
-        for (int i = 0; r->failure.final && i < CODES && r->codes[i]; i++)
-            if (strcmp(name, cara_code_name(r->codes[i])) == 0)
-                return 1;
+    int code = CARA_ERR_INTERNAL; /* the lowest */
+    while (name && code && strcmp(name, cara_code_name((cara_code)code)) != 0)
+        code++;
+    for (int stage = 0; name && code && stage < CARA_STAGES; stage++)
+        if (cara_failure_of((cara_stage)stage, (cara_code)code).final)
+            return 1;
     return 0;
 }
 

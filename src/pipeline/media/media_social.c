@@ -114,10 +114,10 @@ static int social_fetch(void *ctx, const cara_media_request *request, cara_media
         int found = find_object(&f, subtype, &why);
         if (found == CARA_OK)
             return CARA_OK;
-        if (cara_failure_of(CARA_STAGE_MEDIA, found).outcome != CARA_OUTCOME_RETRY &&
-            found != CARA_ERR_AUDIO_LIMIT)
+        cara_failure failure = cara_failure_of(CARA_STAGE_MEDIA, found);
+        if (failure.outcome != CARA_OUTCOME_RETRY && !failure.final)
             return rc;
-        if (err) /* it is too large; or it is not known yet whether it is there */
+        if (err) /* it is there and too large; or it is not known yet whether it is there */
             *err = why;
         return found;
     }
@@ -131,6 +131,8 @@ static int social_fetch(void *ctx, const cara_media_request *request, cara_media
         platform->sleep(platform->ctx, SECOND_LOOK_S);
         rc = find_object(&f, subtype, err);
         if (rc == CARA_ERR_NOT_FOUND) {
+            /* The table has NOT_FOUND as WhatsApp's answer, which stays. Here S3 lacks what AWS
+             * says it has copied: the store's failure, which may pass. */
             if (err)
                 err->code = CARA_ERR_STORE;
             rc = CARA_ERR_STORE;

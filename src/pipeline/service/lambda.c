@@ -127,6 +127,7 @@ static int run_command(cara_lambda *lambda, cara_service *service, const char *i
         rc = cara_fail(&failure, CARA_ERR_MEMORY, -1, "no memory for the answer");
     json_decref(root);
     if (rc) {
+        /* A command has no message and no stage, so the table of failures does not cover it. */
         const char *type = rc == CARA_ERR_USAGE     ? "Command.Invalid"
                            : rc == CARA_ERR_NETWORK ? "Command.Unavailable"
                            : rc == CARA_ERR_MEMORY  ? "Runtime.OutOfMemory"

@@ -182,8 +182,9 @@ static int begin(concurrent_session *s, cara_stop_fn stop, void *cookie, cara_er
     return rc;
 }
 
-/* 1 where the model caused the failure, and opening it again may help. USAGE and CPU are the
- * settings' fault. */
+/* 1 where the model caused the failure, and opening it again may help. The table says whether the
+ * model is the cause, of a message's failure; it does not say what an engine does with its model.
+ * USAGE and CPU come from the options and the machine, so the same model would fail again. */
 static int is_broken(int rc) {
     return rc && rc != CARA_ERR_USAGE && rc != CARA_ERR_CPU &&
            cara_failure_of(CARA_STAGE_TRANSCRIBE, rc).stage == CARA_STAGE_MODEL;
