@@ -1,4 +1,4 @@
-/* Seconds from the start of the process to the first token, for one way of having the model.
+/* Seconds from the start of the process to the first token, for one way of delivering the model.
  *
  *     bench_delivery FILE|s3://bucket/key AUDIO [cold] [threads N] [connections N] [part MIB]
  *     bench_delivery s3://bucket/key fill FILE [connections N] [part MIB]

@@ -1,10 +1,10 @@
-/* How near the kernels come to what the processor can do: products and attention of a medium
- * window's shapes at every level, beside loops that do nothing but the level's instruction.
+/* How close the kernels come to the processor's limit: products and attention of a medium window's
+ * shapes at every level, beside loops of only the level's instruction.
  *
  *     build/bench/bench_kernels [RUNS]
  *
  * One thread. Rates are in Gop/s (a multiplication and an addition are two), best of RUNS, since
- * what is asked is the limit and the machine may be shared; compare within one run only. */
+ * the limit is wanted and the machine may be shared; compare within one run only. */
 #include "kernels/kernels.h"
 
 #include <math.h>

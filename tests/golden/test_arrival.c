@@ -1,5 +1,5 @@
-/* A session over a model whose weights are still on their way: it waits for each before it reads
- * it, so that the words are those of the whole model. */
+/* A session over a model whose weights are still being fetched: it waits for each before it reads
+ * it, so that the transcript equals that of the whole model. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* Memory that fails at the n-th allocation, for tests that are linked with --wrap=malloc and its
- * kin (see meson.build). For one source file of a program.
+/* Memory that fails at the n-th allocation, for tests that are linked with --wrap=malloc and
+ * similar options (see meson.build). For one source file of a program.
  *
  * Kind 1: our own allocations, jansson's and expat's. Only inside json_loadb() none fails: jansson
  * 2.14 ignores there what its buffer says (lex_save), and goes on to an assertion or past the end

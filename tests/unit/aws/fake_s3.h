@@ -1,6 +1,6 @@
-/* An S3 in memory behind test_server: objects with ETags and one note each, conditional writes,
- * ranges, lists in pages of two, and faults on demand. For one bucket named "bucket", path style.
- */
+/* An S3 in memory behind test_server: objects with an ETag and metadata each, conditional writes,
+ * ranges, lists in pages of two, and faults on demand. For one bucket named "bucket", path
+ * style. */
 #ifndef FAKE_S3_H
 #define FAKE_S3_H
 

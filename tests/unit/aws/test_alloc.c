@@ -1,7 +1,7 @@
-/* No memory, at every single allocation: each call must say so, and leave nothing behind.
+/* No memory, at every single allocation: each call must return an error, and leak nothing.
  *
- * Of our own allocations, jansson's and expat's the code must be MEMORY. What libcurl and libcrypto
- * make of theirs is their affair, but nothing may crash or leak (the balance is kept here; the
+ * Of our own allocations, jansson's and expat's the code must be MEMORY. libcurl and libcrypto may
+ * handle theirs as they like, but nothing may crash or leak (the balance is kept here; the
  * sanitizer's build checks theirs too). */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -107,7 +107,7 @@ static int use_s3(cara_aws *aws, cara_error *err) {
 
 static const char abc_sha256[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-/* The connections' threads have memory, as the server's; what they are given has not. */
+/* Only the calling thread runs out of memory, not the threads of the connections and the server. */
 static int use_fetch(cara_aws *aws, cara_error *err) {
     const cara_aws_options options = {.platform = &cara_aws_settings(aws)->platform};
     const cara_s3_fetch_options from = {
@@ -241,7 +241,7 @@ static void every_allocation_of(const scenario *s, int kind) {
         if (memory.live)
             fail_msg("%s: allocation %ld of kind %d: %ld pieces are left over (code %d)", s->name,
                      n, kind, memory.live, rc);
-        if (!reached) { /* that many there are not: nothing failed */
+        if (!reached) { /* there are fewer allocations: nothing failed */
             if (rc)
                 fail_msg("%s: %d %s", s->name, rc, err.text);
             printf("%s: %ld allocations of kind %d\n", s->name, n - 1, kind);

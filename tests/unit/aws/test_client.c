@@ -219,7 +219,7 @@ static void a_wrong_clock_is_corrected(void **state) {
         {.status = 403,
          .headers = "Date: Wed, 15 Oct 2025 02:10:43 GMT\r\n",
          .body = "{\"__type\":\"InvalidSignatureException\"}"},
-        /* Far from it: that is the reason, whatever the name. */
+        /* Far from it: the clock is the reason, for any name of the error. */
         {.status = 403,
          .headers = "Date: Wed, 15 Oct 2025 01:00:00 GMT\r\n",
          .body = "{\"__type\":\"InvalidSignatureException\"}"},

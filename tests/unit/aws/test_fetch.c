@@ -188,7 +188,7 @@ static void lasting_errors_are_reported(void **state) {
         f->s3.whole = cases[i].whole;
         f->s3.on_range = cases[i].on_range;
         f->s3.ranges = 0;
-        /* Small parts, so that an answer in whole is no more than is allowed. */
+        /* Small parts, so that the whole object in one answer is within the limit. */
         assert_int_equal(in_memory(f, 7000, 4), cases[i].rc);
         assert_non_null(strstr(f->err.text, cases[i].says));
         f->s3.refuse = f->s3.deny = f->s3.flip = f->s3.whole = 0;
@@ -229,7 +229,7 @@ static int at_once(void *cookie) {
     return 1;
 }
 
-/* The server waits until the test has seen what it wants to see. */
+/* The server waits until the test has made its checks. */
 static atomic_int may_go;
 
 static void hold(fake_s3 *s3) {
@@ -340,7 +340,7 @@ static void a_fill_resumes_after_an_interrupted_try(void **state) {
     }
     assert_file(f);
     assert_true(tries > 1);
-    /* 21 parts, and what two connections had in hand at each end. */
+    /* 21 parts, and those that two connections were fetching at each end. */
     assert_true(f->s3.ranges <= 21 + 2 * tries);
 }
 

@@ -58,7 +58,7 @@ static void out_of_memory_returns_null(void **state) {
     cara_pages_free(NULL, 1, 1);
 }
 
-/* A freed block is the system's again: address space does not leak with the alignment. */
+/* A freed block is unmapped: address space does not leak with the alignment. */
 static size_t field_of(const char *path, int which) {
     unsigned long fields[2] = {0};
     FILE *f = fopen(path, "r");

@@ -56,7 +56,7 @@ static void findings_are_reported_and_give_a_verdict(void **state) {
     assert_non_null(strstr(text.data, "\"name\":\"b\",\"where\":\"here\",\"status\":\"warning\","
                                       "\"message\":\"line two \",\"advice\":\"do 1\""));
     json_decref(root);
-    /* More than there is room for: the last ones win, and none is reported twice. */
+    /* More checks than fit: the last ones are kept, and none is reported twice. */
     for (int i = 0; i < 2 * CARA_CHECKUP_MAX; i++)
         cara_checkup_add(c, "d", i % 2 ? CARA_FINDING_OK : CARA_FINDING_FAILURE, "%d", i);
     assert_int_equal(c->n, CARA_CHECKUP_MAX);
@@ -136,7 +136,7 @@ static void words_are_compared(void **state) {
         if (wrong != cases[i].wrong || n != cases[i].n)
             fail_msg("%s | %s: %zu of %zu", cases[i].expected, cases[i].got, wrong, n);
     }
-    /* More words than are looked at. */
+    /* More words than are compared. */
     char *many = malloc(4096);
     assert_non_null(many);
     for (int i = 0; i < 4096; i++)

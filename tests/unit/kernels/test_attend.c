@@ -11,10 +11,10 @@ enum { ATTEND, ATTEND_COARSE, ATTEND_FEW, ATTEND_F16, ATTEND_I8, ATTEND_KINDS };
 static const char *const attend_names[] = {"attend", "attend_coarse", "attend_few", "attend_f16",
                                            "attend_i8"};
 
-/* What a kind of attention may be off by: coarse ones round operands to 8 bits (bf16), an f16 cache
- * to 11, an int8 one by half a 127th of each channel's largest, which for these keys is at most
- * sqrt(d) of them added up at random. Scores are off by that times |q||k| scale, weights by as much
- * of themselves. */
+/* The error that a kind of attention may have: coarse ones round operands to 8 bits (bf16), an f16
+ * cache to 11, an int8 one by half a 127th of each channel's largest, which for these keys is at
+ * most sqrt(d) of them added up at random. Scores are off by that times |q||k| scale, weights by as
+ * much of themselves. */
 static double allowed(int kind, double spread, size_t d) {
     double score = spread * spread * sqrt((double)d) / 3;
     return kind == ATTEND_COARSE ? 1.5e-2 * (1 + score)
@@ -43,7 +43,8 @@ static void want_of(const cara_attend *a, size_t i, double *p, double *want) {
     }
 }
 
-/* What came of a cache is all that its numbers as floats give, whatever they were narrowed from. */
+/* The expected result uses the numbers of the cache as floats, so narrowing is not part of the
+ * error. */
 static void check_cached(const cara_kernels *kernels, const cara_attend *a, float *k, float *v) {
     cara_attend same = *a;
     same.k = k, same.v = v, same.ldk = same.ldv = a->d;
@@ -111,7 +112,7 @@ static void attend_i8(const cara_kernels *kernels, const cara_attend *a) {
                             .scale = a->scale};
     kernels->attend_i8(&given);
     check_cached(kernels, a, wide_k, wide_v);
-    /* A query alone gives what it gives beside others. */
+    /* A query alone gives the same as beside others. */
     given.n_q = 1;
     for (size_t i = 0; i < a->n_q; i++) {
         float alone[CARA_HEAD_DIM_MAX];

@@ -149,7 +149,7 @@ static void products_match_at_every_level(void **state) {
     at_every_level(products);
 }
 
-/* How callers split work, and what rows stand beside a row, changes no bit. */
+/* No bit depends on how callers split the work, nor on the other rows. */
 static void splits(const cara_kernels *kernels) {
     enum { M = 8, N = 70, K = 500 };
     float *a = floats(M * K, 1), c[2][M * N], *bias = floats(N, 1);

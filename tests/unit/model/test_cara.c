@@ -139,7 +139,7 @@ static void other_kinds_convert(void **state) {
         assert_int_equal(m->entries[0].to->dtype, cases[i].dtype);
         assert_int_equal(cara_tokenizer_special(m->tokenizer)->timestamp_begin + 1501,
                          cases[i].n_vocab);
-        /* What it says to readers without a tokenizer. */
+        /* The settings for readers without a tokenizer. */
         const uint8_t *h = m->file.data;
         const cara_special_tokens *s = cara_tokenizer_special(m->tokenizer);
         assert_int_equal((int32_t)cara_le32(h + CARA_H_SPECIALS), s->eot);

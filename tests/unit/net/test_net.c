@@ -204,7 +204,7 @@ static int stop_now(void *cookie) {
     return *(int *)cookie;
 }
 
-/* Every fault that a network has, with what we call it. */
+/* Every fault of a network, with its code and failure. */
 static void service_faults_are_parsed(void **state) {
     (void)state;
     static const struct {

@@ -166,8 +166,7 @@ static void *serve(void *arg) {
         request.connection = connection->number;
         test_reply reply = {.status = 599, .body = "no reply is scripted"};
         pthread_mutex_lock(&s->lock);
-        int keep =
-            s->n_requests < MAX_REQUESTS; /* a handler may see more, and they are forgotten */
+        int keep = s->n_requests < MAX_REQUESTS; /* a handler may see more, which are not kept */
         if (keep)
             s->requests[s->n_requests++] = request;
         else if (!s->handler)

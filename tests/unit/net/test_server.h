@@ -31,7 +31,7 @@ typedef struct test_request {
 typedef struct test_server test_server;
 
 /* Answers the n replies in order, whichever the connection; beyond them 599. Replies are borrowed.
- * Aborts where no socket can be had: a test that cannot run is a failed one. */
+ * Aborts where no socket can be opened: a test that cannot run has failed. */
 test_server *test_server_start(const test_reply *replies, size_t n);
 
 /* Decides each answer by a function instead; it may be called from several threads, one at a time.

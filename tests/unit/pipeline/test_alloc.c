@@ -24,7 +24,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-/* ---- a store in memory, which always has some ---- */
+/* ---- a store in memory, whose own allocations never fail ---- */
 
 typedef struct object {
     char key[CARA_KEY_SIZE];
@@ -132,7 +132,7 @@ static int prepare(void *ctx, cara_stop_fn stop, void *cookie, cara_error *err) 
     return CARA_OK;
 }
 
-/* Cut short at the first try, so that going on is under test as well. */
+/* Cut short at the first try, so that resuming is tested as well. */
 static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop, void *cookie,
                       cara_resume *resume, cara_result **out, cara_error *err) {
     static const int32_t tokens[] = {50364, 1, 50464};

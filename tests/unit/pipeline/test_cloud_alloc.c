@@ -41,7 +41,7 @@ int __wrap_nanosleep(const struct timespec *t, struct timespec *left);
 static struct world {
     fake_s3 s3;
     const char *event; /* what Lambda or the queue hands out */
-    int media_down;    /* media 78 cannot be had just now */
+    int media_down;    /* media 78 cannot be fetched for now */
     int sends;         /* replies that WhatsApp took */
     int at;            /* invocations handed out */
     int n_answers;
@@ -51,7 +51,7 @@ static struct world {
     int slept;
 } world;
 
-/* The worker's pauses: here it is asked to end instead. */
+/* Replaces the worker's pauses: it is interrupted instead. */
 int __wrap_nanosleep(const struct timespec *t, struct timespec *left) {
     if (!memory.armed)
         return __real_nanosleep(t, left);
@@ -72,7 +72,7 @@ static void handle_media(const test_request *r, test_reply *reply) {
         reply->status = world.media_down ? 503 : 200;
     } else if (strstr(r->body, "\"79\"")) { /* only a list has its name */
         fake_s3_set(&world.s3, "p/2025-10-15/79.oga", "OggS");
-    } else { /* forgotten, but an earlier try had it copied */
+    } else { /* deleted by WhatsApp, but copied by an earlier try */
         reply->status = 404;
         reply->body = "{}";
     }
@@ -282,7 +282,7 @@ static int reply_once(int kind, long n, const void *ctx) {
         fail_msg("reply: allocation %ld of kind %d gave %d: %s", n, kind, rc, p.err.text);
     assert_true(rc != CARA_OK || world.sends == 2);
     assert_true(rc == CARA_OK || p.err.code == (cara_code)rc);
-    /* Whatever became of it: nothing is sent twice. */
+    /* In any case nothing is sent twice. */
     int sent = world.sends,
         claimed = fake_s3_find(&world.s3, "p/2025-10-15/1-01-10-12-a.reply") != 0;
     assert_true(!sent || claimed);
@@ -410,7 +410,7 @@ static void set_up(const delivery *d) {
     fake_s3_set(&world.s3, "p/2025-10-15/80.ogg", "OggS");
 }
 
-/* All that is not done is to be delivered again. */
+/* Everything that is not done must be delivered again. */
 static void check_told(const scenario *s, int kind, long n, const char *answer) {
     for (const char *id = s->ids; *id; id++) {
         char message[2] = {*id}, record[] = "record-?";

@@ -22,7 +22,7 @@
     "\",\"from\":\"15550001111\",\"timestamp\":\"1760490612\",\"type\":\"audio\",\"audio\":"       \
     "{\"id\":\"77\"}}]}}]}"
 
-/* What the API hands out, one after the other, and what it says to the answer. */
+/* The events of the API, one after the other, and its status for each answer. */
 typedef struct turn {
     const char *event;
     double left_s; /* of time; 0: no deadline is named */
