@@ -114,9 +114,3 @@ const char *cara_outcome_name(cara_outcome outcome) {
     static const char *const names[] = {"done", "already", "failed", "retry", "quarantined"};
     return names[outcome];
 }
-
-const char *cara_stage_name(cara_stage stage) {
-    static const char *const names[] = {"none",  "event", "message", "store",
-                                        "media", "check", "model",   "transcribe"};
-    return names[stage];
-}

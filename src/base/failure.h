@@ -58,7 +58,5 @@ int cara_failure_is_final(const char *name);
 
 /* "done", "already", "failed", "retry", "quarantined"; static. */
 const char *cara_outcome_name(cara_outcome outcome);
-/* "none", "event", "message", "store", "media", "check", "model", "transcribe"; static. */
-const char *cara_stage_name(cara_stage stage);
 
 #endif

@@ -79,9 +79,6 @@ void cara_cli_args_init(cara_cli_args *args, const cara_cli_command *command, in
  * lacks its value (reported already: exit with CARA_EXIT_USAGE). */
 int cara_cli_args_next(cara_cli_args *args);
 
-/* Prints --help of one command. */
-void cara_cli_help(const cara_cli_command *command, FILE *out);
-
 /* Values of the flag just returned. Each returns 0, or -1 after saying which flag, what it got and
  * what it takes. `none` (may be NULL) says whether "None" is taken; it then is set to 1 or 0. */
 int cara_cli_int(const cara_cli_args *args, int64_t min, int64_t max, int *none, int64_t *out);

@@ -58,6 +58,38 @@ static int unknown_flag(cara_cli_args *args, const char *typed) {
     return CARA_CLI_BAD;
 }
 
+static void print_help(const cara_cli_command *command, FILE *out) {
+    fprintf(out, "caracola %s: %s\n\nUsage: caracola %s [FLAG]...%s%s\n\nFlags:\n", command->name,
+            command->summary, command->name, command->operands ? " " : "",
+            command->operands ? command->operands : "");
+    static const cara_cli_option help = {"help", 'h', NULL, "show this"};
+    int n = count(command->options);
+    for (int i = 0; i <= n; i++) {
+        const cara_cli_option *option = i < n ? &command->options[i] : &help;
+        char flag[64], left[128];
+        shown_name(option->name, flag, sizeof flag);
+        char letter[8] = "    ";
+        if (option->letter)
+            snprintf(letter, sizeof letter, "-%c, ", option->letter);
+        snprintf(left, sizeof left, "  %s%s%s%s", letter, flag, option->value ? " " : "",
+                 option->value ? option->value : "");
+        enum { COLUMN = 34 };
+        if (strlen(left) >= COLUMN)
+            fprintf(out, "%s\n%*s", left, COLUMN, "");
+        else
+            fprintf(out, "%-*s", COLUMN, left);
+        for (const char *p = option->help; *p; p++) {
+            fputc(*p, out);
+            if (*p == '\n')
+                fprintf(out, "%*s", COLUMN, "");
+        }
+        fputc('\n', out);
+    }
+    if (command->details && *command->details)
+        fprintf(out, "\n%s%s", command->details,
+                command->details[strlen(command->details) - 1] == '\n' ? "" : "\n");
+}
+
 int cara_cli_args_next(cara_cli_args *args) {
     const cara_cli_option *options = args->command->options;
     struct option longs[2 * CARA_CLI_MAX_OPTIONS + 2];
@@ -96,7 +128,7 @@ int cara_cli_args_next(cara_cli_args *args) {
         return CARA_CLI_END;
     }
     if (got == 'h' || got == HELP) {
-        cara_cli_help(args->command, stdout);
+        print_help(args->command, stdout);
         return CARA_CLI_HELP;
     }
     const char *typed = optind > before ? args->argv[optind - 1] : args->argv[before];
@@ -133,38 +165,6 @@ int cara_cli_args_next(cara_cli_args *args) {
     args->flag = args->flag_text;
     args->value = options[at].value ? optarg : NULL;
     return at;
-}
-
-void cara_cli_help(const cara_cli_command *command, FILE *out) {
-    fprintf(out, "caracola %s: %s\n\nUsage: caracola %s [FLAG]...%s%s\n\nFlags:\n", command->name,
-            command->summary, command->name, command->operands ? " " : "",
-            command->operands ? command->operands : "");
-    static const cara_cli_option help = {"help", 'h', NULL, "show this"};
-    int n = count(command->options);
-    for (int i = 0; i <= n; i++) {
-        const cara_cli_option *option = i < n ? &command->options[i] : &help;
-        char flag[64], left[128];
-        shown_name(option->name, flag, sizeof flag);
-        char letter[8] = "    ";
-        if (option->letter)
-            snprintf(letter, sizeof letter, "-%c, ", option->letter);
-        snprintf(left, sizeof left, "  %s%s%s%s", letter, flag, option->value ? " " : "",
-                 option->value ? option->value : "");
-        enum { COLUMN = 34 };
-        if (strlen(left) >= COLUMN)
-            fprintf(out, "%s\n%*s", left, COLUMN, "");
-        else
-            fprintf(out, "%-*s", COLUMN, left);
-        for (const char *p = option->help; *p; p++) {
-            fputc(*p, out);
-            if (*p == '\n')
-                fprintf(out, "%*s", COLUMN, "");
-        }
-        fputc('\n', out);
-    }
-    if (command->details && *command->details)
-        fprintf(out, "\n%s%s", command->details,
-                command->details[strlen(command->details) - 1] == '\n' ? "" : "\n");
 }
 
 int cara_cli_bad_value(const cara_cli_args *args, const char *takes) {

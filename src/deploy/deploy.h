@@ -76,8 +76,5 @@ int cara_deploy_link(cara_deploy *d, const char *topic_arn, cara_error *err);
 /* Removes the installation: unlinks, deletes both stacks; with `delete_buckets` also what is in
  * the buckets that they made. */
 int cara_deploy_teardown(cara_deploy *d, int delete_buckets, cara_error *err);
-/* Empties and deletes one bucket, old versions included; one that does not exist is a success. */
-int cara_deploy_delete_bucket(const cara_awscli *cli, const cara_progress *progress,
-                              const char *bucket, cara_error *err);
 
 #endif

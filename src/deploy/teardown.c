@@ -72,8 +72,9 @@ static int delete_objects(const cara_awscli *cli, const char *bucket, json_t *ob
     return rc;
 }
 
-int cara_deploy_delete_bucket(const cara_awscli *cli, const cara_progress *progress,
-                              const char *bucket, cara_error *err) {
+/* Old versions included; one that does not exist is a success. */
+static int empty_and_delete(const cara_awscli *cli, const cara_progress *progress,
+                            const char *bucket, cara_error *err) {
     if (progress->dry) {
         cara_progress_report(progress, "would delete bucket %s and all that is in it", bucket);
         return CARA_OK;
@@ -122,7 +123,7 @@ static int stack_and_bucket(cara_deploy *d, const cara_stack *stack, const char 
     if (rc || !bucket[0])
         return rc;
     if (delete &&!theirs)
-        return cara_deploy_delete_bucket(&d->cli, &d->progress, bucket, err);
+        return empty_and_delete(&d->cli, &d->progress, bucket, err);
     cara_progress_report(&d->progress, "bucket %s: kept%s", bucket,
                          theirs ? ", as it was not made here" : "");
     return CARA_OK;

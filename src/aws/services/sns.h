@@ -4,9 +4,10 @@
 
 #include "aws/client/client.h"
 
-/* ConfirmSubscription with the token that SNS sent to the endpoint, in the topic's own Region.
- * `subscription_arn` receives the new subscription's, cut to size. Needs no credentials: the token
- * proves the right to do it. USAGE: `topic_arn` is no ARN of a topic. */
+/* For an HTTP endpoint, to which SNS delivers only once it has confirmed: ConfirmSubscription with
+ * the token that SNS sent to the endpoint, in the topic's own Region. `subscription_arn` receives
+ * the new subscription's, cut to size. Needs no credentials: the token proves the right to do it.
+ * USAGE: `topic_arn` is no ARN of a topic. */
 int cara_sns_confirm(cara_aws *aws, const char *topic_arn, const char *token,
                      char *subscription_arn, size_t size, cara_error *err);
 

@@ -102,10 +102,6 @@ void cara_mel_tables_free(cara_mel_tables *tables) {
     free(tables);
 }
 
-const float *cara_mel_filter(const cara_mel_tables *tables, int mel) {
-    return mel >= 0 && mel < tables->n_mels ? tables->filter[mel] : NULL;
-}
-
 /* ---- frames ---- */
 
 typedef struct frame_job {

@@ -19,8 +19,6 @@
 typedef struct cara_mel_tables cara_mel_tables;
 int cara_mel_tables_new(int n_mels, cara_mel_tables **out, cara_error *err);
 void cara_mel_tables_free(cara_mel_tables *tables);
-/* One filter [201], borrowed, or NULL where there is no such mel bin. */
-const float *cara_mel_filter(const cara_mel_tables *tables, int mel);
 
 typedef struct cara_mel_stream cara_mel_stream;
 

@@ -180,10 +180,6 @@ void cara_decoder_start(cara_decoder *d, int slot, int audio) {
     cara_self_cache_start(d->self, slot, audio);
 }
 
-size_t cara_decoder_length(const cara_decoder *d, int slot) {
-    return cara_self_cache_length(d->self, slot);
-}
-
 void cara_decoder_truncate(cara_decoder *d, int slot, size_t length) {
     cara_self_cache_truncate(d->self, slot, length);
 }

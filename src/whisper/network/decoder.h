@@ -49,9 +49,6 @@ int cara_decoder_reserve(cara_decoder *decoder, int first, int n, cara_error *er
 /* Empties a slot, which then attends to `audio`. Every slot starts with audio 0. */
 void cara_decoder_start(cara_decoder *decoder, int slot, int audio);
 
-/* Tokens that a slot holds. */
-size_t cara_decoder_length(const cara_decoder *decoder, int slot);
-
 /* Keeps only the slot's first `length` tokens; does nothing where it has no more. */
 void cara_decoder_truncate(cara_decoder *decoder, int slot, size_t length);
 
