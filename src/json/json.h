@@ -49,7 +49,8 @@ typedef enum cara_json_style {
 
 /* Appends `value` as UTF-8 without a newline at the end. Reals have the fewest digits that read
  * back as the same double (jansson 2.14 writes 27.12 as 27.120000000000001): as Python's repr() in
- * style PYTHON, else at least 15 significant ones as C's %g. Nesting is the caller's to bound.
+ * style PYTHON, else at least 15 significant ones as C's %g; in style SPREAD they are jansson's.
+ * Nesting is the caller's to bound.
  * Returns 0, or -1 where the buffer's limit or memory ended, or `value` is NULL because it could
  * not be built. */
 int cara_json_write(const json_t *value, cara_json_style style, cara_buf *out);
