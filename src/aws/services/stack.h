@@ -16,8 +16,8 @@ typedef struct cara_stack {
 } cara_stack;
 
 /* Reads the answer of DescribeStacks, in JSON as the AWS CLI prints it ("Stacks": [..]) and in XML
- * as the service sends it. `name` is for messages. Free *out in any case. NETWORK: there is no
- * stack in it, or one without a status; MEMORY. */
+ * as the service sends it (exposed for tests and fuzzing). `name` is for messages. Free *out in any
+ * case. NETWORK: there is no stack in it, or one without a status; MEMORY. */
 int cara_stack_read_json(const json_t *answer, const char *name, cara_stack *out, cara_error *err);
 int cara_stack_read_xml(const char *xml, size_t n, const char *name, cara_stack *out,
                         cara_error *err);
