@@ -15,7 +15,8 @@ extern "C" {
 /* Where samples come from. `transcribe` reads the audio twice (once for the loudest mel value, once
  * for the windows), so a source can be rewound. */
 typedef struct cara_pcm_source {
-    /* Fills up to `n` samples; returns how many (0 at the end), or a negative cara_code. */
+    /* Fills up to `n` samples; returns how many (0 at the end), or a negative cara_code, with *err
+     * filled if there is a sentence to give. */
     int64_t (*read)(void *ctx, float *dst /* [n] */, size_t n, cara_error *err);
     /* Back to the first sample; CARA_OK or a negative code. */
     int (*rewind)(void *ctx, cara_error *err);

@@ -260,6 +260,15 @@ static void complete(job *j, const cara_result *result) {
     }
 }
 
+/* 1 where the partial transcript does not fit its audio or the model, which only a damaged record
+ * causes: tokens or a language that the model does not have, or a time past the end. */
+static int is_unusable(const cara_partial *partial, int rc, const cara_result *result) {
+    int64_t frame = partial->resume.frame;
+    if (frame <= 0)
+        return 0;
+    return rc == CARA_ERR_USAGE || (!rc && (double)frame > result->duration_s * 100);
+}
+
 static void transcribe_audio(job *j) {
     const cara_transcriber *t = j->p->transcriber;
     double started = cara_clock_monotonic();
@@ -282,6 +291,14 @@ static void transcribe_audio(job *j) {
     cara_resume resume = j->partial.resume;
     rc = t->transcribe(t->ctx, j->file.bytes, j->file.n, renew_claim_or_stop, j, &resume, &result,
                        j->err);
+    if (!j->claim_lost && is_unusable(&j->partial, rc, result)) {
+        if (result)
+            t->release(t->ctx, result);
+        cara_partial_free(&j->partial);
+        resume = (cara_resume){.frame = 0};
+        rc = t->transcribe(t->ctx, j->file.bytes, j->file.n, renew_claim_or_stop, j, &resume,
+                           &result, j->err);
+    }
     j->frame = resume.frame;
     if (j->claim_lost)
         report_lost_claim(j);

@@ -372,7 +372,8 @@ int cara_transcribe(cara_session *session, cara_pcm_source source, const cara_op
                     cara_result **out, cara_error *err) {
     *out = NULL;
     double start = cara_clock_monotonic();
-    cara_error failure; /* the caller's stays as it is where the work is only stopped */
+    /* The caller's stays as it is where the work is only stopped. */
+    cara_error failure = {.code = CARA_OK, .position = -1};
     transcription t = {.session = session, .source = source, .encoded_size = -1};
     cara_arena_init(&t.arena, CARA_LIMIT_RESULT_BYTES);
     cara_buf_init(&t.all_tokens, CARA_LIMIT_RESULT_BYTES);
@@ -406,6 +407,9 @@ done:
     cara_buf_free(&t.all_tokens);
     cara_arena_free(&t.arena);
     if (rc) {
+        if (failure.code == CARA_OK) /* a source that only returned a code */
+            (void)cara_fail(&failure, (cara_code)rc, -1, "The samples could not be read: %s",
+                            cara_code_name((cara_code)rc));
         if (err)
             *err = failure;
         cara_result_free(t.owner ? &t.owner->result : NULL);

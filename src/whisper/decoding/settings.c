@@ -250,6 +250,9 @@ static int check_prompt(cara_settings *s, cara_arena *arena, cara_error *err) {
 
 static int check_previous(const cara_settings *s, cara_error *err) {
     const cara_options *o = &s->options;
+    if (o->n_previous_tokens && !o->previous_tokens)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "previous_tokens is NULL, but their number is %zu", o->n_previous_tokens);
     for (size_t i = 0; i < o->n_previous_tokens; i++)
         if (o->previous_tokens[i] < 0 || o->previous_tokens[i] >= s->dims.n_vocab)
             return cara_fail(err, CARA_ERR_USAGE, -1,

@@ -137,7 +137,11 @@ static int fill(cara_mel_stream *s, size_t want, cara_error *err) {
     while (s->pcm_n < want && !s->ended) {
         int64_t got = s->source.read(s->source.ctx, s->pcm + s->pcm_n, want - s->pcm_n, err);
         if (got < 0)
-            return (int)got;
+            return got >= CARA_ERR_INTERNAL
+                       ? (int)got
+                       : cara_fail(err, CARA_ERR_INTERNAL, -1,
+                                   "the source returned %lld, which is no error code",
+                                   (long long)got);
         if ((uint64_t)got > want - s->pcm_n)
             return cara_fail(err, CARA_ERR_USAGE, -1,
                              "the source returned more samples than requested");

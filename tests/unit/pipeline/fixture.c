@@ -40,6 +40,8 @@ static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop,
     }
     if (f->transcribe_rc)
         return cara_fail(err, (cara_code)f->transcribe_rc, -1, "the audio cannot be transcribed");
+    if (f->resume_rc && resume->frame > 0)
+        return cara_fail(err, (cara_code)f->resume_rc, -1, "it cannot be continued");
     cara_result *result = calloc(1, sizeof *result);
     if (!result)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory");

@@ -23,6 +23,7 @@ typedef struct fixture {
     cara_pipeline pipeline;
     int n_prepared, n_transcribed, n_fetched;
     int prepare_rc, transcribe_rc, fetch_rc; /* codes to fail with, 0 for none */
+    int resume_rc; /* the same for a transcription that continues an earlier one */
     int silence, cut_short;
     int64_t resumed_at; /* frame at which the last transcription began */
     size_t n_context;

@@ -408,6 +408,30 @@ static void stopping_keeps_what_there_is(void **state) {
     assert_int_equal(f->last_outcome, CARA_OUTCOME_DONE);
 }
 
+/* A damaged record: its partial transcript does not fit the model (USAGE) or the audio's length. */
+static void an_unusable_partial_transcript_begins_again(void **state) {
+    fixture *f = *state;
+    char path[600];
+    put_audios(f);
+    snprintf(path, sizeof path, "%s/%s", f->store_path, VOICE);
+    for (int past_the_end = 0; past_the_end < 2; past_the_end++) {
+        f->cut_short = 1;
+        fixture_event(f, "02-voice-note");
+        json_t *r = fixture_record(f, VOICE), *at = json_real(past_the_end ? 5000.0 : 2.0);
+        json_object_set_new(json_object_get(r, "transcription"), "resume_at", at);
+        assert_int_equal(json_dump_file(r, path, 0), 0);
+        json_decref(r);
+        f->cut_short = f->n_transcribed = 0;
+        f->resume_rc = past_the_end ? 0 : CARA_ERR_USAGE;
+        fixture_event(f, "02-voice-note");
+        assert_int_equal(f->n_transcribed, 2);
+        r = fixture_record(f, VOICE);
+        assert_string_equal(fixture_at(r, "transcription.text"), " hay una panga");
+        json_decref(r);
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
 static void cut_short_goes_on_where_it_stopped(void **state) {
     fixture *f = *state;
     put_audios(f);
@@ -564,6 +588,7 @@ int main(void) {
         WITH_STORE(a_retry_uses_the_stored_audio),
         WITH_STORE(other_audio_under_the_same_name),
         WITH_STORE(stopping_keeps_what_there_is),
+        WITH_STORE(an_unusable_partial_transcript_begins_again),
         WITH_STORE(cut_short_goes_on_where_it_stopped),
         WITH_STORE(damaged_and_foreign_records),
         WITH_STORE(a_broken_store_asks_for_a_retry),

@@ -200,18 +200,25 @@ static void on_segment(void *cookie, const cara_segment *segment) {
     f->committed[n] = (char)('0' + segment->id);
 }
 
-static int transcribe_within(fake *f, cara_options *options, int64_t content_frames,
-                             size_t result_limit, cara_result **out) {
-    assert_true(content_frames <= MOST_FRAMES);
-    f->backend.ops = &fake_ops;
+/* A session over the fake; its mel and its logits are the caller's. */
+static cara_session session_over(fake *f) {
     cara_session session = {.dims = &dims,
                             .tokenizer = tokenizer,
                             .kernels = cara_kernels_for(CARA_CPU_SCALAR),
                             .mel_tables = mel_tables,
                             .backend = &f->backend,
                             .mel = malloc(sizeof(float) * 80 * CARA_N_FRAMES),
-                            .result_limit = result_limit};
+                            .result_limit = 1 << 20};
     assert_non_null(session.mel);
+    return session;
+}
+
+static int transcribe_within(fake *f, cara_options *options, int64_t content_frames,
+                             size_t result_limit, cara_result **out) {
+    assert_true(content_frames <= MOST_FRAMES);
+    f->backend.ops = &fake_ops;
+    cara_session session = session_over(f);
+    session.result_limit = result_limit;
     /* No rules, so that the script alone decides. */
     options->without_timestamps = 1;
     options->suppress_tokens = "";

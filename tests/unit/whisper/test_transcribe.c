@@ -467,6 +467,47 @@ static void the_language_is_detected_on_padded_audio(void **state) {
     }
 }
 
+static int64_t bad_read(void *ctx, float *dst, size_t n, cara_error *err) {
+    (void)dst, (void)n, (void)err;
+    return *(const int64_t *)ctx;
+}
+
+static int rewind_nothing(void *ctx, cara_error *err) {
+    (void)ctx, (void)err;
+    return CARA_OK;
+}
+
+/* A source fails with its code and a sentence, whether it gives one or not. */
+static void bad_sources_are_errors(void **state) {
+    (void)state;
+    static const struct {
+        int64_t returns;
+        int rc;
+    } cases[] = {{CARA_ERR_IO, CARA_ERR_IO},
+                 {CARA_ERR_AUDIO_CORRUPT, CARA_ERR_AUDIO_CORRUPT},
+                 {-12345, CARA_ERR_INTERNAL},
+                 {INT64_MIN, CARA_ERR_INTERNAL},
+                 {INT64_MAX, CARA_ERR_USAGE}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fake f = {.backend = {&fake_ops}};
+        int64_t returns = cases[i].returns;
+        cara_session session = session_over(&f);
+        cara_pcm_source source = {bad_read, rewind_nothing, &returns};
+        cara_options options;
+        cara_result *r = NULL;
+        cara_error err;
+        memset(&err, 0xFF, sizeof err);
+        cara_options_default(&options, sizeof options);
+        assert_int_equal(cara_transcribe(&session, source, &options, &r, &err), cases[i].rc);
+        assert_null(r);
+        assert_int_equal(err.code, cases[i].rc);
+        assert_int_equal(err.position, -1);
+        assert_non_null(memchr(err.text, 0, sizeof err.text));
+        assert_true(*err.text);
+        free(session.mel);
+    }
+}
+
 static void no_memory_is_an_error(void **state) {
     (void)state;
     const window_script script[] = {
@@ -492,6 +533,7 @@ int main(void) {
         cmocka_unit_test(stopping_keeps_what_is_finished),
         cmocka_unit_test(callbacks_follow_the_windows),
         cmocka_unit_test(the_language_is_detected_on_padded_audio),
+        cmocka_unit_test(bad_sources_are_errors),
         cmocka_unit_test(no_memory_is_an_error),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
