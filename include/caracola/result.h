@@ -31,7 +31,7 @@ typedef struct cara_segment {
 typedef struct cara_timings {
     double audio_s; /* decoding and resampling */
     double mel_s;
-    double encode_s;
+    double encode_s; /* the encoder, and the cross-attention's keys and values of the decoder */
     double decode_s;
     double draft_s; /* a draft model's encoding and decoding; in no other member but the total */
     double total_s;
