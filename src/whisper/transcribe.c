@@ -52,19 +52,24 @@ static void set_stop(cara_session *session, cara_backend_stop stop) {
     cara_draft_set_stop(session->draft, stop);
 }
 
+static int check_stop(transcription *t, cara_error *err) {
+    return should_stop(t)
+               ? cara_fail(err, CARA_ERR_CANCELLED, -1, "Stopped by the progress callback")
+               : CARA_OK;
+}
+
 /* All before frame `done` is finished. */
 static int report_progress(transcription *t, int64_t done, cara_error *err) {
     t->done = done < t->content_frames ? done : t->content_frames;
-    if (should_stop(t))
-        return cara_fail(err, CARA_ERR_CANCELLED, -1, "Stopped by the progress callback");
-    return CARA_OK;
+    return check_stop(t, err);
 }
 
 /* Hours of audio are read before the first window: that can be stopped, too. */
 static int64_t timed_read(void *ctx, float *dst, size_t n, cara_error *err) {
     transcription *t = ctx;
-    if (should_stop(t))
-        return cara_fail(err, CARA_ERR_CANCELLED, -1, "Stopped by the progress callback");
+    int rc = check_stop(t, err);
+    if (rc)
+        return rc;
     double start = cara_clock_monotonic();
     int64_t got = t->source.read(t->source.ctx, dst, n, err);
     t->timings.audio_s += cara_clock_monotonic() - start;
