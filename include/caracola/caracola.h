@@ -20,5 +20,6 @@
 #include <caracola/model.h>
 #include <caracola/result.h>
 #include <caracola/transcribe.h>
+#include <caracola/writers.h>
 
 #endif

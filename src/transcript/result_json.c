@@ -4,7 +4,7 @@
 #include <string.h>
 
 static json_t *string(const char *text) {
-    return cara_json_string(text, strlen(text));
+    return text ? cara_json_string(text, strlen(text)) : json_string("");
 }
 
 /* jansson's setters and appenders take NULL for any argument and then fail, so one check at the end
@@ -18,7 +18,7 @@ json_t *cara_segment_json(const cara_segment *s) {
     failed |= json_object_set_new(object, "seek", json_integer(s->seek));
     failed |= json_object_set_new(object, "start", cara_json_real(s->start));
     failed |= json_object_set_new(object, "end", cara_json_real(s->end));
-    failed |= json_object_set_new(object, "text", string(s->text ? s->text : ""));
+    failed |= json_object_set_new(object, "text", string(s->text));
     failed |= json_object_set_new(object, "tokens", tokens);
     failed |= json_object_set_new(object, "temperature", cara_json_real(s->temperature));
     failed |= json_object_set_new(object, "avg_logprob", cara_json_real(s->avg_logprob));

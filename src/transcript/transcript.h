@@ -1,32 +1,18 @@
-/* Writers of a result: the files of openai/whisper's utils.py, byte for byte. */
+/* What the program needs of the writers beside <caracola/writers.h>. */
 #ifndef TRANSCRIPT_TRANSCRIPT_H
 #define TRANSCRIPT_TRANSCRIPT_H
 
 #include "base/error.h"
 #include "base/memory/buf.h"
 
-#include <caracola/result.h>
+#include <caracola/writers.h>
 
-typedef enum cara_transcript_format {
-    CARA_TRANSCRIPT_TXT,
-    CARA_TRANSCRIPT_VTT,
-    CARA_TRANSCRIPT_SRT,
-    CARA_TRANSCRIPT_TSV,
-    CARA_TRANSCRIPT_JSON,
-    CARA_TRANSCRIPT_FORMATS
-} cara_transcript_format;
+/* A cara_write_fn that appends to the cara_buf that is its cookie. MEMORY where the buffer's limit
+ * is met, or there is no memory. */
+int cara_transcript_to_buf(void *buf, const char *bytes, size_t n, cara_error *err);
 
-/* "txt", "vtt", ...: also the file's extension. "" for what is no format; static. */
-const char *cara_transcript_format_name(cara_transcript_format format);
-int cara_transcript_format_find(const char *name); /* -1 where there is none */
-
-/* Appends the whole file; JSON as cara_transcript_json() in style PYTHON.
- * Errors: MEMORY, also where the buffer's limit is met; USAGE for an unknown format, or times that
- * the format cannot express. */
-int cara_transcript_write(const cara_result *result, cara_transcript_format format, cara_buf *out,
-                          cara_error *err);
-
-/* format_timestamp() of utils.py: "MM:SS.mmm", with hours where asked or needed. */
+/* format_timestamp() of utils.py: "MM:SS.mmm", with hours where asked or needed. -1 for what is no
+ * time, and where the buffer's limit or memory ended. */
 int cara_transcript_timestamp(double seconds, int always_hours, char decimal_marker, cara_buf *out);
 
 #endif

@@ -234,7 +234,7 @@ static int set_format(const cara_cli_args *args, cara_transcribe_flags *flags) {
     if (strcmp(args->value, "all") == 0)
         return 0;
     flags->output_format = cara_transcript_format_find(args->value);
-    return flags->output_format >= 0
+    return flags->output_format >= 0 && flags->output_format != CARA_TRANSCRIPT_CSV
                ? 0
                : cara_cli_bad_value(args, "one of txt, vtt, srt, tsv, json, all");
 }

@@ -47,7 +47,9 @@ static char *file_path(const cara_transcribe_flags *flags, const char *name,
 }
 
 static int wants(const cara_transcribe_flags *flags, cara_transcript_format format) {
-    return flags->output_format == CARA_OUTPUT_ALL || flags->output_format == (int)format;
+    if (flags->output_format == CARA_OUTPUT_ALL)
+        return format != CARA_TRANSCRIPT_CSV; /* openai's formats */
+    return flags->output_format == (int)format;
 }
 
 static int is_same_file(const char *a, const char *b) {
@@ -180,7 +182,8 @@ static int write_files(const cara_transcribe_flags *flags, const char *name,
         if (!path)
             rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory");
         if (rc == CARA_OK)
-            rc = cara_transcript_write(result, (cara_transcript_format)f, &text, err);
+            rc = cara_transcript_write(result, (cara_transcript_format)f, NULL,
+                                       cara_transcript_to_buf, &text, err);
         if (rc == CARA_OK)
             rc = cara_write_file_atomic(path, text.data ? text.data : "", text.len, err);
         cara_buf_free(&text);
@@ -193,7 +196,8 @@ static int write_files(const cara_transcribe_flags *flags, const char *name,
 static int write_text(const cara_result *result, cara_error *err) {
     cara_buf text;
     cara_buf_init(&text, CARA_LIMIT_RESULT_BYTES);
-    int rc = cara_transcript_write(result, CARA_TRANSCRIPT_TXT, &text, err);
+    int rc = cara_transcript_write(result, CARA_TRANSCRIPT_TXT, NULL, cara_transcript_to_buf, &text,
+                                   err);
     for (size_t at = 0; rc == CARA_OK && at < text.len;) {
         const char *end = memchr(text.data + at, '\n', text.len - at);
         size_t n = end ? (size_t)(end - (text.data + at)) + 1 : text.len - at;

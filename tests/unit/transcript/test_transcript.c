@@ -11,6 +11,7 @@
 #include "json/json.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,11 +123,179 @@ static void files_equal_those_of_openai_whisper(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cara_buf out;
         cara_buf_init(&out, 1 << 16);
-        assert_int_equal(cara_transcript_write(cases[i].result, cases[i].format, &out, NULL), 0);
+        assert_int_equal(cara_transcript_write(cases[i].result, cases[i].format, NULL,
+                                               cara_transcript_to_buf, &out, NULL),
+                         0);
         assert_string_equal(out.data ? out.data : "", cases[i].expected);
         assert_int_equal(out.len, strlen(cases[i].expected));
         cara_buf_free(&out);
     }
+}
+
+/* One table in CSV of all `n` results, whose files are `names` (NULL: no such column). */
+static void write_table(const cara_result *const *results, const char *const *names, size_t n,
+                        int allow_formulas, cara_buf *out) {
+    cara_transcript_options options;
+    cara_transcript_options_default(&options, sizeof options);
+    assert_int_equal(options.header, 1);
+    assert_int_equal(options.allow_formulas, 0);
+    options.allow_formulas = allow_formulas;
+    options.file = names ? names[0] : NULL;
+    assert_int_equal(cara_transcript_write_header(CARA_TRANSCRIPT_CSV, &options,
+                                                  cara_transcript_to_buf, out, NULL),
+                     0);
+    options.header = 0;
+    for (size_t i = 0; i < n; i++) {
+        options.file = names ? names[i] : NULL;
+        assert_int_equal(cara_transcript_write(results[i], CARA_TRANSCRIPT_CSV, &options,
+                                               cara_transcript_to_buf, out, NULL),
+                         0);
+    }
+}
+
+static const cara_segment spoken[] = {
+    {.start = 0.0,
+     .end = 1.5,
+     .text = " Hola, \"Mar\xC3\xAD"
+             "a\" "},
+    {.start = 1.5, .end = 1.5, .text = "", .cleared = 1},
+    {.start = 1.5, .end = 2.0004, .text = "=HYPERLINK(\"http://x\")"},
+    {.start = 2, .end = 3, .text = " - S\xC3\xAD"},
+    {.start = 3,
+     .end = 4,
+     .text = "\xEF\xBC\x8B"
+             "52 612"},
+    {.start = 4, .end = 5, .text = "two\r\nlines\tx"},
+    {.start = 5, .end = 6, .text = "a - b = c + @"},
+};
+static const cara_result speech = {
+    .text = "", .language = "es", .segments = spoken, .n_segments = 7, .duration_s = 6.5};
+
+/* As Python's csv.writer writes them, but for the apostrophes. */
+static void tables_are_csv(void **state) {
+    (void)state;
+    cara_result silent = silence;
+    silent.duration_s = 5.25;
+    const cara_result *const results[] = {&speech, &silent, &nothing};
+    static const char *const names[] = {"notes, old/a.ogg", "@b.ogg", "\xFF \"c\".ogg"};
+    cara_buf out;
+    cara_buf_init(&out, 1 << 16);
+    write_table(results, names, 3, 0, &out);
+    assert_string_equal(out.data,
+                        "file,start,end,text\r\n"
+                        "\"notes, old/a.ogg\",0,1500,\"Hola, \"\"Mar\xC3\xAD"
+                        "a\"\"\"\r\n"
+                        "\"notes, old/a.ogg\",1500,2000,\"'=HYPERLINK(\"\"http://x\"\")\"\r\n"
+                        "\"notes, old/a.ogg\",2000,3000,'- S\xC3\xAD\r\n"
+                        "\"notes, old/a.ogg\",3000,4000,'\xEF\xBC\x8B"
+                        "52 612\r\n"
+                        "\"notes, old/a.ogg\",4000,5000,\"two\r\nlines\tx\"\r\n"
+                        "\"notes, old/a.ogg\",5000,6000,a - b = c + @\r\n"
+                        "'@b.ogg,0,5250,\r\n"
+                        "\"\xEF\xBF\xBD \"\"c\"\".ogg\",0,0,\r\n");
+    cara_buf_clear(&out);
+    write_table(results, NULL, 2, 1, &out);
+    assert_string_equal(out.data, "start,end,text\r\n"
+                                  "0,1500,\"Hola, \"\"Mar\xC3\xAD"
+                                  "a\"\"\"\r\n"
+                                  "1500,2000,\"=HYPERLINK(\"\"http://x\"\")\"\r\n"
+                                  "2000,3000,- S\xC3\xAD\r\n"
+                                  "3000,4000,\xEF\xBC\x8B"
+                                  "52 612\r\n"
+                                  "4000,5000,\"two\r\nlines\tx\"\r\n"
+                                  "5000,6000,a - b = c + @\r\n"
+                                  "0,5250,\r\n");
+    cara_buf_free(&out);
+}
+
+static void headers_stand_before_the_first_segment(void **state) {
+    (void)state;
+    cara_transcript_options options;
+    cara_transcript_options_default(&options, sizeof options);
+    options.header = 0;
+    for (int f = 0; f < CARA_TRANSCRIPT_FORMATS; f++) {
+        cara_buf whole, parts;
+        cara_buf_init(&whole, 1 << 16);
+        cara_buf_init(&parts, 1 << 16);
+        assert_int_equal(cara_transcript_write(&speech, (cara_transcript_format)f, NULL,
+                                               cara_transcript_to_buf, &whole, NULL),
+                         0);
+        assert_int_equal(cara_transcript_write_header((cara_transcript_format)f, NULL,
+                                                      cara_transcript_to_buf, &parts, NULL),
+                         0);
+        assert_int_equal(parts.len > 0, f == CARA_TRANSCRIPT_VTT || f == CARA_TRANSCRIPT_TSV ||
+                                            f == CARA_TRANSCRIPT_CSV);
+        assert_int_equal(cara_transcript_write(&speech, (cara_transcript_format)f, &options,
+                                               cara_transcript_to_buf, &parts, NULL),
+                         0);
+        assert_string_equal(parts.data, whole.data);
+        cara_buf_free(&whole);
+        cara_buf_free(&parts);
+    }
+}
+
+/* Counts its calls, and fails with `code` at call `fail_at`. */
+typedef struct taker {
+    int calls, fail_at, code;
+    const char *sentence;
+    size_t bytes, largest;
+} taker;
+
+static int take(void *cookie, const char *bytes, size_t n, cara_error *err) {
+    taker *t = cookie;
+    assert_true(n > 0 && bytes[0]);
+    t->bytes += n;
+    if (n > t->largest)
+        t->largest = n;
+    if (++t->calls != t->fail_at)
+        return CARA_OK;
+    if (t->sentence) {
+        *err = (cara_error){.code = (cara_code)t->code, .position = 7};
+        snprintf(err->text, sizeof err->text, "%s", t->sentence);
+    }
+    return t->code;
+}
+
+static void long_transcripts_come_in_pieces(void **state) {
+    (void)state;
+    enum { N = 20000 };
+    cara_segment *many = calloc(N, sizeof *many);
+    assert_non_null(many);
+    for (int i = 0; i < N; i++)
+        many[i] = (cara_segment){.start = i, .end = i + 1, .text = " ten bytes."};
+    const cara_result result = {.text = "", .language = "", .segments = many, .n_segments = N};
+    taker t = {0};
+    assert_int_equal(cara_transcript_write(&result, CARA_TRANSCRIPT_TXT, NULL, take, &t, NULL), 0);
+    assert_int_equal(t.bytes, 11 * N);
+    assert_int_equal(t.calls, 4);
+    assert_true(t.largest < 66000);
+    /* A failure ends it at once, with the sentence of the function or one of our own. */
+    static const struct {
+        int code;
+        const char *sentence;
+        int expected;
+        const char *text;
+    } cases[] = {
+        {CARA_ERR_IO, "the disk is full", CARA_ERR_IO, "the disk is full"},
+        {CARA_ERR_IO, NULL, CARA_ERR_IO, "failed with \"io\""},
+        {CARA_ERR_CANCELLED, NULL, CARA_ERR_CANCELLED, "failed with \"cancelled\""},
+        {1, NULL, CARA_ERR_INTERNAL, "returned 1, which is no error code"},
+        {-1000, NULL, CARA_ERR_INTERNAL, "returned -1000, which is no error code"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cara_error err;
+        t = (taker){.fail_at = 2, .code = cases[i].code, .sentence = cases[i].sentence};
+        assert_int_equal(cara_transcript_write(&result, CARA_TRANSCRIPT_TXT, NULL, take, &t, &err),
+                         cases[i].expected);
+        assert_int_equal(err.code, cases[i].expected);
+        assert_int_equal(err.position, cases[i].sentence ? 7 : -1);
+        assert_non_null(strstr(err.text, cases[i].text));
+        assert_int_equal(t.calls, 2);
+        t = (taker){.fail_at = 2, .code = cases[i].code, .sentence = cases[i].sentence};
+        assert_int_equal(cara_transcript_write(&result, CARA_TRANSCRIPT_TXT, NULL, take, &t, NULL),
+                         cases[i].expected);
+    }
+    free(many);
 }
 
 static void segments_as_json(void **state) {
@@ -196,29 +365,36 @@ static void bad_times_and_small_buffers_are_errors(void **state) {
         cara_buf out;
         cara_buf_init(&out, 1000);
         int timeless = format == CARA_TRANSCRIPT_TXT || format == CARA_TRANSCRIPT_JSON;
-        assert_int_equal(cara_transcript_write(&result, (cara_transcript_format)format, &out, &err),
+        assert_int_equal(cara_transcript_write(&result, (cara_transcript_format)format, NULL,
+                                               cara_transcript_to_buf, &out, &err),
                          timeless ? CARA_OK : CARA_ERR_USAGE);
         cara_buf_free(&out);
         for (size_t limit = 0; limit < 40; limit++) {
             cara_buf_init(&out, limit);
-            assert_int_equal(
-                cara_transcript_write(&sample, (cara_transcript_format)format, &out, &err),
-                CARA_ERR_MEMORY);
+            assert_int_equal(cara_transcript_write(&sample, (cara_transcript_format)format, NULL,
+                                                   cara_transcript_to_buf, &out, &err),
+                             CARA_ERR_MEMORY);
+            assert_non_null(strstr(err.text, "bytes that are allowed"));
             cara_buf_free(&out);
         }
     }
     cara_buf out;
     cara_buf_init(&out, 1000);
-    assert_int_equal(cara_transcript_write(&sample, CARA_TRANSCRIPT_FORMATS, &out, &err),
-                     CARA_ERR_USAGE);
-    assert_int_equal(cara_transcript_write(&sample, (cara_transcript_format)-1, &out, &err),
-                     CARA_ERR_USAGE);
+    static const int no_formats[] = {CARA_TRANSCRIPT_FORMATS, -1};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(cara_transcript_write(&sample, (cara_transcript_format)no_formats[i], NULL,
+                                               cara_transcript_to_buf, &out, &err),
+                         CARA_ERR_USAGE);
+        assert_int_equal(cara_transcript_write_header((cara_transcript_format)no_formats[i], NULL,
+                                                      cara_transcript_to_buf, &out, &err),
+                         CARA_ERR_USAGE);
+    }
     cara_buf_free(&out);
 }
 
 static void formats_have_names(void **state) {
     (void)state;
-    static const char *const names[] = {"txt", "vtt", "srt", "tsv", "json"};
+    static const char *const names[] = {"txt", "vtt", "srt", "tsv", "json", "csv"};
     for (int i = 0; i < CARA_TRANSCRIPT_FORMATS; i++) {
         assert_string_equal(cara_transcript_format_name((cara_transcript_format)i), names[i]);
         assert_int_equal(cara_transcript_format_find(names[i]), i);
@@ -254,6 +430,9 @@ static void results_grow_and_keep_their_segments(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_equal_those_of_openai_whisper),
+        cmocka_unit_test(tables_are_csv),
+        cmocka_unit_test(headers_stand_before_the_first_segment),
+        cmocka_unit_test(long_transcripts_come_in_pieces),
         cmocka_unit_test(segments_as_json),
         cmocka_unit_test(timestamps_round_as_python_does),
         cmocka_unit_test(bad_times_and_small_buffers_are_errors),
