@@ -40,9 +40,10 @@ typedef struct cara_options {
     cara_task task;
     double temperature[CARA_MAX_TEMPERATURES]; /* tried in this order; 0.0, 0.2 ... 1.0 */
     size_t n_temperatures;
-    int best_of;           /* candidates when temperature > 0; 0 is None, as DecodingOptions */
-    int beam_size;         /* 0 is None: greedy. Beams are not implemented: other values fail */
-    double patience;       /* NaN is None; needs beams */
+    int best_of;           /* candidates at temperatures above 0; 0 is None, as DecodingOptions */
+    int beam_size;         /* at temperature 0; 0 is None: greedy; 1 to 64 beams */
+    double patience;       /* how many times beam_size sequences are waited for; NaN is None: 1;
+                            * needs beam_size */
     double length_penalty; /* NaN is None */
     int sample_len;        /* most tokens a window; 0 is None: n_text_ctx / 2 */
     const char *suppress_tokens; /* "-1": the non-speech set; ids joined by commas; "" none */
@@ -53,6 +54,7 @@ typedef struct cara_options {
     double logprob_threshold;           /* NaN is None; default -1.0 */
     double no_speech_threshold;         /* NaN is None; default 0.6 */
     int condition_on_previous_text;
+    const char *prefix; /* text that each window begins with, and the result is without; NULL */
     const char *initial_prompt; /* NULL is None */
     int carry_initial_prompt;
     /* To go on where a run over the same audio was cut short, with clip_timestamps: the tokens of

@@ -141,10 +141,13 @@ static int decode_with_fallback(transcription *t, const int32_t *prompt, size_t 
     int rc = CARA_OK;
     for (size_t i = 0; i < o->n_temperatures && !rc; i++) {
         double temperature = o->temperature[i];
+        int candidates = temperature > 0 ? o->best_of : o->beam_size;
         const cara_attempt attempt = {.prompt = prompt,
                                       .n_prompt = n_prompt,
                                       .temperature = temperature,
-                                      .candidates = temperature > 0 && o->best_of ? o->best_of : 1,
+                                      .candidates = candidates ? candidates : 1,
+                                      .patience =
+                                          temperature > 0 || !o->beam_size ? 0 : o->patience,
                                       .draft = s->draft};
         rc = reserve(s, &attempt, err);
         if (!rc)

@@ -188,9 +188,9 @@ static void count_segment(void *cookie, const cara_segment *segment) {
 }
 
 static void stopping_keeps_the_finished_segments(void **state) {
-    (void)state;
     cara_options options;
     plain(&options);
+    options.beam_size = *(const int *)*state;
     options.language = NULL;
     options.progress = count;
     options.on_segment = count_segment;
@@ -250,7 +250,7 @@ static void error_texts_name_the_cause(void **state) {
 
     cara_options options;
     cara_options_default(&options, sizeof options);
-    options.beam_size = 5;
+    options.beam_size = -5;
     cara_pcm_memory memory = {pcm.data, pcm.count, 0};
     assert_int_equal(
         cara_transcribe(session, cara_pcm_memory_source(&memory), &options, &result, &err),
@@ -287,12 +287,16 @@ static void error_texts_name_the_cause(void **state) {
 }
 
 int main(void) {
+    static const int greedy = 0, beams = 5;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sampling_is_decided_by_the_seed),
         cmocka_unit_test(more_candidates_are_likelier),
         cmocka_unit_test(a_session_keeps_nothing_between_audios),
         cmocka_unit_test(a_short_note_is_cut_on_demand),
-        cmocka_unit_test(stopping_keeps_the_finished_segments),
+        {"stopping greedy decoding keeps the finished segments",
+         stopping_keeps_the_finished_segments, NULL, NULL, (void *)&greedy},
+        {"stopping beam search keeps the finished segments", stopping_keeps_the_finished_segments,
+         NULL, NULL, (void *)&beams},
         cmocka_unit_test(error_texts_name_the_cause),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);

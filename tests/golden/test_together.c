@@ -48,7 +48,7 @@ typedef struct job {
     int audio;
     const char *language;
     double temperature;
-    int best_of, sample_len;
+    int best_of, beam_size, sample_len;
     int64_t stop_at; /* call of the progress function; 0: never */
     int64_t calls;
     int rc;
@@ -68,6 +68,7 @@ static void transcribe(cara_session *session, job *j) {
     options.temperature[0] = j->temperature;
     options.n_temperatures = 1;
     options.best_of = j->best_of;
+    options.beam_size = j->beam_size;
     options.sample_len = j->sample_len;
     options.seed = 7;
     options.progress = progress;
@@ -76,14 +77,16 @@ static void transcribe(cara_session *session, job *j) {
     j->rc = cara_transcribe(session, cara_pcm_memory_source(&memory), &options, &j->result, NULL);
 }
 
-/* What is different from one to the next: languages found and given, greedy and sampled, more
- * candidates than the common decoder takes from one session. */
+/* What is different from one to the next: languages found and given, greedy, sampled and by beam
+ * search, more candidates than the common decoder takes from one session. */
 static void fill(job *jobs) {
     for (int i = 0; i < JOBS; i++)
         jobs[i] = (job){.audio = i % AUDIOS, .language = i % 3 ? "es" : NULL};
     jobs[3].temperature = 2.5;
     jobs[3].best_of = 3;
     jobs[3].sample_len = 20;
+    jobs[1].beam_size = 5;
+    jobs[5].beam_size = 2;
     jobs[6].temperature = 2.5;
     jobs[6].best_of = 9;
     jobs[6].sample_len = 12;

@@ -114,10 +114,9 @@ static void transcripts(void **state) {
     assert_int_equal(each("golden/transcripts", check_transcript), 0);
 }
 
-/* "es-01.prompt": beams and words are for later. */
+/* "es-01.prompt": words are for later. */
 static int check_options(const char *golden_name) {
-    static const char *const later[] = {".beam5", ".beam5-patience2", ".length-penalty",
-                                        ".words", ".hallucination",   NULL};
+    static const char *const later[] = {".words", ".hallucination", NULL};
     /* Nothing there that others do not try, and two minutes of audio each. */
     static const char *const slow[] = {"long-es.language-es", "long-es.suppress", NULL};
     const char *option = strchr(golden_name, '.');

@@ -61,6 +61,12 @@ void golden_options(const json_t *given, cara_options *options) {
             options->clip_timestamps = json_string_value(value);
         else if (!strcmp(name, "suppress_tokens"))
             options->suppress_tokens = json_string_value(value);
+        else if (!strcmp(name, "beam_size"))
+            options->beam_size = (int)json_integer_value(value);
+        else if (!strcmp(name, "patience"))
+            options->patience = json_number_value(value);
+        else if (!strcmp(name, "length_penalty"))
+            options->length_penalty = json_number_value(value);
         else if (!strcmp(name, "max_initial_timestamp"))
             options->max_initial_timestamp = json_number_value(value);
         else

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "whisper/decoding/beams.h"
 #include "whisper/decoding/probability.h"
 
 #include <math.h>
@@ -37,13 +38,18 @@ static double compression_ratio(cara_slice text) {
     return ratio;
 }
 
+static int no_memory(cara_error *err) {
+    return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory to decode a window");
+}
+
 /* DecodingTask._get_initial_tokens() */
 static int initial_tokens(const cara_decode_task *task, const cara_attempt *attempt,
                           cara_arena *arena, int32_t **tokens, size_t *n, size_t *sot_index) {
     size_t most = (size_t)(task->n_text_ctx / 2 - 1);
     size_t n_prompt = attempt->n_prompt < most ? attempt->n_prompt : most;
     /* room for all that can follow, and for one eot more */
-    size_t cap = 1 + n_prompt + task->n_sot_sequence + (size_t)task->n_text_ctx + 1;
+    size_t cap =
+        1 + n_prompt + task->n_sot_sequence + task->n_prefix + (size_t)task->n_text_ctx + 1;
     size_t rows = (size_t)attempt->candidates;
     int32_t *out = cara_arena_alloc(arena, rows * cap, sizeof *out);
     if (!out)
@@ -56,7 +62,10 @@ static int initial_tokens(const cara_decode_task *task, const cara_attempt *atte
     }
     *sot_index = at;
     memcpy(out + at, task->sot_sequence, task->n_sot_sequence * sizeof *out);
-    *n = at + task->n_sot_sequence;
+    at += task->n_sot_sequence;
+    if (task->n_prefix)
+        memcpy(out + at, task->prefix, task->n_prefix * sizeof *out);
+    *n = at + task->n_prefix;
     *tokens = out;
     return (int)cap;
 }
@@ -117,7 +126,8 @@ static int open_window(window *w, const cara_decode_task *task, const cara_attem
                   .rows = {.n = attempt->candidates},
                   .no_speech_prob = NAN};
     cara_sequences *rows = &w->rows;
-    if (attempt->temperature > 0 || rows->n > 1)
+    int is_beams = attempt->patience > 0;
+    if (attempt->temperature > 0 || rows->n > 1 || is_beams)
         w->attempt.draft = NULL;
     int cap = initial_tokens(task, attempt, arena, &rows->tokens, &rows->begin, &w->sot_index);
     size_t n = (size_t)rows->n;
@@ -129,11 +139,16 @@ static int open_window(window *w, const cara_decode_task *task, const cara_attem
         weights = cara_arena_alloc(arena, (size_t)task->rules.n_vocab, sizeof *weights);
     if (cap < 0 || !rows->sum_logprobs || !rows->source || !rows->logits ||
         (attempt->temperature > 0 && !weights))
-        return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory to decode a window");
+        return no_memory(err);
     rows->cap = (size_t)cap;
     rows->len = rows->begin;
-    w->strategy = cara_strategy_greedy(task->rules.kernels, task->rules.n_vocab, task->rules.eot,
-                                       attempt->temperature, random, weights);
+    const cara_rules *rules = &task->rules;
+    if (!is_beams)
+        w->strategy = cara_strategy_greedy(rules->kernels, rules->n_vocab, rules->eot,
+                                           attempt->temperature, random, weights);
+    else if (cara_strategy_beams(rules->kernels, rules->n_vocab, rules->eot, rows->n,
+                                 attempt->patience, rows->cap, arena, &w->strategy) != 0)
+        return no_memory(err);
     backend->ops->start(backend, 0, 0);
     w->runs[w->n_runs++] = (cara_run){0, rows->tokens, rows->begin};
     w->wanted[w->n_wanted++] = w->sot_index;
@@ -262,20 +277,21 @@ static int choose_tokens(window *w, float *logits, cara_error *err) {
 /* The result of a window that is done, in the arena. MEMORY. */
 static int close_window(window *w, cara_arena *arena, cara_decoding *out, cara_error *err) {
     const cara_decode_task *task = w->task;
-    size_t n = (size_t)w->rows.n;
+    size_t n =
+        w->strategy.beams ? cara_beams_most(w->rows.n, w->attempt.patience) : (size_t)w->rows.n;
     *out = (cara_decoding){.temperature = w->attempt.temperature,
                            .no_speech_prob = w->no_speech_prob,
                            .drafted = w->drafted,
                            .drafted_right = w->drafted_right};
     cara_candidate *candidates = cara_arena_alloc(arena, n, sizeof *candidates);
     if (!candidates)
-        return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory to decode a window");
+        return no_memory(err);
     size_t n_candidates = w->strategy.finalize(&w->strategy, &w->rows, candidates, n);
     cara_candidate best =
         candidates[best_candidate(candidates, n_candidates, task->length_penalty)];
     const char *text = cara_decode_text(task->tokenizer, best.tokens, best.n_tokens, arena);
     if (!text)
-        return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory for the text of a window");
+        return no_memory(err);
     out->tokens = best.tokens;
     out->n_tokens = best.n_tokens;
     out->avg_logprob = best.sum_logprob / (double)(best.n_tokens + 1);

@@ -14,7 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CARA_MAX_CANDIDATES 64 /* most that best_of may ask for; slots of a session */
+#define CARA_MAX_CANDIDATES                                                                        \
+    64 /* most that best_of or beam_size may ask for; slots of a session                           \
+        */
 
 /* What stays the same from window to window (DecodingTask's setup). */
 typedef struct cara_decode_task {
@@ -22,6 +24,8 @@ typedef struct cara_decode_task {
     cara_rules rules;
     int32_t sot_sequence[4]; /* sot, language, task, no_timestamps */
     size_t n_sot_sequence;
+    const int32_t *prefix; /* [n_prefix] text that every window begins with */
+    size_t n_prefix;
     int32_t n_text_ctx;
     int32_t sample_len;    /* most tokens a window */
     double length_penalty; /* NaN: none */
@@ -32,9 +36,9 @@ typedef struct cara_attempt {
     const int32_t *prompt; /* [n_prompt]; its end is used where it is too long */
     size_t n_prompt;
     double temperature;
-    int candidates; /* best_of; 1 at temperature 0 */
-    /* NULL: none. Used only at temperature 0 with one candidate, where it never changes the
-     * result. */
+    int candidates;  /* beam_size, best_of, or 1 */
+    double patience; /* of beam search; 0: none, greedy or sampled */
+    /* NULL: none. Used only where decoding is greedy, which it never changes the result of. */
     cara_draft *draft;
 } cara_attempt;
 

@@ -16,6 +16,9 @@
  * (docs/SPEED.md). */
 #define AUTO_MARGIN 200
 
+#define MAX_PATIENCE                                                                               \
+    100 /* a ceiling for memory: sequences that end are kept until the window's end */
+
 void cara_options_default(cara_options *options, size_t size) {
     const cara_options defaults = {
         .struct_size = sizeof defaults,
@@ -82,18 +85,21 @@ static int check_numbers(cara_settings *s, cara_error *err) {
         if (!(o->temperature[i] >= 0 && o->temperature[i] <= 100))
             return cara_fail(err, CARA_ERR_USAGE, -1, "temperature is %g; it takes 0 to 100",
                              o->temperature[i]);
-    if (o->beam_size != 0)
-        return cara_fail(
-            err, CARA_ERR_USAGE, -1,
-            "beam_size is %d, but beam search is not implemented yet; leave beam_size out or "
-            "give None, and decoding is greedy",
-            o->beam_size);
-    if (!isnan(o->patience))
-        return cara_fail(
-            err, CARA_ERR_USAGE, -1,
-            "patience is %g, but patience requires beam_size to be given; leave it out "
-            "or give None",
-            o->patience);
+    if (o->beam_size < 0 || o->beam_size > CARA_MAX_CANDIDATES)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "beam_size is %d; it takes 1 to %d, or None (0) for greedy decoding",
+                         o->beam_size, CARA_MAX_CANDIDATES);
+    if (!isnan(o->patience) && !o->beam_size)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "patience is %g, but patience requires beam_size to be given; leave it "
+                         "out or give None",
+                         o->patience);
+    if (!isnan(o->patience) &&
+        !(rint(o->beam_size * o->patience) >= 1 && o->patience <= MAX_PATIENCE))
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "patience is %g; times beam_size it takes at least 1, and itself at most "
+                         "%d, or None",
+                         o->patience, MAX_PATIENCE);
     if (o->best_of < 0 || o->best_of > CARA_MAX_CANDIDATES)
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "best_of is %d; it takes 1 to %d, or None (0) for one candidate",
@@ -226,26 +232,54 @@ static int check_clips(cara_settings *s, cara_arena *arena, cara_error *err) {
     return CARA_OK;
 }
 
-static int check_prompt(cara_settings *s, cara_arena *arena, cara_error *err) {
-    const char *text = s->options.initial_prompt;
-    if (!text)
-        return CARA_OK;
-    s->has_prompt = 1;
+/* Tokens of " " and the text without the spaces around it, in the arena. */
+static int encode_text(const cara_settings *s, const char *name, const char *text,
+                       cara_arena *arena, const int32_t **out, size_t *n_out, cara_error *err) {
     size_t n = strlen(text);
     if (n > CARA_LIMIT_PROMPT_BYTES)
-        return cara_fail(err, CARA_ERR_USAGE, -1, "initial_prompt has %zu bytes; it takes %zu", n,
+        return cara_fail(err, CARA_ERR_USAGE, -1, "%s has %zu bytes; it takes %zu", name, n,
                          CARA_LIMIT_PROMPT_BYTES);
     if (!cara_utf8_valid(text, n))
-        return cara_fail(err, CARA_ERR_USAGE, -1, "initial_prompt is not UTF-8");
+        return cara_fail(err, CARA_ERR_USAGE, -1, "%s is not UTF-8", name);
     cara_slice stripped = cara_utf8_strip(text, n);
     char *spaced = cara_arena_printf(arena, " %.*s", (int)stripped.len, (const char *)stripped.ptr);
     if (!spaced)
         return no_memory(err);
     int32_t *ids = NULL;
-    int rc =
-        cara_tokenizer_encode(s->tokenizer, spaced, strlen(spaced), arena, &ids, &s->n_prompt, err);
-    s->prompt = ids;
+    int rc = cara_tokenizer_encode(s->tokenizer, spaced, strlen(spaced), arena, &ids, n_out, err);
+    *out = ids;
     return rc;
+}
+
+static int check_prompt(cara_settings *s, cara_arena *arena, cara_error *err) {
+    const char *text = s->options.initial_prompt;
+    s->has_prompt = text != NULL;
+    return text ? encode_text(s, "initial_prompt", text, arena, &s->prompt, &s->n_prompt, err)
+                : CARA_OK;
+}
+
+/* The prefix of _get_initial_tokens(). The longest prompt and as many new tokens fit beside it. */
+static int check_prefix(cara_settings *s, cara_arena *arena, cara_error *err) {
+    const char *text = s->options.prefix;
+    cara_decode_task *task = &s->task;
+    if (!text || !*text)
+        return CARA_OK;
+    int rc = encode_text(s, "prefix", text, arena, &task->prefix, &task->n_prefix, err);
+    if (rc)
+        return rc;
+    /* prefix_tokens[-max_prefix_len:] of Python, where 0 keeps all, and less all but the first. */
+    int64_t n = (int64_t)task->n_prefix, longest = task->n_text_ctx / 2 - task->sample_len;
+    int64_t skip = longest > 0 ? n - longest : -longest;
+    skip = skip < 0 ? 0 : skip > n ? n : skip;
+    task->prefix += skip;
+    task->n_prefix -= (size_t)skip;
+    int64_t most =
+        task->n_text_ctx / 2 - (int64_t)(sizeof task->sot_sequence / sizeof *task->sot_sequence);
+    if ((int64_t)task->n_prefix > most)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "prefix has %zu tokens; this model takes %d beside a prompt",
+                         task->n_prefix, (int)most);
+    return CARA_OK;
 }
 
 static int check_previous(const cara_settings *s, cara_error *err) {
@@ -278,10 +312,8 @@ int cara_settings_check(const cara_options *options, const cara_dims *dims,
     if (rc)
         return rc;
 
-    out->max_candidates = 1;
-    for (size_t i = 0; i < o->n_temperatures; i++)
-        if (o->temperature[i] > 0 && o->best_of > 1)
-            out->max_candidates = o->best_of;
+    if (isnan(o->patience))
+        out->options.patience = 1;
 
     cara_rules *rules = &out->task.rules;
     rules->kernels = kernels;
@@ -306,6 +338,8 @@ int cara_settings_check(const cara_options *options, const cara_dims *dims,
         rc = check_clips(out, arena, err);
     if (!rc)
         rc = check_prompt(out, arena, err);
+    if (!rc)
+        rc = check_prefix(out, arena, err);
     if (!rc)
         rc = check_previous(out, err);
     if (!rc)

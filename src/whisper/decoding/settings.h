@@ -22,7 +22,6 @@ typedef struct cara_settings {
     const int64_t
         *clips; /* frames: start, end, start, ...; [n_clips], an odd one ends with the audio */
     size_t n_clips;
-    int max_candidates; /* most rows that any temperature asks for */
 } cara_settings;
 
 /* Checks `options` (NULL: the defaults) for a model with these dims, decoded with these kernels.

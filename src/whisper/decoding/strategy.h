@@ -1,5 +1,5 @@
-/* How the next tokens are chosen: TokenDecoder of whisper/decoding.py. Greedy (and sampled) today;
- * beams are another cara_strategy. */
+/* How the next tokens are chosen: TokenDecoder of whisper/decoding.py. Greedy and sampled here,
+ * beam search in beams.h. */
 #ifndef WHISPER_STRATEGY_H
 #define WHISPER_STRATEGY_H
 
@@ -29,9 +29,10 @@ typedef struct cara_candidate {
 } cara_candidate;
 
 typedef struct cara_strategy cara_strategy;
+typedef struct cara_beams cara_beams; /* of beams.c */
 struct cara_strategy {
-    /* Appends one token to each row given its logits, and counts its log-probability. Returns 1
-     * when nothing is left to decode. */
+    /* Appends one token to each row given its logits, and counts its log-probability; beam search
+     * also replaces rows by others, and sets `source`. Returns 1 when nothing is left to decode. */
     int (*update)(cara_strategy *self, cara_sequences *rows);
     /* Writes the candidates to rank, at most `most`; returns how many. */
     size_t (*finalize)(cara_strategy *self, const cara_sequences *rows, cara_candidate *out,
@@ -42,6 +43,7 @@ struct cara_strategy {
     double temperature;  /* 0: the likeliest token */
     cara_random *random; /* borrowed; used where temperature > 0 */
     float *weights;      /* [n_vocab] scratch, likewise */
+    cara_beams *beams;   /* NULL where it is no beam search */
 };
 
 /* GreedyDecoder. `random` and `weights` [n_vocab], which is scratch, may be NULL at temperature 0.

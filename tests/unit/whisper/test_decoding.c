@@ -70,6 +70,53 @@ static void prompts_keep_their_end(void **state) {
     }
 }
 
+/* What is sampled, and what the rules count from, begins behind it. */
+static void a_prefix_is_fed_and_not_given_back(void **state) {
+    (void)state;
+    static const struct {
+        const char *prefix;
+        int sample_len;
+        size_t n;
+    } cases[] = {
+        {" a a a ", 0, 3},     {"a", 0, 1}, {"", 0, 0},
+        {"a a a a a", 222, 2}, /* n_text_ctx / 2 - sample_len from its end */
+        {"a a a a a", 226, 3}, /* Python's prefix[2:] */
+        {"a a a a a", 300, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cara_arena arena;
+        cara_arena_init(&arena, 1 << 24);
+        cara_options options;
+        cara_options_default(&options, sizeof options);
+        options.language = "es";
+        options.prefix = cases[i].prefix;
+        options.sample_len = cases[i].sample_len;
+        cara_dims dims = dims_of_test(N_VOCAB);
+        cara_settings s;
+        assert_int_equal(cara_settings_check(&options, &dims, tokenizer,
+                                             cara_kernels_for(CARA_CPU_SCALAR), &arena, &s, NULL),
+                         CARA_OK);
+        s.task.rules.timestamps = 0;
+        static const arc arcs[] = {{-1, 100, 0.3}, {-1, EOT, 0.7}}; /* eot is never the first */
+        fake f = {.arcs = arcs, .n_arcs = 2, .no_speech = 0.5};
+        int32_t prompt[] = {1000, 1001};
+        cara_attempt attempt = {.prompt = prompt, .n_prompt = 2, .candidates = 1};
+        cara_decoding d;
+        assert_int_equal(decode(&f, &s.task, &attempt, 0, &arena, &d), CARA_OK);
+        assert_int_equal(f.n_prompt, 3 + 3 + cases[i].n);
+        assert_int_equal(f.wanted[0], 3);
+        int32_t *a;
+        size_t n_a;
+        assert_int_equal(cara_tokenizer_encode(tokenizer, " a", 2, &arena, &a, &n_a, NULL), 0);
+        assert_int_equal(n_a, 1);
+        for (size_t k = 0; k < cases[i].n; k++)
+            assert_int_equal(f.prompt[6 + k], *a);
+        assert_int_equal(d.n_tokens, 1);
+        assert_int_equal(d.tokens[0], 100);
+        cara_arena_free(&arena);
+    }
+}
+
 static void endless_text_is_cut(void **state) {
     (void)state;
     static const arc arcs[] = {{-1, 100, 1}}; /* never ends */
@@ -265,6 +312,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_are_those_of_the_path),
         cmocka_unit_test(prompts_keep_their_end),
+        cmocka_unit_test(a_prefix_is_fed_and_not_given_back),
         cmocka_unit_test(endless_text_is_cut),
         cmocka_unit_test(the_best_candidate_is_chosen),
         cmocka_unit_test(equal_seeds_sample_the_same),

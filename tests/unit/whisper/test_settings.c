@@ -52,7 +52,6 @@ static void defaults_are_those_of_transcribe(void **state) {
     assert_int_equal(s.options.condition_on_previous_text, 1);
     assert_int_equal(s.options.best_of, 0);
     assert_int_equal(s.options.beam_size, 0);
-    assert_int_equal(s.max_candidates, 1);
     assert_int_equal(s.language, -1);
     assert_int_equal(s.task.sample_len, 224);
     assert_int_equal(s.task.rules.max_initial_timestamp, 50);
@@ -108,7 +107,7 @@ static void a_window_is_cut_as_asked(void **state) {
     }
 BAD(task, (cara_task)2)
 BAD(n_temperatures, 0)
-BAD(beam_size, 5)
+BAD(beam_size, 65)
 BAD(patience, 1.5)
 BAD(best_of, -1)
 BAD(length_penalty, 1.5)
@@ -132,6 +131,26 @@ static void nan_temperature(cara_options *o) {
 static void many_candidates(cara_options *o) {
     o->best_of = 65;
 }
+static void negative_beam_size(cara_options *o) {
+    o->beam_size = -5;
+}
+static void small_patience(cara_options *o) {
+    o->beam_size = 5;
+    o->patience = 0.1; /* round(0.5) is 0 */
+}
+static void large_patience(cara_options *o) {
+    o->beam_size = 5;
+    o->patience = 101;
+}
+static void bad_prefix(cara_options *o) {
+    o->prefix = "\xC3";
+}
+static void long_prefix(cara_options *o) {
+    static char text[2 * 300 + 1];
+    for (size_t i = 0; i < 300; i++)
+        memcpy(text + 2 * i, " a", 3);
+    o->prefix = text;
+}
 static void negative_audio_ctx(cara_options *o) {
     o->audio_ctx = -2;
 }
@@ -150,8 +169,13 @@ static void bad_options_are_named(void **state) {
         {too_many_temperatures, {"temperature", "17 values", "1 to 16"}},
         {negative_temperature, {"temperature", "-0.2", "0 to 100"}},
         {nan_temperature, {"temperature", "nan", "0 to 100"}},
-        {bad_beam_size, {"beam_size", "5", "None"}},
+        {bad_beam_size, {"beam_size", "65", "1 to 64"}},
+        {negative_beam_size, {"beam_size", "-5", "1 to 64"}},
         {bad_patience, {"patience", "1.5", "requires beam_size"}},
+        {small_patience, {"patience", "0.1", "at least 1"}},
+        {large_patience, {"patience", "101", "at most 100"}},
+        {bad_prefix, {"prefix", "UTF-8", ""}},
+        {long_prefix, {"prefix", "300 tokens", "220 beside a prompt"}},
         {bad_best_of, {"best_of", "-1", "1 to 64"}},
         {many_candidates, {"best_of", "65", "1 to 64"}},
         {bad_length_penalty, {"length_penalty", "1.5", "0 to 1"}},
