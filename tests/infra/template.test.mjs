@@ -7,6 +7,8 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { CHECKS, privateBucket } from './lib/checks.mjs';
 import { ACCOUNT, expand } from './lib/expand.mjs';
+import { attributesOf, checkReferences, identifierOf, SCHEMAS, wordsUsed } from './lib/references.mjs';
+import { IN_WORDS, RETURNS } from './lib/returns.mjs';
 import { validate } from './lib/schema.mjs';
 import { readTemplate, SOURCE, templatePath } from './lib/template.mjs';
 import { IMPOSSIBLE, VARIANTS } from './lib/variants.mjs';
@@ -84,18 +86,25 @@ test('the bootstrap stack', () => {
   assert.deepEqual(stack.outputs, { BucketName: 'caracola-bucket', RepositoryUri: 'Repository-RepositoryUri' });
 });
 
-// The strictest validator, but npm and Debian do not have it: used where it is installed.
-test('cfn-lint', async (t) => {
-  const run = promisify(execFile);
-  try {
-    await run('cfn-lint', ['--version']);
-  } catch (error) {
-    if (error.code !== 'ENOENT' && error.code !== 127) throw error;
-    process.stderr.write('cfn-lint IS NOT INSTALLED: the templates were validated by AWS\'s schemas from npm alone\n');
-    return t.skip('cfn-lint is not installed');
+test('what Ref and GetAtt return is as the registry has it, of types that are used', () => {
+  const stacks = [...VARIANTS.map(({ parameters }) => expand(template, parameters)), expand(bootstrap)];
+  stacks.forEach((stack) => none(checkReferences(stack)));
+  const referred = new Set(stacks.flatMap((stack) => stack.edges.map(({ to }) => stack.resources[to].Type)));
+  const there = new Set([template, bootstrap].flatMap(({ Resources }) => Object.values(Resources).map(({ Type }) => Type)));
+  assert.deepEqual([...referred].filter((type) => !RETURNS[type]), []);
+  assert.deepEqual(Object.keys(RETURNS).filter((type) => !there.has(type)), []);
+  for (const [type, { page, identifier, values }] of Object.entries(RETURNS)) {
+    assert.match(page, /^https:\/\/docs\.aws\.amazon\.com\/AWSCloudFormation\/.*\/aws-resource-[a-z0-9-]+\.html$/);
+    assert.deepEqual(identifier, identifierOf(type), type);
+    const known = new Set([...attributesOf(type), ...identifier, ...Object.keys(SCHEMAS[type].properties)]);
+    assert.deepEqual(Object.keys(values('Id', {})).filter((name) => !known.has(name)), [], type);
   }
+  assert.deepEqual(IN_WORDS.filter((one) => !wordsUsed.has(one)).map(([place]) => place.source), []);
+});
+
+test('cfn-lint', async () => {
   const regions = ['us-east-1', 'eu-west-1', 'sa-east-1'].flatMap((region) => ['-r', region]);
-  const { stdout } = await run('cfn-lint', [...regions, '--', templatePath('caracola.yaml'), templatePath('bootstrap.yaml')])
+  const { stdout } = await promisify(execFile)(join(SOURCE, 'tests/infra/.venv/bin/cfn-lint'), [...regions, '--', templatePath('caracola.yaml'), templatePath('bootstrap.yaml')])
     .catch((error) => ({ stdout: error.stdout || error.stderr || String(error) }));
   assert.equal(stdout.trim(), '');
 });

@@ -1,6 +1,6 @@
 // The network of the first system, and that of workers; and what runs in it.
 import { ACCOUNT } from './expand.mjs';
-import { exactly, features, same } from './features.mjs';
+import { exactly, features, same, waitsFor } from './features.mjs';
 
 const ofType = (stack, type) => Object.entries(stack.resources).filter(([, one]) => one.Type === type).map(([id]) => id);
 // Sizes that Fargate offers: processors -> memory from, to, in steps of (MB).
@@ -54,7 +54,7 @@ export const NETWORK_CHECKS = {
       const fn = stack.resources.Function.Properties;
       const [subnet, group] = f.existing ? [f.p.ExistingSubnetId, f.p.ExistingSecurityGroupId] : ['ref-PrivateSubnet', 'SecurityGroup-GroupId'];
       if (!same(fn.VpcConfig, { SubnetIds: [subnet], SecurityGroupIds: [group] })) yield 'the function is in another subnet or group';
-      if (f.nat && !stack.edges.some((edge) => edge.from === 'Function' && edge.to === 'PrivateDefaultRoute')) yield 'the function may be there before its way out';
+      if (f.nat && !['PrivateDefaultRoute', 'PrivateSubnetRoutes'].every((id) => waitsFor(stack, 'Function').has(id))) yield 'the function may be there before its way out';
     }
     if (!f.efs) return;
     const mounted = stack.resources.Function.Properties.FileSystemConfigs;
@@ -70,7 +70,7 @@ export const NETWORK_CHECKS = {
     if (!same(target, { FileSystemId: 'ref-FileSystem', SubnetId: 'ref-PrivateSubnet', SecurityGroups: ['SecurityGroup-GroupId'] })) yield 'the file system is mounted elsewhere';
     if (access.FileSystemId !== 'ref-FileSystem' || access.PosixUser?.Uid === '0' || !access.RootDirectory?.CreationInfo) yield 'the access point is root\'s, or cannot make its folder';
     if (access.PosixUser?.Uid !== access.RootDirectory?.CreationInfo?.OwnerUid) yield 'the access point\'s user cannot write to its folder';
-    if (!stack.edges.some((edge) => edge.from === 'Function' && edge.to === 'MountTarget')) yield 'the function may be there before its file system can be mounted';
+    if (!waitsFor(stack, 'Function').has('MountTarget')) yield 'the function may be there before its file system can be mounted';
   },
 
   * worker(stack) {
@@ -96,7 +96,7 @@ export const NETWORK_CHECKS = {
     if (String(count.MaxCapacity) !== f.p.Concurrency || String(count.MinCapacity) !== f.p.WorkerMinimum) yield 'the number of workers is not as asked for';
     if (count.ResourceId !== 'service/ref-WorkerCluster/WorkerService') yield 'another service is scaled';
     for (const [alarm, policy] of [['WorkerMoreAlarm', 'WorkerMore'], ['WorkerLessAlarm', 'WorkerLess']]) {
-      if (!same(stack.resources[alarm].Properties.AlarmActions, [`ref-${policy}`])) yield `${alarm} does not start ${policy}`;
+      if (!same(stack.resources[alarm].Properties.AlarmActions, [`arn-${policy}`])) yield `${alarm} does not start ${policy}`;
       if (stack.resources[policy].Properties.ScalingTargetId !== 'ref-WorkerCount') yield `${policy} scales something else`;
     }
     const steps = stack.resources.WorkerMore.Properties.StepScalingPolicyConfiguration.StepAdjustments;

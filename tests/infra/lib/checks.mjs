@@ -6,6 +6,7 @@ import { ACCOUNT } from './expand.mjs';
 import { exactly, features, inventory, list, same } from './features.mjs';
 import { statementsOf } from './iam.mjs';
 import { EVERYWHERE, PLATFORM } from './platform.mjs';
+import { checkReferences } from './references.mjs';
 import { validate } from './schema.mjs';
 import { SOURCE } from './template.mjs';
 
@@ -58,6 +59,7 @@ export function* privateBucket(stack, id, policyId) {
 
 export const CHECKS = {
   schema: validate,
+  references: checkReferences,
 
   * inventory(stack) { yield* exactly('resources', Object.keys(stack.resources), inventory(stack)); },
 

@@ -61,10 +61,10 @@ export function checkParameters(template, given) {
 
 class Expansion {
   constructor(template, given, names) {
-    Object.assign(this, { template, names });
+    Object.assign(this, { template, names: { pseudo: PSEUDO, ...names } });
     this.parameters = checkParameters(template, given);
     this.conditions = new Map();
-    this.edges = []; // {from, to, attribute}: every reference that is really made
+    this.edges = []; // {from, to, attribute, where, direct}: every reference that is really made; direct: it is the whole value
     this.used = { parameters: new Set(), conditions: new Set(), mappings: new Set() };
   }
 
@@ -96,24 +96,29 @@ class Expansion {
     return !!resource && (!resource.Condition || this.condition(resource.Condition));
   }
 
-  reference(id, attribute, where) {
+  reference(id, attribute, where, direct) {
     const resource = this.template.Resources[id];
     if (!resource) fail(where, `refers to ${id}, which is nothing here`);
     if (!this.exists(id)) fail(where, `refers to ${id}, which is not made under these parameters`);
-    this.edges.push({ from: this.current, to: id, attribute });
-    const properties = () => this.value(resource.Properties ?? {}, id);
+    this.edges.push({ from: this.current, to: id, attribute, where, direct });
+    // Asked for to name it: those references are counted where they stand.
+    const properties = () => {
+      const { edges } = this;
+      this.edges = [];
+      try { return this.value(resource.Properties ?? {}, id); } finally { this.edges = edges; }
+    };
     if (attribute !== null) return this.names.attribute(id, resource.Type, attribute, properties);
     return this.names.ref(id, resource.Type, properties);
   }
 
-  ref(name, where) {
+  ref(name, where, direct) {
     if (name === 'AWS::NoValue') return GONE;
     if (name in this.names.pseudo) return this.names.pseudo[name];
     if (name in this.parameters) {
       this.used.parameters.add(name);
       return this.parameters[name];
     }
-    return this.reference(name, null, where);
+    return this.reference(name, null, where, direct);
   }
 
   sub(argument, where) {
@@ -124,7 +129,7 @@ class Expansion {
     return text.replace(/\$\{([^!}][^}]*)\}/g, (_, name) => {
       if (name in values) return values[name];
       const dot = name.indexOf('.');
-      const value = dot < 0 ? this.ref(name, where) : this.reference(name.slice(0, dot), name.slice(dot + 1), where);
+      const value = dot < 0 ? this.ref(name, where, false) : this.reference(name.slice(0, dot), name.slice(dot + 1), where, false);
       return value === GONE ? fail(where, 'NoValue in Sub') : value;
     });
   }
@@ -140,8 +145,8 @@ class Expansion {
     }
     const argument = node[call];
     switch (call) {
-      case 'Ref': return this.ref(argument, where);
-      case 'Fn::GetAtt': return this.reference(argument[0], argument[1], where);
+      case 'Ref': return this.ref(argument, where, true);
+      case 'Fn::GetAtt': return this.reference(argument[0], argument[1], where, true);
       case 'Fn::Sub': return this.sub(argument, where);
       case 'Fn::If': {
         if (argument.length !== 3) fail(where, 'If takes three');
@@ -193,6 +198,6 @@ class Expansion {
 
 /**
  * {resources, outputs, edges, used, parameters, template}; throws a TemplateError with the reason. `names`: {pseudo, ref(id, type,
- * properties), attribute(id, type, name, properties)} for the physical names; `properties()` gives the resource's own.
+ * properties), attribute(id, type, name, properties)} for the physical names, without `pseudo` those made up here; `properties()` gives the resource's own.
  */
 export const expand = (template, given = {}, names = MADE_UP) => new Expansion(template, given, names).run();

@@ -35,3 +35,12 @@ export function* exactly(what, got, wanted) {
   for (const one of got) if (!wanted.includes(one)) yield `${what}: ${one} is too many`;
   for (const one of wanted) if (!got.includes(one)) yield `${what}: ${one} is missing`;
 }
+
+/** All that CloudFormation makes before a resource. */
+export function waitsFor({ resources, edges }, id) {
+  const seen = new Set();
+  const go = (one) => [...edges.filter(({ from }) => from === one).map(({ to }) => to), ...list(resources[one].DependsOn)]
+    .filter((to) => !seen.has(to)).forEach((to) => { seen.add(to); go(to); });
+  go(id);
+  return seen;
+}

@@ -1,6 +1,7 @@
 // Validates an expanded stack by AWS's own schemas of resource types (npm: @aws-cdk/aws-service-spec):
 // types and properties that exist, what is required, of which type, out of which values.
 import { loadAwsServiceSpecSync } from '@aws-cdk/aws-service-spec';
+import { waitsFor } from './features.mjs';
 
 const db = loadAwsServiceSpecSync();
 const schemaOf = (type) => db.lookup('resource', 'cloudFormationType', 'equals', type)[0];
@@ -81,11 +82,5 @@ export function* validate({ resources, edges }) {
     const type = resources[to].Type;
     if (attribute !== null && schemaOf(type) && !schemaOf(type).attributes[attribute]) yield `${from} takes ${attribute} of ${to}, which ${type} does not have`;
   }
-  const reached = (start) => {
-    const seen = new Set();
-    const go = (id) => edges.filter((edge) => edge.from === id && !seen.has(edge.to)).forEach((edge) => { seen.add(edge.to); go(edge.to); });
-    go(start);
-    return seen;
-  };
-  for (const id of Object.keys(resources)) if (reached(id).has(id)) yield `${id} depends on itself`;
+  for (const id of Object.keys(resources)) if (waitsFor({ resources, edges }, id).has(id)) yield `${id} depends on itself`;
 }
