@@ -29,6 +29,10 @@ typedef struct cara_audio_limits {
     size_t struct_size; /* set by cara_audio_limits_default() */
     size_t max_bytes;   /* of the encoded input; default 2 GiB */
     double max_seconds; /* of decoded audio; default 24 h */
+    /* Asked some ten times a second while the bytes of a pipe or device are waited for; non-zero
+     * ends the opening with CARA_ERR_CANCELLED. NULL: nothing is asked. */
+    int (*stop)(void *cookie);
+    void *stop_cookie;
 } cara_audio_limits;
 
 /* Fills the caller's struct of `size` bytes (sizeof *limits). It cannot fail. */
@@ -50,12 +54,23 @@ CARA_API CARA_MUST_USE int cara_audio_open_memory(const void *bytes, size_t n,
                                                   const cara_audio_limits *limits, cara_audio **out,
                                                   cara_error *err);
 
-/* Opens a file, mapped and not copied; it must stay as it is while the handle is open. As
- * cara_audio_open_memory(), and also
+/* Opens a file, mapped and not copied; it must stay as it is while the handle is open. What is no
+ * regular file (a named pipe, /dev/stdin, a device) is read to its end into memory, as
+ * cara_audio_open_fd() does. As cara_audio_open_memory(), and also
  *   CARA_ERR_NOT_FOUND      no such file
- *   CARA_ERR_IO             the system refused to read it */
+ *   CARA_ERR_IO             the system refused to read it, or it is a folder
+ *   CARA_ERR_CANCELLED      limits.stop ended the waiting for bytes */
 CARA_API CARA_MUST_USE int cara_audio_open_file(const char *path, const cara_audio_limits *limits,
                                                 cara_audio **out, cara_error *err);
+
+/* Reads a descriptor (standard input, a pipe, a socket) from where it stands to its end, into
+ * memory of the handle's own. It stays open and the caller's. Reading ends early where the first
+ * MiB is no audio. `name` is what error texts call it. As cara_audio_open_memory(), and also
+ *   CARA_ERR_IO             the system refused to read it
+ *   CARA_ERR_CANCELLED      limits.stop ended the waiting for bytes */
+CARA_API CARA_MUST_USE int cara_audio_open_fd(int fd, const char *name,
+                                              const cara_audio_limits *limits, cara_audio **out,
+                                              cara_error *err);
 
 /* The samples as a source; borrowed from the handle. A stream cut short gives what it holds. Its
  * `read` and `rewind` fail with

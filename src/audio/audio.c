@@ -2,12 +2,15 @@
 #include "audio/audio_decoder.h"
 #include "audio/sniff.h"
 #include "base/files/file.h"
+#include "base/files/stream.h"
 #include "base/limits.h"
 #include "base/sized.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define KNOWN "Ogg/Opus, WAV, MP3, M4A/AAC, AMR, FLAC, Ogg/Vorbis, WebM or common video"
 
@@ -15,14 +18,23 @@
  * of this process. */
 #define RELEASE ((int64_t)1 << 20)
 
+/* What a stream begins with is looked at before the rest is read: /dev/zero has no end. */
+#define HEAD CARA_MIB
+
 struct cara_audio {
     cara_audio_decoder *decoder; /* at CARA_SAMPLE_RATE */
-    cara_mapping mapping;        /* of a file; empty for memory */
+    cara_mapping mapping;        /* of a file; empty for others */
+    char *bytes;                 /* of a stream; NULL for others */
     double max_seconds;
     int64_t max_samples, given;
     int failed; /* a code that came after samples which had to be given first */
     cara_error failure;
 };
+
+static int no_audio(cara_sniffed what, cara_error *err) {
+    return cara_fail(err, CARA_ERR_AUDIO_FORMAT, -1, "the input %s; audio was expected (%s)",
+                     what.looks, KNOWN);
+}
 
 static int open_decoder(cara_slice bytes, cara_audio_decoder **out, cara_error *err) {
     cara_sniffed what = cara_sniff(bytes);
@@ -40,8 +52,7 @@ static int open_decoder(cara_slice bytes, cara_audio_decoder **out, cara_error *
     case CARA_SNIFF_NONE:
         break;
     }
-    return cara_fail(err, CARA_ERR_AUDIO_FORMAT, -1, "the input %s; audio was expected (%s)",
-                     what.looks, KNOWN);
+    return no_audio(what, err);
 }
 
 void cara_audio_limits_default(cara_audio_limits *limits, size_t size) {
@@ -49,20 +60,29 @@ void cara_audio_limits_default(cara_audio_limits *limits, size_t size) {
     cara_sized_default(limits, size, &defaults, sizeof defaults);
 }
 
+/* The caller's limits, with the defaults in place of zeros. */
+static int read_limits(const cara_audio_limits *limits, cara_audio_limits *own, cara_error *err) {
+    cara_audio_limits_default(own, sizeof *own);
+    int rc = cara_sized_read(own, sizeof *own, limits, "cara_audio_limits", err);
+    if (!own->max_bytes)
+        own->max_bytes = CARA_LIMIT_AUDIO_BYTES;
+    if (!(own->max_seconds > 0))
+        own->max_seconds = CARA_LIMIT_AUDIO_SECONDS;
+    return rc;
+}
+
 int cara_audio_open_memory(const void *bytes, size_t n, const cara_audio_limits *limits,
                            cara_audio **out, cara_error *err) {
     *out = NULL;
     cara_audio_limits own;
-    cara_audio_limits_default(&own, sizeof own);
-    int rc = cara_sized_read(&own, sizeof own, limits, "cara_audio_limits", err);
+    int rc = read_limits(limits, &own, err);
     if (rc)
         return rc;
-    size_t max_bytes = own.max_bytes ? own.max_bytes : CARA_LIMIT_AUDIO_BYTES;
-    double max_seconds = own.max_seconds > 0 ? own.max_seconds : CARA_LIMIT_AUDIO_SECONDS;
-    if (n > max_bytes)
+    double max_seconds = own.max_seconds;
+    if (n > own.max_bytes)
         return cara_fail(err, CARA_ERR_AUDIO_LIMIT, -1,
                          "the audio has %zu bytes, more than the limit of %zu; raise max_bytes", n,
-                         max_bytes);
+                         own.max_bytes);
     cara_audio *audio = calloc(1, sizeof *audio);
     if (!audio)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to open the audio");
@@ -86,9 +106,70 @@ fail:
     return rc;
 }
 
+/* An ID3 tag can be larger than the head, and the sound comes behind it. */
+static int may_be_audio(const cara_buf *head, cara_error *err) {
+    cara_sniffed what = cara_sniff(cara_slice_of(head->data, head->len));
+    if (what.kind != CARA_SNIFF_NONE || memcmp(head->data, "ID3", 3) == 0)
+        return CARA_OK;
+    return no_audio(what, err);
+}
+
+static int read_stream(int fd, const char *name, const cara_audio_limits *limits, cara_buf *all,
+                       cara_error *err) {
+    const cara_stop stop = {limits->stop, limits->stop_cookie};
+    size_t most = limits->max_bytes < SIZE_MAX ? limits->max_bytes + 1 : SIZE_MAX;
+    int ended;
+    cara_buf_init(all, most);
+    int rc = cara_stream_read(fd, name, most < HEAD ? most : HEAD, &stop, all, &ended, err);
+    if (!rc && !ended)
+        rc = may_be_audio(all, err);
+    if (!rc && !ended)
+        rc = cara_stream_read(fd, name, most, &stop, all, &ended, err);
+    if (!rc && all->len > limits->max_bytes)
+        rc = cara_fail(err, CARA_ERR_AUDIO_LIMIT, -1,
+                       "the audio has more than the limit of %zu bytes; raise max_bytes",
+                       limits->max_bytes);
+    return rc;
+}
+
+int cara_audio_open_fd(int fd, const char *name, const cara_audio_limits *limits, cara_audio **out,
+                       cara_error *err) {
+    *out = NULL;
+    cara_audio_limits own;
+    int rc = read_limits(limits, &own, err);
+    if (rc)
+        return rc;
+    cara_buf all;
+    rc = read_stream(fd, name, &own, &all, err);
+    if (!rc)
+        rc = cara_audio_open_memory(all.data, all.len, &own, out, err);
+    if (rc) {
+        cara_buf_free(&all);
+        if (rc != CARA_ERR_IO && rc != CARA_ERR_CANCELLED && rc != CARA_ERR_MEMORY)
+            cara_error_prefix(err, "%s", name); /* the texts of those three have the name */
+        return rc;
+    }
+    (*out)->bytes = all.data;
+    return CARA_OK;
+}
+
+static int is_stream(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
 int cara_audio_open_file(const char *path, const cara_audio_limits *limits, cara_audio **out,
                          cara_error *err) {
     *out = NULL;
+    if (is_stream(path)) {
+        int fd;
+        int rc = cara_stream_open(path, &fd, err);
+        if (rc)
+            return rc;
+        rc = cara_audio_open_fd(fd, path, limits, out, err);
+        close(fd);
+        return rc;
+    }
     cara_mapping mapping;
     int rc = cara_map_file(path, &mapping, err);
     if (rc)
@@ -171,6 +252,7 @@ void cara_audio_close(cara_audio *audio) {
     if (audio->decoder)
         audio->decoder->close(audio->decoder);
     cara_unmap(&audio->mapping);
+    free(audio->bytes);
     free(audio);
 }
 

@@ -1,6 +1,6 @@
 /* caracola handle: WhatsApp events to records in a folder or a bucket. */
 #include "app/events.h"
-#include "base/files/file.h"
+#include "base/files/stream.h"
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "pipeline/pipeline.h"
@@ -149,8 +149,9 @@ static void handle_file(handle *h, const cara_pipeline *pipeline, const char *pa
     char *event = NULL;
     size_t n = 0;
     cara_summary summary = {0};
+    const cara_stop until = {.stop = stop};
     h->n_events++;
-    if (cara_read_file(path, CARA_LIMIT_EVENT_BYTES, &event, &n, &err) ||
+    if (cara_read_input(path, CARA_LIMIT_EVENT_BYTES, &until, &event, &n, &err) ||
         cara_pipeline_handle(pipeline, event, n, on_report, h, &summary, &err)) {
         cara_cli_remark("%s", err.text);
         h->n_unread++;

@@ -1,6 +1,8 @@
 #define _DEFAULT_SOURCE /* madvise */
 #include "base/files/file.h"
 
+#include "base/files/stream.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -20,7 +22,8 @@ int cara_map_file(const char *path, cara_mapping *out, cara_error *err) {
     if (fstat(fd, &st) != 0)
         rc = cara_fail_errno(err, "cannot read %s", path);
     else if (!S_ISREG(st.st_mode))
-        rc = cara_fail(err, CARA_ERR_IO, -1, "%s is not a regular file", path);
+        rc = cara_fail(err, CARA_ERR_IO, -1, "%s is %s, not a regular file", path,
+                       S_ISDIR(st.st_mode) ? "a folder" : "a pipe or a device");
     else if (st.st_size > 0) {
         void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (p == MAP_FAILED)
@@ -44,54 +47,17 @@ void cara_mapping_release(const cara_mapping *mapping) {
 }
 
 int cara_read_fd(int fd, const char *name, size_t limit, char **out, size_t *n, cara_error *err) {
-    *out = NULL;
-    *n = 0;
-    size_t cap = 64 * 1024, len = 0;
-    char *data = malloc(cap);
-    if (!data)
-        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to read %s", name);
-    for (;;) {
-        if (len + 1 == cap) {
-            char *more = cap <= SIZE_MAX / 2 ? realloc(data, cap * 2) : NULL;
-            if (!more) {
-                free(data);
-                return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to read %s", name);
-            }
-            data = more;
-            cap *= 2;
-        }
-        ssize_t got = read(fd, data + len, cap - len - 1);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            int rc = cara_fail_errno(err, "cannot read %s", name);
-            free(data);
-            return rc;
-        }
-        if (got == 0)
-            break;
-        len += (size_t)got;
-        if (len > limit) {
-            free(data);
-            return cara_fail(err, CARA_ERR_MEMORY, (int64_t)limit,
-                             "%s is larger than the limit of %zu bytes", name, limit);
-        }
-    }
-    data[len] = 0;
-    *out = data;
-    *n = len;
-    return CARA_OK;
+    return cara_stream_read_all(fd, name, limit, NULL, out, n, err);
 }
 
 int cara_read_file(const char *path, size_t limit, char **out, size_t *n, cara_error *err) {
-    if (path[0] == '-' && !path[1])
-        return cara_read_fd(STDIN_FILENO, "standard input", limit, out, n, err);
     *out = NULL;
     *n = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return cara_fail_errno(err, "cannot open %s", path);
-    int rc = cara_read_fd(fd, path, limit, out, n, err);
+    int fd;
+    int rc = cara_stream_open(path, &fd, err);
+    if (rc)
+        return rc;
+    rc = cara_read_fd(fd, path, limit, out, n, err);
     close(fd);
     return rc;
 }

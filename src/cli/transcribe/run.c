@@ -1,7 +1,5 @@
 #include "cli/transcribe/run.h"
 
-#include "base/files/file.h"
-#include "base/limits.h"
 #include "base/threads.h"
 #include "cli/transcribe/output.h"
 #include "tokenizer/language.h"
@@ -52,15 +50,22 @@ static int audio_status(const cara_error *err) {
 
 /* ---- transcribing ---- */
 
+static int stop(void *cookie) {
+    run *r = cookie;
+    pthread_mutex_lock(&r->lock);
+    int stopped = r->stop;
+    pthread_mutex_unlock(&r->lock);
+    return stopped || cara_cli_interrupted();
+}
+
 static int on_progress(void *cookie, int64_t done, int64_t total) {
     const worker *w = cookie;
     run *r = w->run;
     pthread_mutex_lock(&r->lock);
     if (w->file == r->reporting)
         cara_cli_progress_update(&r->progress, done, total);
-    int stop = r->stop;
     pthread_mutex_unlock(&r->lock);
-    return stop || cara_cli_interrupted();
+    return stop(r);
 }
 
 /* Segments are shown as they come where one file is transcribed at a time. */
@@ -72,27 +77,19 @@ static void on_segment(void *cookie, const cara_segment *segment) {
     cara_output_segment(segment);
 }
 
-static int open_audio(const run *r, const char *name, char **bytes, cara_audio **audio,
-                      cara_error *err) {
-    cara_audio_limits limits = {.struct_size = sizeof limits, .max_seconds = r->flags->max_seconds};
-    *bytes = NULL;
-    if (strcmp(name, "-") != 0)
-        return cara_audio_open_file(name, &limits, audio, err);
-    size_t n = 0;
-    int rc = cara_read_fd(STDIN_FILENO, "standard input", CARA_LIMIT_AUDIO_BYTES, bytes, &n, err);
-    if (rc != CARA_OK)
-        return rc == CARA_ERR_MEMORY ? cara_fail(err, CARA_ERR_AUDIO_LIMIT, -1,
-                                                 "standard input is larger than the limit of "
-                                                 "%zu MiB",
-                                                 CARA_LIMIT_AUDIO_BYTES / CARA_MIB)
-                                     : rc;
-    return cara_audio_open_memory(*bytes, n, &limits, audio, err);
+static int open_audio(run *r, const char *name, cara_audio **audio, cara_error *err) {
+    cara_audio_limits limits = {.struct_size = sizeof limits,
+                                .max_seconds = r->flags->max_seconds,
+                                .stop = stop,
+                                .stop_cookie = r};
+    if (strcmp(name, "-") == 0)
+        return cara_audio_open_fd(STDIN_FILENO, cara_output_shown_name(name), &limits, audio, err);
+    return cara_audio_open_file(name, &limits, audio, err);
 }
 
 static void transcribe(worker *w, int file) {
     run *r = w->run;
     file_result *h = &r->outcomes[file];
-    char *bytes = NULL;
     cara_audio *audio = NULL;
     cara_options options = *r->options;
     options.progress = on_progress;
@@ -100,12 +97,11 @@ static void transcribe(worker *w, int file) {
     options.cookie = w;
     w->file = file;
     h->err = (cara_error){.code = CARA_OK, .position = -1};
-    if (open_audio(r, r->names[file], &bytes, &audio, &h->err) == CARA_OK &&
+    if (open_audio(r, r->names[file], &audio, &h->err) == CARA_OK &&
         cara_transcribe(w->session, cara_audio_source(audio), &options, &h->result, &h->err) ==
             CARA_OK)
         h->truncated = cara_audio_truncated(audio);
     cara_audio_close(audio);
-    free(bytes);
     pthread_mutex_lock(&r->lock);
     h->done = 1;
     pthread_cond_broadcast(&r->changed);

@@ -1,5 +1,10 @@
 #include "audio_test.h"
 
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void non_audio_formats_are_named(void **state) {
@@ -154,6 +159,120 @@ static void files_open_by_path(void **state) {
     cara_audio_close(NULL);
 }
 
+/* Writes the bytes, little by little, into what opens at `path` (or into fd), in another process.
+ */
+static pid_t write_slowly(const char *path, int fd, blob b) {
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child)
+        return child;
+    if (path)
+        fd = open(path, O_WRONLY);
+    for (size_t at = 0; at < b.n;) {
+        size_t n = b.n - at < 700 ? b.n - at : 700;
+        if (write(fd, b.data + at, n) != (ssize_t)n)
+            _exit(1);
+        at += n;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    _exit(0);
+}
+
+static void pipes_are_read_as_files_are(void **state) {
+    (void)state;
+    blob b = fixture("audio/speech.ogg");
+    char dir[] = "/tmp/caracola-pipe-XXXXXX", path[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/note", dir);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int ends[2], whole = -1;
+    assert_int_equal(pipe(ends), 0);
+    char here[64];
+    snprintf(here, sizeof here, "/dev/fd/%d", ends[0]); /* as <(...) of a shell */
+    for (int how = 0; how < 4; how++) {
+        cara_audio *audio = NULL;
+        cara_error err = {0};
+        int rc, ok = 1;
+        pid_t child = how == 0   ? write_slowly(path, -1, b)
+                      : how == 3 ? -1
+                                 : write_slowly(NULL, ends[1], b);
+        if (how == 2)
+            close(ends[1]); /* the child has the last one */
+        if (how == 0)
+            rc = cara_audio_open_file(path, NULL, &audio, &err);
+        else if (how == 1) { /* a limit that ends before the pipe does */
+            cara_audio_limits limits = {.struct_size = sizeof limits, .max_bytes = 1000};
+            rc = cara_audio_open_file(here, &limits, &audio, &err);
+            assert_int_equal(rc, CARA_ERR_AUDIO_LIMIT);
+            assert_null(audio);
+            char rest[4096];
+            int status;
+            fcntl(ends[0], F_SETFL, O_NONBLOCK);
+            while (waitpid(child, &status, WNOHANG) == 0)
+                while (read(ends[0], rest, sizeof rest) > 0)
+                    ;
+            while (read(ends[0], rest, sizeof rest) > 0)
+                ;
+            continue;
+        } else if (how == 2)
+            rc = cara_audio_open_file(here, NULL, &audio, &err);
+        else { /* a descriptor is read from where it stands */
+            char file[] = "/tmp/caracola-fd-XXXXXX";
+            whole = mkstemp(file);
+            unlink(file);
+            assert_int_equal(write(whole, "x", 1), 1);
+            assert_int_equal(write(whole, b.data, b.n), b.n);
+            assert_int_equal(lseek(whole, 1, SEEK_SET), 1);
+            rc = cara_audio_open_fd(whole, "a file", NULL, &audio, &err);
+            ok = fcntl(whole, F_GETFD) >= 0; /* still the caller's */
+            close(whole);
+        }
+        if (rc)
+            fail_msg("%d: %d %s", how, rc, err.text);
+        assert_true(ok);
+        samples s = drain(cara_audio_source(audio), 1000, &err);
+        assert_int_equal(s.n, 29227);
+        free(s.pcm);
+        cara_audio_close(audio);
+        if (child > 0)
+            assert_int_equal(waitpid(child, NULL, 0), child);
+    }
+    close(ends[0]);
+    unlink(path);
+    assert_int_equal(rmdir(dir), 0);
+    free(b.data);
+}
+
+/* A device without an end costs a look at its first bytes, and a pipe without a writer no more time
+ * than the caller wants to wait. */
+static int count_to_two(void *cookie) {
+    return ++*(int *)cookie > 2;
+}
+
+static void endless_streams_end(void **state) {
+    (void)state;
+    char dir[] = "/tmp/caracola-pipe-XXXXXX", path[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/note", dir);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    cara_audio *audio;
+    cara_error err;
+    assert_int_equal(cara_audio_open_file("/dev/zero", NULL, &audio, &err), CARA_ERR_AUDIO_FORMAT);
+    assert_non_null(strstr(err.text, "/dev/zero: the input holds only zero bytes"));
+    assert_int_equal(cara_audio_open_file("/dev/null", NULL, &audio, &err), CARA_ERR_AUDIO_FORMAT);
+    assert_non_null(strstr(err.text, "is empty"));
+    int asked = 0;
+    cara_audio_limits limits = {
+        .struct_size = sizeof limits, .stop = count_to_two, .stop_cookie = &asked};
+    assert_int_equal(cara_audio_open_file(path, &limits, &audio, &err), CARA_ERR_CANCELLED);
+    assert_int_equal(asked, 3);
+    assert_null(audio);
+    assert_int_equal(cara_audio_open_file(dir, NULL, &audio, &err), CARA_ERR_IO);
+    assert_non_null(strstr(err.text, "is a folder"));
+    unlink(path);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void block_size_does_not_matter(void **state) {
     (void)state;
     static const char *const files[] = {"audio/speech.ogg", "audio/chained.ogg", "audio/adpcm.wav"};
@@ -248,6 +367,8 @@ int main(void) {
         cmocka_unit_test(a_broken_module_is_refused),
         cmocka_unit_test(limits_are_kept_and_named),
         cmocka_unit_test(files_open_by_path),
+        cmocka_unit_test(pipes_are_read_as_files_are),
+        cmocka_unit_test(endless_streams_end),
         cmocka_unit_test(block_size_does_not_matter),
         cmocka_unit_test(pcm_memory_source),
         cmocka_unit_test(memory_does_not_grow_with_length),

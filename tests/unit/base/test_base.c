@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/files/file.h"
+#include "base/files/stream.h"
 #include "base/memory/arena.h"
 #include "base/memory/buf.h"
 #include "base/sized.h"
@@ -159,6 +160,49 @@ static void files_are_written_whole_or_not_at_all(void **state) {
     assert_int_equal(rmdir(dir), 0); /* fails where a temporary was left behind */
 }
 
+static int count_to_two(void *cookie) {
+    return ++*(int *)cookie > 2;
+}
+
+/* A pipe is read up to a limit, and waited for as long as the caller wants. */
+static void streams_are_read_within_limits(void **state) {
+    (void)state;
+    int ends[2], ended, asked = 0;
+    char *data;
+    size_t n;
+    cara_error err;
+    const cara_stop stop = {count_to_two, &asked};
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "four", 4), 4);
+    cara_buf buf;
+    cara_buf_init(&buf, 100);
+    assert_int_equal(cara_stream_read(ends[0], "p", 3, NULL, &buf, &ended, &err), CARA_OK);
+    assert_string_equal(buf.data, "fou");
+    assert_int_equal(ended, 0);
+    assert_int_equal(cara_stream_read(ends[0], "p", 5, &stop, &buf, &ended, &err),
+                     CARA_ERR_CANCELLED);
+    assert_string_equal(buf.data, "four"); /* what came stays */
+    assert_string_equal(err.text, "interrupted while reading p");
+    cara_buf_free(&buf);
+    assert_int_equal(write(ends[1], "four", 4), 4);
+    assert_int_equal(cara_read_fd(ends[0], "p", 3, &data, &n, &err), CARA_ERR_MEMORY);
+    assert_int_equal(err.position, 3);
+    assert_int_equal(write(ends[1], "four", 4), 4);
+    close(ends[1]);
+    assert_int_equal(cara_read_fd(ends[0], "p", 4, &data, &n, &err), CARA_OK);
+    assert_int_equal(n, 4);
+    assert_string_equal(data, "four");
+    free(data);
+    assert_int_equal(cara_read_fd(ends[0], "p", 4, &data, &n, &err), CARA_OK);
+    assert_int_equal(n, 0);
+    assert_string_equal(data, "");
+    free(data);
+    close(ends[0]);
+    assert_int_equal(cara_read_input("/tmp", 4, NULL, &data, &n, &err), CARA_ERR_IO);
+    assert_string_equal(err.text, "/tmp is a folder");
+    assert_null(data);
+}
+
 static void files_are_written_piece_by_piece(void **state) {
     (void)state;
     char dir[] = "/tmp/caracola-base-XXXXXX", path[64];
@@ -302,6 +346,7 @@ int main(void) {
         cmocka_unit_test(utf8_decodes_every_code_point),
         cmocka_unit_test(errors_are_one_line_and_prefixed),
         cmocka_unit_test(files_are_written_whole_or_not_at_all),
+        cmocka_unit_test(streams_are_read_within_limits),
         cmocka_unit_test(files_are_written_piece_by_piece),
         cmocka_unit_test(stale_temporaries_stop_no_writer),
         cmocka_unit_test(pool_runs_every_task_once),
