@@ -1,5 +1,6 @@
 #include "app/app.h"
 
+#include "app/model/describe.h"
 #include "app/model/fetch.h"
 #include "app/model/path.h"
 #include "app/settings/environment.h"
@@ -10,6 +11,7 @@
 #include "pipeline/reply.h"
 #include "tokenizer/language.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,6 +41,7 @@ static int find_model(cara_app *app, cara_engine_options *options, cara_error *e
         const char *memory = cara_env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
         app->stream.limit = memory ? strtoull(memory, NULL, 10) * CARA_MIB : 0;
         app->stream.vocab_path = options->vocab_path;
+        app->stream.log = &app->log.log;
         app->source = cara_model_stream_source(&app->stream);
         options->source = &app->source;
         return rc;
@@ -155,6 +158,30 @@ int cara_app_open_shared(cara_app *app, const cara_app *first, int index, int lo
     open_log(app, log_fd);
     app->transcriber = cara_engine_transcriber(first->engine, index);
     return open_rest(app, err);
+}
+
+void cara_app_log_start(const cara_app *app, const char *queue) {
+    const cara_log *log = &app->log.log;
+    const char *function = cara_env("AWS_LAMBDA_FUNCTION_NAME"),
+               *store = cara_env("CARACOLA_STORE");
+    char model[300] = "";
+    int is_demo = 0;
+    cara_error err = {.code = CARA_OK, .position = -1};
+    if (cara_model_is_s3(app->model_path))
+        snprintf(model, sizeof model, "fetched with the first voice note");
+    else if (cara_model_describe_file(app->model_path, model, sizeof model, &is_demo, &err))
+        snprintf(model, sizeof model, "which cannot be opened now: %.200s", err.text);
+    cara_log_line(log, err.code ? CARA_LOG_WARN : CARA_LOG_INFO,
+                  "caracola " CARA_VERSION " starts: model %.300s (%s), %s %.300s, store %.200s",
+                  app->model_path, model, queue ? "queue" : "function",
+                  queue      ? queue
+                  : function ? function
+                             : "without a name",
+                  store ? store : "not set");
+    if (is_demo)
+        cara_log_line(log, CARA_LOG_WARN,
+                      "the model is the demo model, which knows some 420 words of fishing reports "
+                      "and no human voice: give a real one by CARACOLA_MODEL");
 }
 
 int cara_app_fill(cara_app *app, double left_s, json_t **answer, cara_error *err) {

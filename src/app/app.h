@@ -35,6 +35,11 @@ int cara_app_open_shared(cara_app *app, const cara_app *first, int index, int lo
                          cara_error *err);
 void cara_app_close(cara_app *app);
 
+/* Logs the version, the model (its name, size and compute type, from the head of its file) and
+ * the queue; `queue` NULL: a Lambda function's name instead. A warning for the demo model, and
+ * where the file cannot be opened now, which a fill may change. */
+void cara_app_log_start(const cara_app *app, const char *queue);
+
 /* The command {"caracola":"fill"}: CARACOLA_MODEL_SOURCE to the file that CARACOLA_MODEL names. It
  * ends in time to answer within `left_s` seconds (<= 0: no limit); *answer, which becomes the
  * caller's, says whether it is done. USAGE where a setting is missing, else as

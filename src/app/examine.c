@@ -94,6 +94,20 @@ static void check_all(cara_doctor *d, int named) {
     cara_aws_close(d->aws);
 }
 
+void cara_examine_stack(cara_doctor *d) {
+    cara_error err = {.code = CARA_OK, .position = -1};
+    d->store = NULL;
+    d->aws_wanted = 1;
+    open_aws(d, &err);
+    if (d->aws)
+        cara_aws_set_stop(d->aws, d->stop, d->stop_cookie);
+    cara_doctor_account(d);
+    cara_doctor_store(d);
+    cara_doctor_function(d);
+    cara_checkup_flush(d->checkup);
+    cara_aws_close(d->aws);
+}
+
 int cara_examine(cara_doctor *d, const char *model, int named, cara_error *err) {
     cara_error model_err = {.code = CARA_OK, .position = -1};
     cara_model_choice choice;

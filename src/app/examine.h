@@ -14,6 +14,10 @@ void cara_examine_environment(cara_doctor *doctor);
  * findings. USAGE, MEMORY: nothing was checked. */
 int cara_examine(cara_doctor *doctor, const char *model, int named, cara_error *err);
 
+/* The checks of the stack doctor->stack, and of nothing on this machine: neither its model nor the
+ * store and queue of its environment. */
+void cara_examine_stack(cara_doctor *doctor);
+
 /* What a function answers to {"caracola":"doctor"[, "phone": "phone-number-id-..."]}: checks of
  * itself and of what its own role may do. *answer is the caller's. MEMORY. */
 int cara_examine_function(cara_app *app, const json_t *event, double left_s, json_t **answer,

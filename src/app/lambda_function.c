@@ -20,8 +20,10 @@ int cara_lambda_function_open(cara_app *app, cara_lambda *lambda, int log_fd, ca
     int rc = cara_app_open(app, log_fd, &failure);
     app->service.command = command;
     app->service.command_ctx = app;
-    if (!rc)
+    if (!rc) {
+        cara_app_log_start(app, NULL);
         return CARA_OK;
+    }
     cara_log_line(&app->log.log, CARA_LOG_ERROR, "%s: %s", type, failure.text);
     (void)cara_lambda_init_error(lambda, type, failure.text, &ignored);
     if (err)

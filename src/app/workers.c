@@ -80,8 +80,10 @@ int cara_workers_run(const cara_workers_options *o, cara_worker_summary *summary
         w->failed = &failed;
         rc = open_worker(workers, opened, o);
     }
-    if (!rc)
+    if (!rc) {
+        cara_app_log_start(&workers[0].app, o->queue_url);
         work_all(workers, o->n);
+    }
     rc = CARA_OK;
     for (int i = 0; i < opened; i++) {
         if (workers[i].rc && !rc) {

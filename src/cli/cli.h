@@ -92,6 +92,12 @@ int cara_cli_bad_value(const cara_cli_args *args, const char *takes);
 /* The nearest of `names` (ends with NULL) to what was typed, or NULL where none is near. */
 const char *cara_cli_nearest(const char *typed, const char *const *names);
 
+/* Flags that several commands have, as entries of their tables. */
+#define CARA_FLAG_REGION                                                                           \
+    { "region", 0, "NAME", "as us-east-1; without it $AWS_REGION or the profile's" }
+#define CARA_FLAG_PROFILE                                                                          \
+    { "profile", 0, "NAME", "of ~/.aws; without it $AWS_PROFILE, else default" }
+
 /* ---- the model to use ---- */
 
 /* The model's file: --model if given, else $CARACOLA_MODEL, else the demo model (a line on standard

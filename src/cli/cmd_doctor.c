@@ -20,6 +20,8 @@ enum {
     VOCAB,
     LANGUAGE,
     THREADS,
+    REGION,
+    PROFILE,
     JSON,
     QUIET
 };
@@ -30,7 +32,8 @@ static const cara_cli_option options[] = {
          "a Lambda function (name or ARN): looks at its settings and what feeds it, and\n"
          "has it examine itself, where mount, network and permissions are seen as they are"},
     [STACK] = {"stack", 0, "NAME",
-               "a CloudFormation stack: its outputs name function, topic, queues and bucket"},
+               "a CloudFormation stack: checks its parameters and what it made (function, queues,\n"
+               "topic, bucket), and nothing of this machine"},
     [STORE] = {"store", 'o', "DIR", "folder or s3://bucket/prefix; without it $CARACOLA_STORE"},
     [TOPIC] = {"topic", 0, "ARN",
                "the SNS topic; without it, the one that WhatsApp's messages go to"},
@@ -46,6 +49,8 @@ static const cara_cli_option options[] = {
     [LANGUAGE] = {"language", 'l', "LANGUAGE",
                   "what is spoken; without it $CARACOLA_LANGUAGE, else it is detected"},
     [THREADS] = {"threads", 't', "N", "threads to use; without it $CARACOLA_THREADS, else all"},
+    [REGION] = CARA_FLAG_REGION,
+    [PROFILE] = CARA_FLAG_PROFILE,
     [JSON] = {"json", 0, NULL, "print one JSON object"},
     [QUIET] = {"quiet", 'q', NULL, "print only warnings and failures"},
     {NULL, 0, NULL, NULL},
@@ -59,10 +64,11 @@ static const cara_cli_command command = {
         "Each line is one check: processor, threads, audio formats, model, vocabulary, digest\n"
         "(CARACOLA_MODEL_SHA256), memory, a voice note through the whole engine. Where the store "
         "is\n"
-        "in S3, or a flag names something on AWS: region, credentials, stack, function, WhatsApp\n"
+        "in S3, or a flag names something on AWS: region, credentials, function, WhatsApp\n"
         "account, event destination, topic, subscription, queue, dead letters, bucket, permission\n"
-        "to fetch media, clock. Nothing is changed but one small object, PREFIX/.doctor, which is\n"
-        "written once.\n"
+        "to fetch media, clock. With --stack only that, with the stack's state, parameters and\n"
+        "alarm mails: the function checks its own processor, model and memory. Nothing is\n"
+        "changed but one small object, PREFIX/.doctor, which is written once.\n"
         "\n"
         "Exit status: 0 all is well, 1 it works, with warnings, 8 something is missing or broken,\n"
         "2 usage, 130 interrupted."};
@@ -137,38 +143,37 @@ static int stop(void *cookie) {
     return cara_cli_interrupted();
 }
 
-static int run(cara_doctor *d, const char *model, int named, int json, int quiet) {
+typedef struct request {
+    const char *model;
+    const char *local; /* the flag of this machine that was given last, or NULL */
+    int named;         /* something on AWS */
+    int json, quiet;
+} request;
+
+static int run(cara_doctor *d, const request *r) {
     static const int statuses[] = {CARA_EXIT_OK, CARA_EXIT_OK, CARA_EXIT_SOME, CARA_EXIT_DOCTOR};
-    printer p = {.colours = cara_cli_colours(stdout), .quiet = quiet};
+    printer p = {.colours = cara_cli_colours(stdout), .quiet = r->quiet};
     cara_error err = {.code = CARA_OK, .position = -1};
-    if (!json) {
+    if (!r->json) {
         d->checkup->on_check = on_check;
         d->checkup->cookie = &p;
     }
     d->stop = stop;
     cara_cli_catch_signals();
-    if (cara_examine(d, model, named, &err))
+    if (d->stack)
+        cara_examine_stack(d);
+    else if (cara_examine(d, r->model, r->named, &err))
         return (int)cara_cli_fail_error(&err);
     int status = statuses[cara_checkup_verdict(d->checkup)];
-    if (json && print_json(d->checkup))
+    if (r->json && print_json(d->checkup))
         status = CARA_EXIT_INTERNAL;
-    else if (!json)
+    else if (!r->json)
         print_verdict(d->checkup);
     return cara_cli_interrupted() ? CARA_EXIT_INTERRUPTED : status;
 }
 
-int cara_cmd_doctor(int argc, char **argv) {
-    /* Too large for some stacks. */
-    cara_checkup *checkup = calloc(1, sizeof *checkup);
-    cara_doctor *d = calloc(1, sizeof *d);
-    const char *model = NULL;
-    int json = 0, quiet = 0, named = 0, status = CARA_EXIT_USAGE;
-    if (!checkup || !d) {
-        status = (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for the checks");
-        goto done;
-    }
-    d->checkup = checkup;
-    cara_examine_environment(d);
+/* Sets a name on AWS, where the flag is one. 1 where it was, -1 after saying what it takes. */
+static int read_name(cara_doctor *d, const cara_cli_args *args, int at) {
     const struct {
         int flag;
         char *dst;
@@ -178,47 +183,105 @@ int cara_cmd_doctor(int argc, char **argv) {
                  {QUEUE, d->queue, sizeof d->queue},
                  {DEAD_LETTERS, d->dead_letters, sizeof d->dead_letters},
                  {PHONE, d->phone, sizeof d->phone}};
-    const char *queue = cara_env("CARACOLA_QUEUE");
-    snprintf(d->queue, sizeof d->queue, "%s", queue ? queue : "");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (names[i].flag != at)
+            continue;
+        if (strlen(args->value) >= names[i].size || !*args->value)
+            return cara_cli_bad_value(args, "a name");
+        snprintf(names[i].dst, names[i].size, "%s", args->value);
+        return 1;
+    }
+    return 0;
+}
+
+static int set_variable(const char *name, const char *value) {
+    if (setenv(name, value, 1) == 0)
+        return 0;
+    cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for the flags");
+    return -1;
+}
+
+/* As the AWS CLI: a profile that a flag names wins over keys in variables. */
+static int choose_profile(const char *profile) {
+    static const char *const keys[] = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+                                       "AWS_SESSION_TOKEN"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        unsetenv(keys[i]);
+    return set_variable("AWS_PROFILE", profile);
+}
+
+static int read_flag(cara_doctor *d, const cara_cli_args *args, int at, request *r) {
+    int name = read_name(d, args, at);
+    if (name) {
+        r->named = 1;
+        return name < 0 ? -1 : 0;
+    }
+    switch (at) {
+    case STACK:
+        d->stack = args->value;
+        return 0;
+    case REGION:
+        return set_variable("AWS_REGION", args->value);
+    case PROFILE:
+        return choose_profile(args->value);
+    case JSON:
+        r->json = 1;
+        return 0;
+    case QUIET:
+        r->quiet = 1;
+        return 0;
+    default:
+        break;
+    }
+    r->local = options[at].name;
+    if (at == STORE)
+        d->store = args->value;
+    else if (at == MODEL)
+        r->model = args->value;
+    else if (at == VOCAB)
+        d->vocab = args->value;
+    else if (at == LANGUAGE)
+        d->language = args->value;
+    else
+        return set_variable("CARACOLA_THREADS", args->value);
+    return 0;
+}
+
+int cara_cmd_doctor(int argc, char **argv) {
+    /* Too large for some stacks. */
+    cara_checkup *checkup = calloc(1, sizeof *checkup);
+    cara_doctor *d = calloc(1, sizeof *d);
+    request r = {.model = NULL};
+    int status = CARA_EXIT_USAGE;
+    if (!checkup || !d) {
+        status = (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for the checks");
+        goto done;
+    }
+    d->checkup = checkup;
+    cara_examine_environment(d);
     cara_cli_args args;
     cara_cli_args_init(&args, &command, argc, argv);
     for (int at; (at = cara_cli_args_next(&args)) != CARA_CLI_END;) {
-        if (at == CARA_CLI_HELP) {
+        if (at == CARA_CLI_HELP)
             status = CARA_EXIT_OK;
+        if (at < 0 || read_flag(d, &args, at, &r))
             goto done;
-        }
-        if (at < 0)
-            goto done;
-        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-            if (names[i].flag == at) {
-                if (strlen(args.value) >= names[i].size || !*args.value) {
-                    cara_cli_bad_value(&args, "a name");
-                    goto done;
-                }
-                snprintf(names[i].dst, names[i].size, "%s", args.value);
-                named = 1;
-            }
-        if (at == STACK) {
-            d->stack = args.value;
-            named = 1;
-        } else if (at == STORE)
-            d->store = args.value;
-        else if (at == MODEL)
-            model = args.value;
-        else if (at == VOCAB)
-            d->vocab = args.value;
-        else if (at == LANGUAGE)
-            d->language = args.value;
-        else if (at == THREADS && setenv("CARACOLA_THREADS", args.value, 1) != 0)
-            goto done;
-        json |= at == JSON;
-        quiet |= at == QUIET;
     }
     if (args.operands < argc) {
         cara_cli_fail(CARA_EXIT_USAGE, "doctor takes flags only, got \"%s\"", argv[args.operands]);
         goto done;
     }
-    status = run(d, model, named, json, quiet);
+    if (d->stack && r.local) {
+        cara_cli_fail(CARA_EXIT_USAGE,
+                      "--stack checks the stack and --%s is about this machine: leave out one of "
+                      "them",
+                      r.local);
+        goto done;
+    }
+    const char *queue = cara_env("CARACOLA_QUEUE");
+    if (!d->stack && !d->queue[0])
+        snprintf(d->queue, sizeof d->queue, "%s", queue ? queue : "");
+    status = run(d, &r);
 done:
     free(d);
     free(checkup);

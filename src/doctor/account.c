@@ -1,71 +1,16 @@
-/* What the account holds: the stack, the function and its settings, the
- * topic, WhatsApp's event destination. */
+/* What the account holds: the function and its settings, the topic, WhatsApp's event destination.
+ */
 #include "doctor/account.h"
 
 #include "aws/services/function.h"
 #include "aws/services/sns.h"
 #include "aws/services/social.h"
-#include "aws/services/stack.h"
 #include "doctor/calls.h"
 #include "doctor/credentials.h"
 #include "pipeline/service/lambda.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* ---- the stack ---- */
-
-/* What the stack has made, where no flag named it. */
-static void use_outputs(cara_doctor *d, const cara_stack *stack) {
-    const struct {
-        const char *output;
-        char *dst;
-        size_t size;
-    } names[] = {{"TopicArn", d->topic, sizeof d->topic},
-                 {"FunctionName", d->function, sizeof d->function},
-                 {"QueueUrl", d->queue, sizeof d->queue},
-                 {"DeadLetterQueueUrl", d->dead_letters, sizeof d->dead_letters}};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        cara_doctor_name(names[i].dst, names[i].size, cara_stack_output(stack, names[i].output));
-    const char *bucket = cara_stack_output(stack, "BucketName");
-    if (bucket && bucket[0] && strlen(bucket) < 64 && !d->bucket_store[0])
-        snprintf(d->bucket_store, sizeof d->bucket_store, "s3://%.63s", bucket);
-}
-
-static void check_stack(account *a) {
-    cara_doctor *d = a->doctor;
-    if (!d->stack)
-        return;
-    cara_error err = {.code = CARA_OK, .position = -1};
-    cara_stack stack;
-    cara_doctor_limit_calls(d);
-    int rc = cara_stack_get(d->aws, d->stack, &stack, &err);
-    const char *status = stack.status;
-    size_t n = strlen(status);
-    if (rc) {
-        cara_doctor_read_failed(d, "stack", "the stack cannot be read", rc, &err,
-                                "cloudformation:DescribeStacks");
-        if (rc == CARA_ERR_NOT_FOUND)
-            cara_checkup_advise(d->checkup, "make it with `caracola setup`, or name another with "
-                                            "--stack; is AWS_REGION right?");
-    } else if (strstr(status, "ROLLBACK") || strstr(status, "FAILED") || strstr(status, "DELETE")) {
-        cara_checkup_add(d->checkup, "stack", CARA_FINDING_FAILURE,
-                         "the stack %s is in the state %s", d->stack, status);
-        cara_checkup_advise(d->checkup,
-                            "`aws cloudformation describe-stack-events --stack-name %s` "
-                            "says why; then run `caracola setup` again",
-                            d->stack);
-    } else if (n < 9 || strcmp(status + n - 9, "_COMPLETE") != 0) {
-        cara_checkup_add(d->checkup, "stack", CARA_FINDING_WARNING,
-                         "the stack %s is in the state %s", d->stack, status);
-        cara_checkup_advise(d->checkup, "wait until it is complete");
-    } else {
-        cara_checkup_add(d->checkup, "stack", CARA_FINDING_OK, "the stack %s is complete (%s)",
-                         d->stack, status);
-    }
-    use_outputs(d, &stack);
-    cara_stack_free(&stack);
-}
 
 /* ---- the function ---- */
 
@@ -111,7 +56,8 @@ static void check_settings(account *a, const cara_function *f) {
                          "the function's CARACOLA_STORE is %s%.100s%s", store[0] ? "\"" : "not set",
                          store, store[0] ? "\", which is no bucket" : "");
         cara_checkup_advise(c, "set it to s3://bucket/prefix");
-    } else if (!cara_function_variable(f, "CARACOLA_MODEL")[0]) {
+    } else if (!cara_function_variable(f, "CARACOLA_MODEL")[0] && !a->knows_model &&
+               strcmp(f->package, "Image") != 0) { /* an image has variables of its own */
         cara_checkup_add(c, "environment", CARA_FINDING_WARNING,
                          "the function's CARACOLA_MODEL is not set, so it uses the demo model");
         cara_checkup_advise(c, "deliver a real model: template parameter ModelDelivery");
@@ -140,8 +86,9 @@ static void check_settings(account *a, const cara_function *f) {
 static void check_function(account *a) {
     cara_doctor *d = a->doctor;
     if (!d->function[0]) {
-        cara_checkup_add(d->checkup, "function", CARA_FINDING_SKIPPED,
-                         "no function is named; --function or --stack names one");
+        cara_checkup_add(d->checkup, "function", CARA_FINDING_SKIPPED, "%s",
+                         a->is_worker ? "the stack runs workers, not a function"
+                                      : "no function is named; --function or --stack names one");
         return;
     }
     cara_error err = {.code = CARA_OK, .position = -1};
@@ -153,7 +100,7 @@ static void check_function(account *a) {
                                 "lambda:GetFunctionConfiguration");
         if (rc == CARA_ERR_NOT_FOUND)
             cara_checkup_advise(d->checkup, "name it with --function, or deploy it with `caracola "
-                                            "setup`; is AWS_REGION right?");
+                                            "setup`; is the --region right?");
         return;
     }
     snprintf(a->function_arn, sizeof a->function_arn, "%s", f.arn);
@@ -306,7 +253,7 @@ static void check_topic(account *a) {
         cara_doctor_read_failed(d, "topic", "the topic cannot be read", rc, &err,
                                 "sns:GetTopicAttributes");
         if (rc == CARA_ERR_NOT_FOUND)
-            cara_checkup_advise(d->checkup, "correct --topic or AWS_REGION, or make it: `caracola "
+            cara_checkup_advise(d->checkup, "correct --topic or --region, or make it: `caracola "
                                             "setup`");
         return;
     }
@@ -355,8 +302,8 @@ void cara_doctor_account(cara_doctor *doctor) {
     if (!doctor->aws || doctor->unreachable)
         return;
     account a = {.doctor = doctor};
-    static void (*const checks[])(account *) = {check_stack, check_function, check_destination,
-                                                check_topic, cara_doctor_queues};
+    static void (*const checks[])(account *) = {cara_doctor_stack, check_function,
+                                                check_destination, check_topic, cara_doctor_queues};
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         if (doctor->stop && doctor->stop(doctor->stop_cookie))
             return;

@@ -14,6 +14,9 @@ typedef struct account {
     int partial;                        /* and its batches may fail in part */
     cara_function_failures failures;
 
+    int is_worker;   /* the stack runs workers, not a function */
+    int knows_model; /* the stack's parameters were judged, and the model with them */
+
     int n_accounts, n_phones, linked;
     char waba[128], waba_status[32], destination[300], number[48];
 
@@ -25,6 +28,8 @@ typedef struct account {
 void cara_doctor_name(char *dst, size_t size, const char *value);
 /* 1 where a queue's ARN and URL mean the same account and name. */
 int cara_doctor_same_queue(const char *arn, const char *url);
+/* The stack that was named: its state, parameters and alarm mails. */
+void cara_doctor_stack(account *a);
 /* The queue of events, and the dead letters. */
 void cara_doctor_queues(account *a);
 

@@ -19,7 +19,8 @@ static void check_region(cara_doctor *d) {
         return;
     }
     cara_checkup_add(d->checkup, "region", CARA_FINDING_FAILURE, "no AWS Region is set");
-    cara_checkup_advise(d->checkup, "set AWS_REGION, or `aws configure set region us-east-1`");
+    cara_checkup_advise(d->checkup,
+                        "give --region, set AWS_REGION, or `aws configure set region us-east-1`");
     d->unreachable = 1;
 }
 

@@ -155,6 +155,8 @@ static void check_media(cara_doctor *d) {
 
 static void check_clock(cara_doctor *d) {
     int64_t ms;
+    if (d->stack) /* this machine is not what is checked */
+        return;
     if (!d->aws || cara_aws_clock_ahead(d->aws, &ms)) {
         if (d->aws)
             cara_checkup_add(d->checkup, "clock", CARA_FINDING_SKIPPED,

@@ -117,6 +117,10 @@ void cara_model_set_arrival(cara_model *model, cara_arrival arrival);
 int cara_model_find_vocab(cara_model *model, const char *model_path, const char *vocab_path,
                           cara_error *err);
 
+/* How most weights are stored, in the words of --compute_type: "int8", "float16", "bfloat16",
+ * "float32". Static. */
+const char *cara_model_compute_type(const cara_model *model);
+
 /* Called now and then with bytes; non-zero stops the work. */
 typedef int (*cara_model_progress_fn)(void *cookie, int64_t done, int64_t total);
 

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { startCloud } from './lib/cloud.mjs';
 import { Random } from './lib/faults.mjs';
 import { eumEvent, loadVoices, makeMessage, snsToLambda, sqsToLambda } from './lib/messages.mjs';
-import { asLambda, SOURCE } from './lib/program.mjs';
+import { asLambda, MODEL, SOURCE } from './lib/program.mjs';
 import { recordKey } from './lib/verdict.mjs';
 
 const BUCKET = 'caracola-lambda';
@@ -186,4 +187,21 @@ test('what was cut short by the deadline goes on where it stopped, as one run wo
   assert.equal(recordOf(cut).transcription.cut_short, true);
   await asLambda(cloud, { env: STORE }, async (fn) => assert.ok((await fn.invoke(sns(cut))).ok));
   assert.deepEqual(recordOf(cut).transcription, recordOf(whole).transcription);
+});
+
+test('a cold start says what starts; a model in S3 is named when it is open', async () => {
+  const said = (lines) => lines.map((line) => JSON.parse(line).message).filter((line) => /starts: |the model in/.test(line));
+  await asLambda(cloud, { env: STORE }, async (fn, _, lines) => {
+    assert.ok((await fn.invoke(sns(voiceNote()))).ok);
+    assert.equal(said(lines).length, 1);
+    assert.match(said(lines)[0], /^caracola \d+\.\d+\.\d+ starts: model .*demo\.cara \(demo, 30\.2 MB, float16\), function \S+, store s3:\/\/caracola-lambda\/in box$/);
+  });
+  const bytes = readFileSync(MODEL);
+  cloud.s3.put(BUCKET, 'm.cara', bytes);
+  const env = { ...STORE, CARACOLA_MODEL: `s3://${BUCKET}/m.cara`, CARACOLA_MODEL_SHA256: createHash('sha256').update(bytes).digest('hex') };
+  await asLambda(cloud, { env }, async (fn, _, lines) => {
+    assert.ok((await fn.invoke(sns(voiceNote()))).ok);
+    assert.match(said(lines)[0], /starts: model s3:\/\/caracola-lambda\/m\.cara \(fetched with the first voice note\), function/);
+    assert.equal(said(lines)[1], `the model in s3://${BUCKET}/m.cara is demo, 30.2 MB, float16`);
+  });
 });

@@ -1,6 +1,6 @@
 // Our program as a worker on a queue, in the test cloud.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -150,4 +150,15 @@ test('a queue that is not there is said at once', async () => {
     { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env.PATH, ...cloud.clientEnv() } });
   const [code] = await once(child, 'exit');
   assert.equal(code, 7);
+});
+
+test('it says what starts: version, model and queue', async () => {
+  const child = start();
+  await until(() => child.log.includes('starts:'), child);
+  await end(child);
+  const lines = child.log.trim().split('\n').map((line) => JSON.parse(line));
+  assert.equal(lines[0].message, `${execFileSync(PROGRAM, ['version']).toString().trim()} starts: model ${MODEL} (demo, 30.2 MB, float16), queue ${queue.url}, store s3://${BUCKET}`);
+  assert.equal(lines[0].level, 'INFO');
+  assert.equal(lines[1].level, 'WARN');
+  assert.match(lines[1].message, /the model is the demo model/);
 });

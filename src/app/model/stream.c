@@ -1,5 +1,6 @@
 #include "app/model/stream.h"
 
+#include "app/model/describe.h"
 #include "model/model.h"
 
 /* Smaller than what is best for the whole: the first layers should not wait for seven parts beside
@@ -63,10 +64,14 @@ static int stream_open(void *ctx, cara_stop_fn stop, void *cookie, cara_model **
         cara_error_prefix(err, "s3://%s/%s", s->bucket, s->key);
         cara_model_close(*out);
         *out = NULL;
-    } else if (!whole) {
-        cara_model_set_arrival(*out, (cara_arrival){arrived, s});
+        return rc;
     }
-    return rc;
+    char text[200];
+    cara_model_describe(*out, text, sizeof text);
+    cara_log_line(s->log, CARA_LOG_INFO, "the model in s3://%s/%s is %s", s->bucket, s->key, text);
+    if (!whole)
+        cara_model_set_arrival(*out, (cara_arrival){arrived, s});
+    return CARA_OK;
 }
 
 static int stream_verify(void *ctx, cara_error *err) {

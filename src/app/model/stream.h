@@ -12,6 +12,7 @@ typedef struct cara_model_stream {
     int connections;        /* as cara_s3_fetch_options has it */
     size_t part;            /* bytes; 0: 4 MiB */
     char bucket[64], key[CARA_S3_KEY_MAX + 1];
+    const cara_log *log; /* gets a line about the model once it is open; or NULL */
     cara_s3_memory *memory;
     cara_stop_fn stop;
     void *stop_cookie;

@@ -189,7 +189,8 @@ int cara_credentials_find(const cara_credentials_search *search, cara_credential
                           cara_error *err) {
     const cara_aws_config *config = search->config;
     *out = (cara_credentials){0};
-    int rc = from_environment(search, out, err);
+    /* As the AWS CLI: a profile that was named by a flag wins over keys in variables. */
+    int rc = config->profile_given ? CARA_ERR_NOT_FOUND : from_environment(search, out, err);
     if (rc == CARA_ERR_NOT_FOUND && config->profile_named &&
         !cara_aws_profile_exists(config, config->profile))
         rc = cara_fail(err, CARA_ERR_DENIED, -1,

@@ -117,6 +117,7 @@ int cara_aws_config_load(cara_aws_config *config, const cara_platform *platform,
                        err);
     if (rc)
         goto fail;
+    config->profile_given = profile != NULL;
     if (!profile)
         profile = cara_platform_env(platform, "AWS_PROFILE");
     config->profile_named = profile != NULL;

@@ -14,6 +14,7 @@ typedef struct cara_aws_config {
     cara_ini credentials; /* ~/.aws/credentials */
     const char *profile;
     int profile_named;     /* 1 where AWS_PROFILE or the caller chose it */
+    int profile_given;     /* 1 where the caller did: keys in variables then do not count */
     const char *region;    /* NULL where none is set */
     const char *ca_bundle; /* NULL: the system's */
     int max_attempts;

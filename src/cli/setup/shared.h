@@ -2,12 +2,9 @@
 #ifndef CLI_SETUP_SHARED_H
 #define CLI_SETUP_SHARED_H
 
+#include "cli/cli.h"
 #include "deploy/deploy.h"
 
-#define CARA_FLAG_REGION                                                                           \
-    { "region", 0, "NAME", "as us-east-1; without it $AWS_REGION or the profile's" }
-#define CARA_FLAG_PROFILE                                                                          \
-    { "profile", 0, "NAME", "of ~/.aws; without it $AWS_PROFILE, else default" }
 #define CARA_FLAG_STACK                                                                            \
     { "stack", 0, "NAME", "of the stack; default caracola" }
 #define CARA_FLAG_AWS                                                                              \

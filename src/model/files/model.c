@@ -114,6 +114,21 @@ const char *cara_model_name(const cara_model *model) {
     return model->name;
 }
 
+const char *cara_model_compute_type(const cara_model *model) {
+    static const char *const names[] = {[CARA_F32] = "float32",
+                                        [CARA_F16] = "float16",
+                                        [CARA_BF16] = "bfloat16",
+                                        [CARA_I8] = "int8"};
+    uint64_t bytes[4] = {0};
+    size_t most = 0;
+    for (size_t i = 0; i < model->n_entries; i++)
+        bytes[model->entries[i].to->dtype] += cara_tensor_bytes(model->entries[i].to);
+    for (size_t i = 1; i < 4; i++)
+        if (bytes[i] > bytes[most])
+            most = i;
+    return names[most];
+}
+
 int cara_model_is_multilingual(const cara_model *model) {
     return cara_dims_are_multilingual(&model->dims);
 }

@@ -68,11 +68,11 @@ export class CloudFormation {
     if (stack.status !== 'CREATE_COMPLETE') throw new Error(`${name}: ${stack.status}`);
   }
 
-  /** A stack in some state, of nothing but outputs. */
-  place(name, status, outputs) {
+  /** A stack in some state, of nothing but outputs and parameters. */
+  place(name, status, outputs, values = {}) {
     const id = `arn:aws:cloudformation:${this.region}:${this.accountId}:stack/${name}/${randomUUID()}`;
     this.stacks.push({
-      name, id, status, created: new Date(), reason: '', values: {}, events: [], work: [],
+      name, id, status, created: new Date(), reason: '', values, events: [], work: [],
       outputs: Object.entries(outputs).map(([key, value]) => ({ key, value })),
     });
   }

@@ -30,6 +30,7 @@ static void write_text(const char *path, const char *text) {
 
 typedef struct fixture {
     fake_platform platform;
+    const char *profile; /* that the caller names, or NULL */
     cara_aws_config config;
     cara_http *http;
     cara_credentials credentials;
@@ -44,7 +45,7 @@ static void find(fixture *f) {
     f->platform.now_ms = FAKE_NOW;
     cara_platform platform = fake_platform_of(&f->platform);
     memset(&f->err, 0, sizeof f->err);
-    f->rc = cara_aws_config_load(&f->config, &platform, NULL, NULL, &f->err);
+    f->rc = cara_aws_config_load(&f->config, &platform, NULL, f->profile, &f->err);
     if (f->rc)
         fail_msg("%s", f->err.text);
     assert_int_equal(cara_http_new(NULL, &f->http, &f->err), CARA_OK);
@@ -95,6 +96,12 @@ static void credentials_from_variables(void **state) {
     found(&f, "AKIDENV", "secret", "token", "environment");
     assert_int_equal(f.credentials.expires_ms, 0);
     done(&f);
+    /* A profile that the caller names wins over them. */
+    fixture named = {
+        .profile = "default",
+        .platform.env = {{"AWS_ACCESS_KEY_ID", "AKIDENV"}, {"AWS_SECRET_ACCESS_KEY", "secret"}}};
+    found(&named, "FILE", "f", NULL, "profile");
+    done(&named);
     fixture half = {.platform.env = {{"AWS_ACCESS_KEY_ID", "AKIDENV"}}};
     refused(&half, CARA_ERR_DENIED, "AWS_SECRET_ACCESS_KEY is not");
     done(&half);

@@ -98,6 +98,7 @@ static void the_demo_model_is_nano(void **state) {
     cara_model *pt = open_model(fixture_path("tests/data/nano/nano.pt"), NULL);
     cara_model *demo = open_model(fixture_path("models/demo.cara"), NULL);
     assert_string_equal(cara_model_name(demo), "demo");
+    assert_string_equal(cara_model_compute_type(demo), "float16");
     assert_equal_models(pt, demo);
     assert_int_equal(cara_model_check(demo, NULL, NULL, NULL), CARA_OK);
     cara_model_close(demo);
@@ -137,6 +138,9 @@ static void other_kinds_convert(void **state) {
         assert_equal_models(pt, m);
         assert_string_equal(cara_model_name(m), "a-name");
         assert_int_equal(m->entries[0].to->dtype, cases[i].dtype);
+        assert_string_equal(cara_model_compute_type(m), cases[i].dtype == CARA_F32    ? "float32"
+                                                        : cases[i].dtype == CARA_BF16 ? "bfloat16"
+                                                                                      : "float16");
         assert_int_equal(cara_tokenizer_special(m->tokenizer)->timestamp_begin + 1501,
                          cases[i].n_vocab);
         /* The settings for readers without a tokenizer. */
