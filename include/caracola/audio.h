@@ -13,7 +13,8 @@ extern "C" {
 #define CARA_SAMPLE_RATE 16000 /* whisper/audio.py: SAMPLE_RATE */
 
 /* Where samples come from. `transcribe` reads the audio twice (once for the loudest mel value, once
- * for the windows), so a source can be rewound. */
+ * for the windows), so a source can be rewound. A program that makes its own sets all members that
+ * it does not use to NULL, as initialisers do. */
 typedef struct cara_pcm_source {
     /* Fills up to `n` samples; returns how many (0 at the end), or a negative cara_code, with *err
      * filled if there is a sentence to give. */
@@ -21,6 +22,7 @@ typedef struct cara_pcm_source {
     /* Back to the first sample; CARA_OK or a negative code. */
     int (*rewind)(void *ctx, cara_error *err);
     void *ctx;
+    void *reserved[4]; /* NULL: room for members to come, since a source is passed by value */
 } cara_pcm_source;
 
 /* Ceilings on what one audio may cost. Zero means the default. cara_audio_limits_default() must
@@ -72,8 +74,9 @@ CARA_API CARA_MUST_USE int cara_audio_open_fd(int fd, const char *name,
                                               const cara_audio_limits *limits, cara_audio **out,
                                               cara_error *err);
 
-/* The samples as a source; borrowed from the handle. A stream cut short gives what it holds. Its
- * `read` and `rewind` fail with
+/* The samples as a source; borrowed from the handle. A stream cut short gives what it holds. The
+ * source of NULL can be read too, and fails. Its `read` and `rewind` fail with
+ *   CARA_ERR_USAGE          `audio` was NULL
  *   CARA_ERR_AUDIO_CORRUPT  the stream cannot be decoded further
  *   CARA_ERR_AUDIO_FORMAT   a codec that this libav does not have
  *   CARA_ERR_AUDIO_LIMIT    longer than max_seconds; the samples up to there were given
@@ -81,21 +84,22 @@ CARA_API CARA_MUST_USE int cara_audio_open_fd(int fd, const char *name,
  *   CARA_ERR_INTERNAL       a defect of ours */
 CARA_API cara_pcm_source cara_audio_source(cara_audio *audio);
 
-/* "ogg/opus", "wav", "mp3", ...; static. */
+/* "ogg/opus", "wav", "mp3", ...; "" where `audio` is NULL; static. */
 CARA_API const char *cara_audio_format(const cara_audio *audio);
 
-/* 1 where the stream ended before its container said it would (known after reading to the end). */
+/* 1 where the stream ended before its container said it would (known after reading to the end);
+ * 0 where `audio` is NULL. */
 CARA_API int cara_audio_truncated(const cara_audio *audio);
 
 /* Frees the handle; NULL is allowed. */
 CARA_API void cara_audio_close(cara_audio *audio);
 
 /* A source over samples in memory. `pcm` stays the caller's; so does the cursor, which need only be
- * declared. */
+ * declared. The function cannot fail; a source of NULL fails when it is read. */
 typedef struct cara_pcm_memory {
     const float *pcm; /* [n] */
     size_t n;
-    size_t at;
+    size_t at; /* samples read; begin with 0 */
 } cara_pcm_memory;
 CARA_API cara_pcm_source cara_pcm_memory_source(cara_pcm_memory *cursor);
 

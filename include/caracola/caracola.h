@@ -20,6 +20,7 @@
 #include <caracola/model.h>
 #include <caracola/result.h>
 #include <caracola/transcribe.h>
+#include <caracola/version.h>
 #include <caracola/writers.h>
 
 #endif

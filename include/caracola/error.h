@@ -14,11 +14,11 @@ extern "C" {
 /* Every function that can fail returns one of these: CARA_OK, or a negative code. */
 typedef enum cara_code {
     CARA_OK = 0,
-    CARA_ERR_USAGE = -1,          /* an option or argument out of its range */
-    CARA_ERR_MEMORY = -2,         /* no memory, or a limit of ours was met */
-    CARA_ERR_IO = -3,             /* the system refused to read or write */
-    CARA_ERR_NOT_FOUND = -4,      /* no such file, key or message */
-    CARA_ERR_AUDIO_FORMAT = -10,  /* the bytes are no audio that we know */
+    CARA_ERR_USAGE = -1,         /* an option or argument out of its range, or an unexpected NULL */
+    CARA_ERR_MEMORY = -2,        /* no memory, or a limit of ours was met */
+    CARA_ERR_IO = -3,            /* the system refused to read or write */
+    CARA_ERR_NOT_FOUND = -4,     /* no such file, key or message */
+    CARA_ERR_AUDIO_FORMAT = -10, /* the bytes are no audio that we know */
     CARA_ERR_AUDIO_CORRUPT = -11, /* audio of a known format that cannot be decoded */
     CARA_ERR_AUDIO_LIMIT = -12,   /* longer or larger than the limits allow */
     CARA_ERR_AUDIO_MODULE = -13,  /* the format needs the libav module, which is not installed */
@@ -36,11 +36,14 @@ typedef enum cara_code {
     CARA_ERR_INTERNAL = -99       /* a defect of ours */
 } cara_code;
 
-/* Owned by the caller; any function may be given NULL instead. Untouched on success. */
+/* Owned by the caller, who need not set anything; any function may be given NULL instead. Untouched
+ * on success. */
 typedef struct cara_error {
     cara_code code;
     int64_t position; /* byte offset in the input, or -1 where there is none */
     char text[512];   /* one sentence, UTF-8, no newline: what was wrong, expected, to do */
+    uint64_t
+        reserved[8]; /* 0 after a failure: room for members to come, as callers own the struct */
 } cara_error;
 
 /* A stable lower-case name for machines ("audio_format", "model_shape", ...); never NULL. */

@@ -98,12 +98,13 @@ CARA_API void cara_session_options_default(cara_session_options *options, size_t
 /* `options` may be NULL: the defaults. The model is borrowed and must outlive the session. On
  * success *out is the caller's, to be freed with cara_session_free(). On failure *out is NULL.
  * Returns CARA_OK or
- *   CARA_ERR_USAGE        an option out of its range; struct_size was not set, or is that of a
- * newer header than this library CARA_ERR_MEMORY       no memory for the session, or no thread
- * could be started CARA_ERR_CPU          cpu_level or $CARACOLA_CPU names a level that this machine
- * lacks CARA_ERR_VOCAB        the model has no vocabulary, or the draft model has another one
- *   CARA_ERR_MODEL_SHAPE  weights of a type or shape that the kernels do not read, or a draft model
- *                         with other mel bands */
+ *   CARA_ERR_USAGE          an option out of its range; struct_size was not set, or is that of a
+ *                           newer header than this library
+ *   CARA_ERR_MEMORY         no memory for the session, or no thread could be started
+ *   CARA_ERR_CPU            cpu_level or $CARACOLA_CPU names a level that this machine lacks
+ *   CARA_ERR_VOCAB          the model has no vocabulary, or the draft model has another one
+ *   CARA_ERR_MODEL_SHAPE    weights of a type or shape that the kernels do not read, or a draft
+ *                           model with other mel bands */
 CARA_API CARA_MUST_USE int cara_session_new(const cara_model *model,
                                             const cara_session_options *options, cara_session **out,
                                             cara_error *err);
@@ -121,7 +122,7 @@ CARA_API CARA_MUST_USE int cara_sessions_new(const cara_model *model,
                                              const cara_session_options *options, int n,
                                              cara_session **out, cara_error *err);
 
-/* The level in use: "scalar", "avx2", ...; static. */
+/* The level in use: "scalar", "avx2", ...; "" where `session` is NULL; static. */
 CARA_API const char *cara_session_cpu_level(const cara_session *session);
 
 /* transcribe() of whisper/transcribe.py. `options` may be NULL: the defaults. The session, the

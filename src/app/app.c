@@ -11,6 +11,7 @@
 #include "pipeline/reply.h"
 #include "tokenizer/language.h"
 
+#include <caracola/version.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

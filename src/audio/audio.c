@@ -73,7 +73,11 @@ static int read_limits(const cara_audio_limits *limits, cara_audio_limits *own, 
 
 int cara_audio_open_memory(const void *bytes, size_t n, const cara_audio_limits *limits,
                            cara_audio **out, cara_error *err) {
+    if (!out)
+        return cara_fail_null(err, __func__, "out");
     *out = NULL;
+    if (!bytes && n)
+        return cara_fail_null(err, __func__, "bytes");
     cara_audio_limits own;
     int rc = read_limits(limits, &own, err);
     if (rc)
@@ -134,7 +138,11 @@ static int read_stream(int fd, const char *name, const cara_audio_limits *limits
 
 int cara_audio_open_fd(int fd, const char *name, const cara_audio_limits *limits, cara_audio **out,
                        cara_error *err) {
+    if (!out)
+        return cara_fail_null(err, __func__, "out");
     *out = NULL;
+    if (!name)
+        return cara_fail_null(err, __func__, "name");
     cara_audio_limits own;
     int rc = read_limits(limits, &own, err);
     if (rc)
@@ -160,7 +168,11 @@ static int is_stream(const char *path) {
 
 int cara_audio_open_file(const char *path, const cara_audio_limits *limits, cara_audio **out,
                          cara_error *err) {
+    if (!out)
+        return cara_fail_null(err, __func__, "out");
     *out = NULL;
+    if (!path)
+        return cara_fail_null(err, __func__, "path");
     if (is_stream(path)) {
         int fd;
         int rc = cara_stream_open(path, &fd, err);
@@ -195,6 +207,8 @@ static float on_grid(float x) {
 
 static int64_t audio_read(void *ctx, float *dst, size_t n, cara_error *err) {
     cara_audio *audio = ctx;
+    if (!audio)
+        return cara_fail_null(err, "cara_audio_source", "audio");
     size_t filled = 0;
     while (filled < n && !audio->failed) {
         int64_t got =
@@ -229,6 +243,8 @@ static int64_t audio_read(void *ctx, float *dst, size_t n, cara_error *err) {
 
 static int audio_rewind(void *ctx, cara_error *err) {
     cara_audio *audio = ctx;
+    if (!audio)
+        return cara_fail_null(err, "cara_audio_source", "audio");
     audio->given = 0;
     audio->failed = 0;
     return audio->decoder->rewind(audio->decoder, err);
@@ -239,11 +255,11 @@ cara_pcm_source cara_audio_source(cara_audio *audio) {
 }
 
 const char *cara_audio_format(const cara_audio *audio) {
-    return audio->decoder->format;
+    return audio ? audio->decoder->format : "";
 }
 
 int cara_audio_truncated(const cara_audio *audio) {
-    return audio->decoder->truncated;
+    return audio && audio->decoder->truncated;
 }
 
 void cara_audio_close(cara_audio *audio) {
@@ -257,9 +273,13 @@ void cara_audio_close(cara_audio *audio) {
 }
 
 static int64_t memory_read(void *ctx, float *dst, size_t n, cara_error *err) {
-    (void)err;
     cara_pcm_memory *m = ctx;
-    size_t take = m->n - m->at;
+    if (!m)
+        return cara_fail_null(err, "cara_pcm_memory_source", "cursor");
+    if (!m->pcm && m->n)
+        return cara_fail(err, CARA_ERR_USAGE, -1, "pcm of cara_pcm_memory is NULL, and n is %zu",
+                         m->n);
+    size_t take = m->at < m->n ? m->n - m->at : 0;
     if (take > n)
         take = n;
     if (take)
@@ -269,7 +289,8 @@ static int64_t memory_read(void *ctx, float *dst, size_t n, cara_error *err) {
 }
 
 static int memory_rewind(void *ctx, cara_error *err) {
-    (void)err;
+    if (!ctx)
+        return cara_fail_null(err, "cara_pcm_memory_source", "cursor");
     ((cara_pcm_memory *)ctx)->at = 0;
     return CARA_OK;
 }

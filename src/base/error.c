@@ -16,6 +16,7 @@ fill(cara_error *err, cara_code code, int64_t position, const char *format, va_l
     if (err) {
         err->code = code;
         err->position = position;
+        memset(err->reserved, 0, sizeof err->reserved);
         vsnprintf(err->text, sizeof err->text, format, ap);
         one_line(err->text);
     }
@@ -44,6 +45,10 @@ int cara_fail_errno(cara_error *err, const char *format, ...) {
     if (strerror_r(saved, reason, sizeof reason) != 0)
         snprintf(reason, sizeof reason, "error %d", saved);
     return cara_fail(err, code, -1, "%s: %s", what, reason);
+}
+
+int cara_fail_null(cara_error *err, const char *function, const char *argument) {
+    return cara_fail(err, CARA_ERR_USAGE, -1, "%s() was given NULL as %s", function, argument);
 }
 
 void cara_error_prefix(cara_error *err, const char *format, ...) {

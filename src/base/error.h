@@ -13,6 +13,9 @@ int cara_fail(cara_error *err, cara_code code, int64_t position, const char *for
 /* The same from errno: "<what>: <strerror>". Picks NOT_FOUND, MEMORY or IO. */
 int cara_fail_errno(cara_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* USAGE for an argument that must not be NULL: "<function>() was given NULL as <argument>". */
+int cara_fail_null(cara_error *err, const char *function, const char *argument);
+
 /* Puts "<prefix>: " before the text that *err holds (a file name, a tensor); keeps the code. */
 void cara_error_prefix(cara_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -1,6 +1,7 @@
 /* The caracola command: finds the command that was named and runs it. */
 #include "cli/cli.h"
 
+#include <caracola/version.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

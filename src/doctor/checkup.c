@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 #include "json/json.h"
 
+#include <caracola/version.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

@@ -121,15 +121,12 @@ int cara_model_find_vocab(cara_model *model, const char *model_path, const char 
  * "float32". Static. */
 const char *cara_model_compute_type(const cara_model *model);
 
-/* Called now and then with bytes; non-zero stops the work. */
-typedef int (*cara_model_progress_fn)(void *cookie, int64_t done, int64_t total);
-
 /* Reads all weights and compares them with the check sums that the file holds. MODEL_CORRUPT names
  * the first tensor that is damaged. CANCELLED where the callback (may be NULL) returns non-zero. */
 int cara_model_check(const cara_model *model, cara_model_progress_fn progress, void *cookie,
                      cara_error *err);
 
-/* How a written model's weights are stored. */
+/* How a written model's weights are stored; cara_convert_options names them. */
 typedef enum cara_storage {
     CARA_STORAGE_AS_IS,    /* each tensor as it is */
     CARA_STORAGE_INT8,     /* matrices and convolutions in int8, the rest as it is */

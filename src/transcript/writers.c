@@ -152,12 +152,11 @@ void cara_transcript_options_default(cara_transcript_options *options, size_t si
 }
 
 /* Checks what both functions are given, and fills the options [of this version] and the sink. */
-static int begin(cara_transcript_format format, const cara_transcript_options *from,
-                 cara_write_fn write, void *cookie, cara_transcript_options *options, sink *to,
-                 cara_error *err) {
+static int begin(const char *function, cara_transcript_format format,
+                 const cara_transcript_options *from, cara_write_fn write, void *cookie,
+                 cara_transcript_options *options, sink *to, cara_error *err) {
     if (!write)
-        return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "write is NULL; give a function that takes the transcript");
+        return cara_fail_null(err, function, "write");
     if ((int)format < 0 || format >= CARA_TRANSCRIPT_FORMATS)
         return cara_fail(err, CARA_ERR_USAGE, -1, "There is no transcript format number %d",
                          (int)format);
@@ -182,7 +181,7 @@ int cara_transcript_write_header(cara_transcript_format format,
                                  void *cookie, cara_error *err) {
     cara_transcript_options o;
     sink to;
-    int rc = begin(format, options, write, cookie, &o, &to, err);
+    int rc = begin(__func__, format, options, write, cookie, &o, &to, err);
     if (rc != CARA_OK)
         return rc;
     add_header(format, &o, &to.piece);
@@ -239,8 +238,8 @@ int cara_transcript_write(const cara_result *result, cara_transcript_format form
     cara_transcript_options o;
     sink to;
     if (!result)
-        return cara_fail(err, CARA_ERR_USAGE, -1, "result is NULL; give one of cara_transcribe()");
-    int rc = begin(format, options, write, cookie, &o, &to, err);
+        return cara_fail_null(err, __func__, "result");
+    int rc = begin(__func__, format, options, write, cookie, &o, &to, err);
     if (rc != CARA_OK)
         return rc;
     if (o.header)

@@ -170,8 +170,12 @@ int cara_sessions_new(const cara_model *model, const cara_session_options *optio
     cara_session_options o;
     int quantise;
     cara_session_group *group = NULL;
+    if (!out)
+        return cara_fail_null(err, __func__, "out");
     for (int i = 0; i < n && i < CARA_MAX_SESSIONS; i++)
         out[i] = NULL;
+    if (!model)
+        return cara_fail_null(err, __func__, "model");
     cara_session_options_default(&o, sizeof o);
     int rc = cara_sized_read(&o, sizeof o, options, "cara_session_options", err);
     if (!rc)
@@ -200,6 +204,11 @@ int cara_sessions_new(const cara_model *model, const cara_session_options *optio
 
 int cara_session_new(const cara_model *model, const cara_session_options *options,
                      cara_session **out, cara_error *err) {
+    if (!out)
+        return cara_fail_null(err, __func__, "out");
+    *out = NULL;
+    if (!model)
+        return cara_fail_null(err, __func__, "model");
     return cara_sessions_new(model, options, 1, out, err);
 }
 

@@ -293,8 +293,9 @@ done:
 static int open_audio(transcription *t, cara_error *err) {
     cara_session *s = t->session;
     double start = cara_clock_monotonic();
-    int rc = cara_mel_stream_open(s->mel_tables, (cara_pcm_source){timed_read, timed_rewind, t},
-                                  s->mel_pool, &t->mel, err);
+    int rc = cara_mel_stream_open(
+        s->mel_tables, (cara_pcm_source){.read = timed_read, .rewind = timed_rewind, .ctx = t},
+        s->mel_pool, &t->mel, err);
     t->timings.mel_s += cara_clock_monotonic() - start - t->timings.audio_s;
     if (rc)
         return rc;
@@ -378,7 +379,13 @@ static int finish_result(transcription *t, cara_error *err) {
 
 int cara_transcribe(cara_session *session, cara_pcm_source source, const cara_options *options,
                     cara_result **out, cara_error *err) {
+    if (!out)
+        return cara_fail_null(err, __func__, "out");
     *out = NULL;
+    if (!session)
+        return cara_fail_null(err, __func__, "session");
+    if (!source.read || !source.rewind)
+        return cara_fail_null(err, __func__, source.read ? "source.rewind" : "source.read");
     double start = cara_clock_monotonic();
     /* The caller's stays as it is where the work is only stopped. */
     cara_error failure = {.code = CARA_OK, .position = -1};

@@ -41,7 +41,7 @@ static void compare(const char *pcm_name, const char *mel_name, int n_mels, size
     float *ours = malloc(mel.count * sizeof *ours);
     assert_non_null(ours);
     memory m = {.pcm = &pcm, .most = most};
-    cara_pcm_source source = {read_some, rewind_it, &m};
+    cara_pcm_source source = {.read = read_some, .rewind = rewind_it, .ctx = &m};
     cara_mel_tables *tables;
     cara_mel_stream *stream;
     cara_error err;

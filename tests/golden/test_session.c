@@ -242,7 +242,7 @@ static void error_texts_name_the_cause(void **state) {
     (void)state;
     cara_error err = {0};
     cara_result *result = (cara_result *)&err;
-    cara_pcm_source broken = {broken_read, broken_rewind, NULL};
+    cara_pcm_source broken = {.read = broken_read, .rewind = broken_rewind};
     assert_int_equal(cara_transcribe(session, broken, NULL, &result, &err), CARA_ERR_AUDIO_CORRUPT);
     assert_null(result);
     assert_string_equal(err.text, "the stream broke");

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -113,11 +114,137 @@ static void failures_say_why_and_leave_nothing(void **state) {
     cara_result_free(NULL);
 }
 
+static int count(void *cookie, int64_t done, int64_t total) {
+    assert_true(done >= 0 && done <= total);
+    return ++*(int *)cookie < 0;
+}
+
+static int stop_at_once(void *cookie, int64_t done, int64_t total) {
+    (void)cookie;
+    (void)done;
+    (void)total;
+    return 1;
+}
+
+static void models_are_converted(void **state) {
+    (void)state;
+    cara_model *model = NULL, *written = NULL;
+    cara_error err = {.text = ""};
+    char path[4096], folder[] = "/tmp/caracola-convert-XXXXXX", out[4096];
+    assert_non_null(mkdtemp(folder));
+    snprintf(out, sizeof out, "%s/nano.cara", folder);
+    if (cara_model_open(in_source("tests/data/nano/nano.pt", path), NULL, &model, &err))
+        fail_msg("%s", err.text);
+    int calls = 0;
+    cara_convert_options options;
+    cara_convert_options_default(&options, sizeof options);
+    options.compute_type = "int8";
+    options.name = "small-boat";
+    options.progress = count;
+    options.cookie = &calls;
+    if (cara_model_convert(model, out, &options, &err) ||
+        cara_model_open(out, NULL, &written, &err))
+        fail_msg("%s", err.text);
+    assert_true(calls > 0);
+    assert_string_equal(cara_model_name(written), "small-boat");
+    assert_memory_equal(cara_model_dims(written), cara_model_dims(model), sizeof(cara_dims));
+    /* Its weights are int8, which float32 sessions refuse. */
+    cara_session *session;
+    cara_session_options floats;
+    cara_session_options_default(&floats, sizeof floats);
+    floats.compute_type = "float32";
+    assert_int_equal(cara_session_new(written, &floats, &session, &err), CARA_ERR_USAGE);
+    cara_model_close(written);
+
+    options.progress = stop_at_once;
+    assert_int_equal(cara_model_convert(model, out, &options, &err), CARA_ERR_CONFLICT);
+    options.replace = 1;
+    assert_int_equal(cara_model_convert(model, out, &options, &err), CARA_ERR_CANCELLED);
+    options.progress = NULL;
+    options.compute_type = "int4";
+    assert_int_equal(cara_model_convert(model, out, &options, &err), CARA_ERR_USAGE);
+    assert_non_null(strstr(err.text, "int4"));
+    options.compute_type = "default";
+    options.threads = 100000;
+    assert_int_equal(cara_model_convert(model, out, &options, &err), CARA_ERR_USAGE);
+    assert_non_null(strstr(err.text, "threads"));
+    options.threads = 1;
+    options.name = "two words";
+    assert_int_equal(cara_model_convert(model, out, &options, &err), CARA_ERR_USAGE);
+    options.name = NULL;
+    options.struct_size = sizeof options + 8;
+    assert_int_equal(cara_model_convert(model, out, &options, &err), CARA_ERR_USAGE);
+    options.struct_size = sizeof options;
+    assert_int_equal(cara_model_convert(model, out, &options, &err), CARA_OK);
+    assert_int_equal(cara_model_convert(model, "/no/such/folder/a.cara", &options, &err),
+                     CARA_ERR_NOT_FOUND);
+    unlink(out);
+    rmdir(folder);
+    cara_model_close(model);
+}
+
+/* A source that a program leaves half empty is refused before it is used. */
+static void sources_need_both_functions(void **state) {
+    (void)state;
+    static const float silence[160];
+    cara_pcm_memory cursor = {.pcm = silence, .n = 160}, empty = {.n = 160};
+    cara_model *model = NULL;
+    cara_session *session = NULL;
+    cara_result *result;
+    cara_error err = {.text = ""};
+    char path[4096];
+    if (cara_model_open(in_source("tests/data/nano/nano.pt", path), NULL, &model, &err) ||
+        cara_session_new(model, NULL, &session, &err))
+        fail_msg("%s", err.text);
+    cara_pcm_source source = cara_pcm_memory_source(&cursor);
+    for (size_t i = 0; i < sizeof source.reserved / sizeof *source.reserved; i++)
+        assert_null(source.reserved[i]);
+    source.rewind = NULL;
+    assert_int_equal(cara_transcribe(session, source, NULL, &result, &err), CARA_ERR_USAGE);
+    assert_non_null(strstr(err.text, "source.rewind"));
+    source = cara_pcm_memory_source(&cursor);
+    source.read = NULL;
+    assert_int_equal(cara_transcribe(session, source, NULL, &result, &err), CARA_ERR_USAGE);
+    assert_non_null(strstr(err.text, "source.read"));
+    assert_int_equal(cara_transcribe(session, cara_pcm_memory_source(&empty), NULL, &result, &err),
+                     CARA_ERR_USAGE);
+    assert_non_null(strstr(err.text, "pcm of cara_pcm_memory is NULL"));
+    assert_int_equal(cara_transcribe(session, cara_audio_source(NULL), NULL, &result, &err),
+                     CARA_ERR_USAGE);
+    /* What a caller forgot to set does not stay there. */
+    memset(&err, 0x5A, sizeof err);
+    assert_int_equal(cara_transcribe(NULL, source, NULL, &result, &err), CARA_ERR_USAGE);
+    for (size_t i = 0; i < sizeof err.reserved / sizeof *err.reserved; i++)
+        assert_int_equal(err.reserved[i], 0);
+    cara_session_free(session);
+    cara_model_close(model);
+}
+
+static void versions_agree(void **state) {
+    (void)state;
+    char text[40];
+    snprintf(text, sizeof text, "%d.%d.%d", CARA_VERSION_MAJOR, CARA_VERSION_MINOR,
+             CARA_VERSION_PATCH);
+    assert_string_equal(text, CARA_VERSION);
+    assert_string_equal(cara_version(), CARA_VERSION);
+    assert_string_equal(cara_version(), getenv("CARACOLA_VERSION"));
+    assert_int_equal(cara_version_number(), CARA_VERSION_NUMBER);
+    assert_int_equal(CARA_VERSION_NUMBER / 1000000, CARA_VERSION_MAJOR);
+    assert_int_equal(CARA_VERSION_NUMBER / 1000 % 1000, CARA_VERSION_MINOR);
+    assert_int_equal(CARA_VERSION_NUMBER % 1000, CARA_VERSION_PATCH);
+#if CARA_VERSION_NUMBER < 1000
+#error "the preprocessor cannot compare versions"
+#endif
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(speech_becomes_text),
         cmocka_unit_test(samples_in_memory),
         cmocka_unit_test(failures_say_why_and_leave_nothing),
+        cmocka_unit_test(models_are_converted),
+        cmocka_unit_test(sources_need_both_functions),
+        cmocka_unit_test(versions_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

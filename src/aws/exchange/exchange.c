@@ -7,6 +7,7 @@
 #include "crypto/digest.h"
 #include "net/url.h"
 
+#include <caracola/version.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int model_status(const cara_error *err) {
     if (err->code == CARA_ERR_IO || err->code == CARA_ERR_NOT_FOUND)
@@ -250,7 +249,9 @@ static int convert(int argc, char **argv) {
         options};
     const char *vocab = NULL;
     int force = 0, quiet = 0;
-    cara_write_options options_out = {0};
+    cara_storage storage = CARA_STORAGE_AS_IS;
+    cara_convert_options options_out;
+    cara_convert_options_default(&options_out, sizeof options_out);
     cara_cli_args args;
     cara_cli_args_init(&args, &command, argc, argv);
     for (int flag; (flag = cara_cli_args_next(&args)) != CARA_CLI_END;) {
@@ -260,7 +261,7 @@ static int convert(int argc, char **argv) {
             return CARA_EXIT_USAGE;
         if (flag == 0)
             vocab = args.value;
-        if ((flag == 1 && cara_cli_storage(&args, &options_out.storage)) ||
+        if ((flag == 1 && cara_cli_storage(&args, &storage)) ||
             (flag == 2 && cara_cli_threads(&args, &options_out.threads)))
             return CARA_EXIT_USAGE;
         if (flag == 3)
@@ -274,10 +275,6 @@ static int convert(int argc, char **argv) {
                                   "write; got %d",
                                   args.argc - args.operands);
     const char *in = args.argv[args.operands], *out = args.argv[args.operands + 1];
-    /* Reported before the work; the write checks it again. */
-    if (!force && access(out, F_OK) == 0)
-        return (int)cara_cli_fail(CARA_EXIT_FILES, "%s is there already; --force writes over it",
-                                  out);
     cara_error err = {.code = CARA_OK, .position = -1};
     cara_model *model = NULL;
     if (cara_model_open(in, vocab, &model, &err))
@@ -285,21 +282,20 @@ static int convert(int argc, char **argv) {
     cara_cli_progress progress;
     cara_cli_progress_start(&progress, "converting", !quiet);
     cara_cli_catch_signals();
+    if (storage != CARA_STORAGE_AS_IS)
+        options_out.compute_type = cara_cli_storage_name(storage);
     options_out.replace = force;
     options_out.progress = on_progress;
     options_out.cookie = &progress;
-    int rc = cara_model_write(model, &options_out, out, &err);
+    int rc = cara_model_convert(model, out, &options_out, &err);
     cara_cli_progress_clear(&progress);
     int status = CARA_EXIT_OK;
-    if (rc == CARA_ERR_CANCELLED)
-        status = (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; %s was not written", out);
-    else if (rc)
-        status = (int)cara_cli_fail_error(&err);
+    if (rc)
+        status = (int)cara_cli_model_not_written(out, &err);
     else if (!quiet)
-        cara_cli_remark("wrote %s: %s, %s", out,
-                        options_out.name ? options_out.name : cara_model_name(model),
-                        options_out.storage ? cara_cli_storage_name(options_out.storage)
-                                            : summarise(model).types);
+        cara_cli_remark(
+            "wrote %s: %s, %s", out, options_out.name ? options_out.name : cara_model_name(model),
+            options_out.compute_type ? options_out.compute_type : summarise(model).types);
     cara_model_close(model);
     return status;
 }

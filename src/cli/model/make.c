@@ -3,7 +3,6 @@
 #include "base/limits.h"
 
 #include <string.h>
-#include <unistd.h>
 
 static const char *const storages[] = {"int8", "float16", "bfloat16", "float32", NULL};
 
@@ -25,6 +24,14 @@ int cara_cli_threads(const cara_cli_args *args, int *out) {
         return -1;
     *out = (int)value;
     return 0;
+}
+
+cara_exit cara_cli_model_not_written(const char *out, const cara_error *err) {
+    if (err->code == CARA_ERR_CANCELLED)
+        return cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; %s was not written", out);
+    if (err->code == CARA_ERR_CONFLICT)
+        return cara_cli_fail(CARA_EXIT_FILES, "%s; --force writes over it", err->text);
+    return cara_cli_fail_error(err);
 }
 
 static int on_progress(void *cookie, int64_t done, int64_t total) {
@@ -75,10 +82,6 @@ int cara_cli_model_random(int argc, char **argv) {
     char name[80];
     snprintf(name, sizeof name, "random-%.60s.cara", shape);
     const char *out = operands == 2 ? args.argv[args.operands + 1] : name;
-    cara_dims dims;
-    if (cara_dims_published(shape, &dims) == 0 && !options.replace && access(out, F_OK) == 0)
-        return (int)cara_cli_fail(CARA_EXIT_FILES, "%s is there already; --force writes over it",
-                                  out);
     cara_cli_progress progress;
     cara_cli_progress_start(&progress, "making", !quiet);
     cara_cli_catch_signals();
@@ -87,10 +90,8 @@ int cara_cli_model_random(int argc, char **argv) {
     cara_error err = {.code = CARA_OK, .position = -1};
     int rc = cara_model_write_random(shape, (uint64_t)seed, &options, out, &err);
     cara_cli_progress_clear(&progress);
-    if (rc == CARA_ERR_CANCELLED)
-        return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; %s was not written", out);
     if (rc)
-        return (int)cara_cli_fail_error(&err);
+        return (int)cara_cli_model_not_written(out, &err);
     if (!quiet)
         cara_cli_remark("wrote %s: random weights, %s", out,
                         cara_cli_storage_name(options.storage));

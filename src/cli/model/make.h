@@ -13,6 +13,9 @@ const char *cara_cli_storage_name(cara_storage storage);
 /* The value of --threads, at least 1. */
 int cara_cli_threads(const cara_cli_args *args, int *out);
 
+/* Says why `out` was not written; returns the exit status. */
+cara_exit cara_cli_model_not_written(const char *out, const cara_error *err);
+
 int cara_cli_model_random(int argc, char **argv);
 int cara_cli_model_fetch(int argc, char **argv);
 

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
 
 /* Where everything goes. */
@@ -128,6 +129,9 @@ int cara_model_write(const cara_model *model, const cara_write_options *options,
     if (!model->tokenizer)
         return cara_fail(err, CARA_ERR_VOCAB, -1,
                          "a .cara file holds its vocabulary; open the model with one");
+    /* Reported before the work; at its end the file system decides. */
+    if (!options->replace && access(path, F_OK) == 0)
+        return cara_fail(err, CARA_ERR_CONFLICT, -1, "%s is there already", path);
     plan p;
     rc = make_plan(model, options, &p, err);
     if (rc)

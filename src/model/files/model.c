@@ -85,6 +85,11 @@ int cara_model_open_without_vocab(const char *path, cara_model **out, cara_error
 }
 
 int cara_model_open(const char *path, const char *vocab_path, cara_model **out, cara_error *err) {
+    if (!out)
+        return cara_fail_null(err, __func__, "out");
+    *out = NULL;
+    if (!path)
+        return cara_fail_null(err, __func__, "path");
     int rc = cara_model_open_without_vocab(path, out, err);
     if (!rc)
         rc = cara_model_find_vocab(*out, path, vocab_path, err);
@@ -107,11 +112,12 @@ void cara_model_close(cara_model *model) {
 }
 
 const cara_dims *cara_model_dims(const cara_model *model) {
-    return &model->dims;
+    static const cara_dims none;
+    return model ? &model->dims : &none;
 }
 
 const char *cara_model_name(const cara_model *model) {
-    return model->name;
+    return model ? model->name : "";
 }
 
 const char *cara_model_compute_type(const cara_model *model) {
@@ -130,7 +136,7 @@ const char *cara_model_compute_type(const cara_model *model) {
 }
 
 int cara_model_is_multilingual(const cara_model *model) {
-    return cara_dims_are_multilingual(&model->dims);
+    return model && cara_dims_are_multilingual(&model->dims);
 }
 
 const cara_weights *cara_model_weights(const cara_model *model) {

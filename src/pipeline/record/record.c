@@ -8,6 +8,7 @@
 #include "transcript/result_json.h"
 #include "json/json.h"
 
+#include <caracola/version.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,6 +12,7 @@
 #include "fake_platform.h"
 #include "test_server.h"
 
+#include <caracola/version.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

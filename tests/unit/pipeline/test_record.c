@@ -2,6 +2,7 @@
 
 #include "pipeline/record/record.h"
 
+#include <caracola/version.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

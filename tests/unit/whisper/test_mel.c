@@ -63,7 +63,7 @@ static float *noise(size_t n, double level) {
 static cara_mel_stream *open_stream(const cara_mel_tables *tables, fake *f, cara_pool *pool) {
     cara_mel_stream *stream;
     cara_error err;
-    cara_pcm_source source = {fake_read, fake_rewind, f};
+    cara_pcm_source source = {.read = fake_read, .rewind = fake_rewind, .ctx = f};
     assert_int_equal(cara_mel_stream_open(tables, source, pool, &stream, &err), CARA_OK);
     return stream;
 }
@@ -239,7 +239,7 @@ static void errors_of_the_pcm_source_are_returned(void **state) {
     cara_mel_stream *stream;
     cara_error err;
     fake f = {.pcm = pcm, .n = n, .most = 5000, .fail_pass = 1, .fail_at = 700000};
-    cara_pcm_source source = {fake_read, fake_rewind, &f};
+    cara_pcm_source source = {.read = fake_read, .rewind = fake_rewind, .ctx = &f};
     assert_int_equal(cara_mel_stream_open(tables, source, NULL, &stream, &err),
                      CARA_ERR_AUDIO_CORRUPT);
     assert_null(stream);

@@ -492,7 +492,7 @@ static void bad_sources_are_errors(void **state) {
         fake f = {.backend = {&fake_ops}};
         int64_t returns = cases[i].returns;
         cara_session session = session_over(&f);
-        cara_pcm_source source = {bad_read, rewind_nothing, &returns};
+        cara_pcm_source source = {.read = bad_read, .rewind = rewind_nothing, .ctx = &returns};
         cara_options options;
         cara_result *r = NULL;
         cara_error err;
