@@ -39,6 +39,8 @@ def tree(program, version, epoch):
     for path in sorted((share / "man").rglob("*.[1-9]")):
         files.add(f"usr/share/{path.relative_to(share)}.gz", zipped(path.read_bytes()))
     files.add("usr/share/bash-completion/completions/caracola", share / "bash-completion/completions/caracola")
+    files.add("usr/share/zsh/vendor-completions/_caracola", share / "zsh/site-functions/_caracola")
+    files.add("usr/share/fish/vendor_completions.d/caracola.fish", share / "fish/vendor_completions.d/caracola.fish")
     files.add(UNIT, HERE / "deb/caracola-worker.service")
     files.add(CONFFILE, HERE / "deb/caracola.default")
     files.add("usr/share/doc/caracola/copyright", HERE / "deb/copyright")

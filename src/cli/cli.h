@@ -7,13 +7,14 @@
 #define CLI_CLI_H
 
 #include "base/error.h"
+#include "cli/command.h"
 #include "json/json.h"
 
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-/* The one table of exit codes; man/caracola.1 and docs/cli.md say the same (a test compares). */
+/* The one table of exit codes; docs/cli.md and the README say the same (a test compares). */
 typedef enum cara_exit {
     CARA_EXIT_OK = 0,
     CARA_EXIT_SOME = 1,          /* some inputs failed, the others were done */
@@ -28,6 +29,9 @@ typedef enum cara_exit {
     CARA_EXIT_INTERRUPTED = 130, /* SIGINT or SIGTERM; what was finished is kept */
 } cara_exit;
 
+/* What each means, for `caracola help` and the man page. */
+extern const cara_cli_status cara_cli_statuses[];
+
 /* The exit status for a cara_code; CARA_OK gives 0. */
 cara_exit cara_cli_exit_for(int code);
 
@@ -38,59 +42,6 @@ cara_exit cara_cli_fail(cara_exit status, const char *format, ...)
 cara_exit cara_cli_fail_error(const cara_error *err);
 /* A remark that changes no status: "caracola: <sentence>" on standard error. */
 void cara_cli_remark(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* ---- flags ---- */
-
-typedef struct cara_cli_option {
-    const char *name;  /* with hyphens; the spelling with underscores is taken too */
-    char letter;       /* short form, or 0 */
-    const char *value; /* what it takes, as shown by --help ("FILE"), or NULL for a bare switch */
-    const char *help;  /* one line; '\n' starts a new one */
-} cara_cli_option;
-
-typedef struct cara_cli_command {
-    const char *name;               /* "transcribe", "model convert" */
-    const char *operands;           /* "FILE...", shown by --help; NULL for none */
-    const char *summary;            /* one line */
-    const char *details;            /* paragraphs after the flags, or NULL */
-    const cara_cli_option *options; /* ends with a NULL name; --help is added by itself */
-} cara_cli_command;
-
-#define CARA_CLI_MAX_OPTIONS 64
-
-enum { CARA_CLI_END = -1, CARA_CLI_HELP = -2, CARA_CLI_BAD = -3 };
-
-typedef struct cara_cli_args {
-    const cara_cli_command *command;
-    int argc;
-    char **argv;       /* operands are moved behind the flags */
-    int operands;      /* after CARA_CLI_END: argv[operands .. argc) are the operands */
-    const char *value; /* of the flag just returned, or NULL */
-    const char *flag;  /* the flag just returned as it should be shown: "--output_format" */
-    char flag_text[64];
-} cara_cli_args;
-
-/* argv[0] is the command's own name and is skipped. */
-void cara_cli_args_init(cara_cli_args *args, const cara_cli_command *command, int argc,
-                        char **argv);
-
-/* The next flag as its index in command->options; CARA_CLI_END after the last one; CARA_CLI_HELP
- * where --help was given (printed already: exit with 0); CARA_CLI_BAD where a flag is unknown or
- * lacks its value (reported already: exit with CARA_EXIT_USAGE). */
-int cara_cli_args_next(cara_cli_args *args);
-
-/* Values of the flag just returned. Each returns 0, or -1 after saying which flag, what it got and
- * what it takes. `none` (may be NULL) says whether "None" is taken; it then is set to 1 or 0. */
-int cara_cli_int(const cara_cli_args *args, int64_t min, int64_t max, int *none, int64_t *out);
-int cara_cli_double(const cara_cli_args *args, double min, double max, int *none, double *out);
-int cara_cli_bool(const cara_cli_args *args, int *out); /* True or False, as openai's command */
-/* `choices` ends with NULL; *out is the index. */
-int cara_cli_choice(const cara_cli_args *args, const char *const *choices, int *out);
-/* For a command's own checks: prints `--flag takes <takes>, got "value"` and returns -1. */
-int cara_cli_bad_value(const cara_cli_args *args, const char *takes);
-
-/* The nearest of `names` (ends with NULL) to what was typed, or NULL where none is near. */
-const char *cara_cli_nearest(const char *typed, const char *const *names);
 
 /* Flags that several commands have, as entries of their tables. */
 #define CARA_FLAG_REGION                                                                           \
@@ -140,16 +91,11 @@ int cara_cli_print_json(json_t *value, cara_json_style style);
  * a closed pipe). */
 cara_exit cara_cli_flush_stdout(void);
 
-/* ---- the commands: argv[0] is the command's name; each returns an exit status ---- */
+/* ---- the commands ---- */
 
-int cara_cmd_transcribe(int argc, char **argv);
-int cara_cmd_model(int argc, char **argv);
-int cara_cmd_bench(int argc, char **argv);
-int cara_cmd_handle(int argc, char **argv);
-int cara_cmd_worker(int argc, char **argv);
-int cara_cmd_doctor(int argc, char **argv);
-int cara_cmd_setup(int argc, char **argv);
-int cara_cmd_teardown(int argc, char **argv);
+extern const cara_cli_command cara_command_transcribe, cara_command_handle, cara_command_worker,
+    cara_command_setup, cara_command_teardown, cara_command_model, cara_command_bench,
+    cara_command_doctor;
 
 /* 1 where the process was started as a Lambda function (docs/aws.md); then it runs this. */
 int cara_cli_is_lambda(int argc, char **argv);

@@ -44,9 +44,9 @@ static const cara_cli_option options[] = {
     [PHONE] = {"phone", 0, "ID",
                "AWS's id of the phone number (phone-number-id-...) to try fetching media with;\n"
                "without it, the first of the linked WhatsApp account"},
-    [MODEL] = {"model", 'm', "FILE", "the model; without it $CARACOLA_MODEL, else the demo model"},
-    [VOCAB] = {"vocab", 0, "FILE", "its vocabulary; without it $CARACOLA_VOCAB"},
-    [LANGUAGE] = {"language", 'l', "LANGUAGE",
+    [MODEL] = {"model", 'm', "MODEL", "the model; without it $CARACOLA_MODEL, else the demo model"},
+    [VOCAB] = {"vocab", 0, "VOCAB", "its vocabulary; without it $CARACOLA_VOCAB"},
+    [LANGUAGE] = {"language", 'l', "LANG",
                   "what is spoken; without it $CARACOLA_LANGUAGE, else it is detected"},
     [THREADS] = {"threads", 't', "N", "threads to use; without it $CARACOLA_THREADS, else all"},
     [REGION] = CARA_FLAG_REGION,
@@ -55,23 +55,6 @@ static const cara_cli_option options[] = {
     [QUIET] = {"quiet", 'q', NULL, "print only warnings and failures"},
     {NULL, 0, NULL, NULL},
 };
-
-static const cara_cli_command command = {
-    .name = "doctor",
-    .summary = "say what is fine, what is missing, and how to fix it",
-    .options = options,
-    .details =
-        "Each line is one check: processor, threads, audio formats, model, vocabulary, digest\n"
-        "(CARACOLA_MODEL_SHA256), memory, a voice note through the whole engine. Where the store "
-        "is\n"
-        "in S3, or a flag names something on AWS: region, credentials, function, WhatsApp\n"
-        "account, event destination, topic, subscription, queue, dead letters, bucket, permission\n"
-        "to fetch media, clock. With --stack only that, with the stack's state, parameters and\n"
-        "alarm mails: the function checks its own processor, model and memory. Nothing is\n"
-        "changed but one small object, PREFIX/.doctor, which is written once.\n"
-        "\n"
-        "Exit status: 0 all is well, 1 it works, with warnings, 8 something is missing or broken,\n"
-        "2 usage, 130 interrupted."};
 
 typedef struct printer {
     int colours, quiet;
@@ -150,7 +133,7 @@ typedef struct request {
     int json, quiet;
 } request;
 
-static int run(cara_doctor *d, const request *r) {
+static int examine(cara_doctor *d, const request *r) {
     static const int statuses[] = {CARA_EXIT_OK, CARA_EXIT_OK, CARA_EXIT_SOME, CARA_EXIT_DOCTOR};
     printer p = {.colours = cara_cli_colours(stdout), .quiet = r->quiet};
     cara_error err = {.code = CARA_OK, .position = -1};
@@ -247,7 +230,7 @@ static int read_flag(cara_doctor *d, const cara_cli_args *args, int at, request 
     return 0;
 }
 
-int cara_cmd_doctor(int argc, char **argv) {
+static int run(int argc, char **argv) {
     /* Too large for some stacks. */
     cara_checkup *checkup = calloc(1, sizeof *checkup);
     cara_doctor *d = calloc(1, sizeof *d);
@@ -260,7 +243,7 @@ int cara_cmd_doctor(int argc, char **argv) {
     d->checkup = checkup;
     cara_examine_environment(d);
     cara_cli_args args;
-    cara_cli_args_init(&args, &command, argc, argv);
+    cara_cli_args_init(&args, &cara_command_doctor, argc, argv);
     for (int at; (at = cara_cli_args_next(&args)) != CARA_CLI_END;) {
         if (at == CARA_CLI_HELP)
             status = CARA_EXIT_OK;
@@ -281,9 +264,36 @@ int cara_cmd_doctor(int argc, char **argv) {
     const char *queue = cara_env("CARACOLA_QUEUE");
     if (!d->stack && !d->queue[0])
         snprintf(d->queue, sizeof d->queue, "%s", queue ? queue : "");
-    status = run(d, &r);
+    status = examine(d, &r);
 done:
     free(d);
     free(checkup);
     return status;
 }
+
+static const cara_cli_status statuses[] = {
+    {CARA_EXIT_OK, "all is well"},
+    {CARA_EXIT_SOME, "it works, with warnings"},
+    {CARA_EXIT_USAGE, "a flag or value that does not exist or fit; nothing was done"},
+    {CARA_EXIT_DOCTOR, "something is missing or broken"},
+    {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
+    {CARA_EXIT_INTERRUPTED, "interrupted"},
+    {0, NULL},
+};
+
+const cara_cli_command cara_command_doctor = {
+    .name = "doctor",
+    .summary = "say what is fine, what is missing, and how to fix it",
+    .run = run,
+    .details =
+        "Each line is one check: processor, threads, audio formats, model, vocabulary, digest\n"
+        "(CARACOLA_MODEL_SHA256), memory, a voice note through the whole engine. Where the store "
+        "is\n"
+        "in S3, or a flag names something on AWS: region, credentials, function, WhatsApp\n"
+        "account, event destination, topic, subscription, queue, dead letters, bucket, permission\n"
+        "to fetch media, clock. With --stack only that, with the stack's state, parameters and\n"
+        "alarm mails: the function checks its own processor, model and memory. Nothing is\n"
+        "changed but one small object, PREFIX/.doctor, which is written once.",
+    .options = options,
+    .statuses = statuses,
+};

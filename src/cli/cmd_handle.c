@@ -16,14 +16,14 @@ static const cara_cli_option options[] = {
     [STORE] = {"store", 'o', "DIR",
                "the folder that keeps records, audio and what was not understood, made\n"
                "where it is missing; or s3://bucket/prefix"},
-    [MEDIA] = {"media", 0, "DIR",
+    [MEDIA] = {"media", 0, "DIR|aws",
                "the folder with the audio, as <mediaId>.<any extension>; or aws, the\n"
                "default where the store is in S3: AWS copies the audio into the bucket"},
-    [MODEL] = {"model", 'm', "FILE",
+    [MODEL] = {"model", 'm', "MODEL",
                "the model; without it $CARACOLA_MODEL, else the demo model. It is\n"
                "opened when the first audio comes"},
-    [VOCAB] = {"vocab", 0, "FILE", "the vocabulary (tiktoken) of a model that carries none"},
-    [LANGUAGE] = {"language", 'l', "LANGUAGE",
+    [VOCAB] = {"vocab", 0, "VOCAB", "the vocabulary (tiktoken) of a model that carries none"},
+    [LANGUAGE] = {"language", 'l', "LANG",
                   "what is spoken, as a code or a name; without it, it is detected"},
     [TIMEZONE] = {"timezone", 0, "NAME",
                   "time zone of the dates and times in the keys of records, such as\n"
@@ -36,28 +36,6 @@ static const cara_cli_option options[] = {
     [QUIET] = {"quiet", 'q', NULL, "only failures on standard error"},
     {NULL, 0, NULL, NULL},
 };
-
-static const cara_cli_command command = {
-    .name = "handle",
-    .operands = "EVENT.json...",
-    .summary = "turn WhatsApp events into records",
-    .options = options,
-    .details =
-        "An event is what Lambda, SNS, SQS, AWS End User Messaging Social or Meta's webhooks\n"
-        "deliver; - is standard input. Each message becomes DIR/YYYY-MM-DD/FROM-HH-MM-SS-ID.json,\n"
-        "with the audio beside it. Handling an event again changes nothing that is complete, and\n"
-        "completes what is not.\n"
-        "\n"
-        "Standard output names the key of each record, one a line. Standard error shows key, type\n"
-        "and outcome: done, already (it was there), failed (recorded with its error), retry\n"
-        "(handle the event again once the cause is gone), quarantined (not understood; kept\n"
-        "under quarantine/ with the reason). Texts are not printed.\n"
-        "\n"
-        "Exit status: 0 all was kept, whether understood or quarantined; 1 some messages failed "
-        "or\n"
-        "some events could not be read; 4 audio waits because the model could not be used; 5 the\n"
-        "store failed; 6 nothing at all was understood (it is in the quarantine); 130 "
-        "interrupted."};
 
 typedef struct flags {
     const char *store, *media, *model, *vocab, *language, *timezone;
@@ -235,10 +213,10 @@ static int handle_all(const flags *f, int n, char **events) {
     return status;
 }
 
-int cara_cmd_handle(int argc, char **argv) {
+static int run(int argc, char **argv) {
     flags f = {0};
     cara_cli_args args;
-    cara_cli_args_init(&args, &command, argc, argv);
+    cara_cli_args_init(&args, &cara_command_handle, argc, argv);
     for (int at; (at = cara_cli_args_next(&args)) != CARA_CLI_END;) {
         switch (at) {
         case CARA_CLI_HELP:
@@ -291,3 +269,40 @@ int cara_cmd_handle(int argc, char **argv) {
                              "handle takes event files, or - for standard input; got none");
     return handle_all(&f, argc - args.operands, argv + args.operands);
 }
+
+static const cara_cli_value values[] = {
+    {"EVENT", CARA_CLI_FILE, NULL, ".json"},
+    {NULL, CARA_CLI_TEXT, NULL, NULL},
+};
+
+static const cara_cli_status statuses[] = {
+    {CARA_EXIT_OK, "all was kept, whether understood or quarantined"},
+    {CARA_EXIT_SOME, "some messages failed, or some events could not be read"},
+    {CARA_EXIT_USAGE, "a flag or value that does not exist or fit; nothing was done"},
+    {CARA_EXIT_MODEL, "audio waits because the model could not be used"},
+    {CARA_EXIT_FILES, "the store failed, or no event could be read"},
+    {CARA_EXIT_EVENT, "nothing at all was understood; it is in the quarantine"},
+    {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
+    {CARA_EXIT_INTERRUPTED, "interrupted; handling the events again completes them"},
+    {0, NULL},
+};
+
+const cara_cli_command cara_command_handle = {
+    .name = "handle",
+    .summary = "turn WhatsApp events into records",
+    .run = run,
+    .operands = "EVENT...",
+    .details =
+        "An event is what Lambda, SNS, SQS, AWS End User Messaging Social or Meta's webhooks\n"
+        "deliver; - is standard input. Each message becomes DIR/YYYY-MM-DD/FROM-HH-MM-SS-ID.json,\n"
+        "with the audio beside it. Handling an event again changes nothing that is complete, and\n"
+        "completes what is not.\n"
+        "\n"
+        "Standard output names the key of each record, one a line. Standard error shows key, type\n"
+        "and outcome: done, already (it was there), failed (recorded with its error), retry\n"
+        "(handle the event again once the cause is gone), quarantined (not understood; kept\n"
+        "under quarantine/ with the reason). Texts are not printed.",
+    .options = options,
+    .values = values,
+    .statuses = statuses,
+};

@@ -11,15 +11,15 @@ enum { QUEUE, STORE, MEDIA, MODEL, VOCAB, LANGUAGE, TIMEZONE, THREADS, VISIBILIT
 static const cara_cli_option options[] = {
     [QUEUE] = {"queue", 0, "URL", "the SQS queue; without it $CARACOLA_QUEUE"},
     [STORE] = {"store", 'o', "DIR", "s3://bucket/prefix or a folder; without it $CARACOLA_STORE"},
-    [MEDIA] = {"media", 0, "DIR",
+    [MEDIA] = {"media", 0, "DIR|aws",
                "aws, the default where the store is in S3, or a folder with the audio;\n"
                "without it $CARACOLA_MEDIA"},
-    [MODEL] = {"model", 'm', "FILE",
+    [MODEL] = {"model", 'm', "MODEL",
                "the model, or s3://bucket/key to stream it from there, checked against\n"
                "$CARACOLA_MODEL_SHA256; without it $CARACOLA_MODEL, else the demo model"},
-    [VOCAB] = {"vocab", 0, "FILE",
+    [VOCAB] = {"vocab", 0, "VOCAB",
                "the vocabulary of a model that carries none; without it\n$CARACOLA_VOCAB"},
-    [LANGUAGE] = {"language", 'l', "LANGUAGE",
+    [LANGUAGE] = {"language", 'l', "LANG",
                   "what is spoken; without it $CARACOLA_LANGUAGE, else it is detected"},
     [TIMEZONE] = {"timezone", 0, "NAME",
                   "time zone of the dates and times in the keys of records; without\n"
@@ -34,22 +34,7 @@ static const cara_cli_option options[] = {
     {NULL, 0, NULL, NULL},
 };
 
-static const cara_cli_command command = {
-    .name = "worker",
-    .operands = NULL,
-    .summary = "turn the WhatsApp events of an SQS queue into records",
-    .options = options,
-    .details =
-        "Takes one event after the other, or --batch_size at once: each is deleted once its\n"
-        "messages are kept, and stays in the queue where a retry may succeed. SIGTERM and\n"
-        "SIGINT end the work: what was transcribed of a voice note is kept, and the event goes\n"
-        "back into the queue. Logs go to standard error, as JSON if $AWS_LAMBDA_LOG_FORMAT is\n"
-        "JSON.\n"
-        "\n"
-        "Exit status: 130 after a signal; 2 a setting that cannot work; 4 no model; 5 the\n"
-        "store cannot be opened; 7 the queue is not there or refuses."};
-
-int cara_cmd_worker(int argc, char **argv) {
+static int run(int argc, char **argv) {
     /* Flags win over the variables that Lambda takes; from there on both are one. */
     static const char *const variables[] = {
         [QUEUE] = "CARACOLA_QUEUE",       [STORE] = "CARACOLA_STORE",
@@ -58,7 +43,7 @@ int cara_cmd_worker(int argc, char **argv) {
         [TIMEZONE] = "CARACOLA_TIMEZONE", [THREADS] = "CARACOLA_THREADS"};
     int64_t visibility_s = 0, batch_size = 1;
     cara_cli_args args;
-    cara_cli_args_init(&args, &command, argc, argv);
+    cara_cli_args_init(&args, &cara_command_worker, argc, argv);
     for (int at; (at = cara_cli_args_next(&args)) != CARA_CLI_END;) {
         if (at == CARA_CLI_HELP)
             return CARA_EXIT_OK;
@@ -92,3 +77,27 @@ int cara_cmd_worker(int argc, char **argv) {
         return (int)cara_cli_fail_error(&err);
     return CARA_EXIT_INTERRUPTED;
 }
+
+static const cara_cli_status statuses[] = {
+    {CARA_EXIT_USAGE, "a flag or value that does not exist or fit; nothing was done"},
+    {CARA_EXIT_MODEL, "the model or its vocabulary could not be used"},
+    {CARA_EXIT_FILES, "the store could not be opened"},
+    {CARA_EXIT_REMOTE, "the queue is not there, or AWS refuses"},
+    {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
+    {CARA_EXIT_INTERRUPTED, "a signal ended the work"},
+    {0, NULL},
+};
+
+const cara_cli_command cara_command_worker = {
+    .name = "worker",
+    .summary = "turn the WhatsApp events of an SQS queue into records",
+    .run = run,
+    .details =
+        "Takes one event after the other, or --batch_size at once: each is deleted once its\n"
+        "messages are kept, and stays in the queue where a retry may succeed. SIGTERM and\n"
+        "SIGINT end the work: what was transcribed of a voice note is kept, and the event goes\n"
+        "back into the queue. Logs go to standard error, as JSON if $AWS_LAMBDA_LOG_FORMAT is\n"
+        "JSON.",
+    .options = options,
+    .statuses = statuses,
+};

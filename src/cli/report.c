@@ -7,6 +7,21 @@
 #include <stdarg.h>
 #include <string.h>
 
+const cara_cli_status cara_cli_statuses[] = {
+    {CARA_EXIT_OK, "done"},
+    {CARA_EXIT_SOME, "some inputs failed, the others were done; doctor: it works, with warnings"},
+    {CARA_EXIT_USAGE, "usage: a flag, value or command that does not exist or fit"},
+    {CARA_EXIT_AUDIO, "audio could not be read"},
+    {CARA_EXIT_MODEL, "the model or its vocabulary could not be used"},
+    {CARA_EXIT_FILES, "a file, folder, store or standard output failed"},
+    {CARA_EXIT_EVENT, "an event could not be understood"},
+    {CARA_EXIT_REMOTE, "the network or a remote service failed"},
+    {CARA_EXIT_DOCTOR, "doctor found something missing or broken"},
+    {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
+    {CARA_EXIT_INTERRUPTED, "interrupted; what was finished is kept"},
+    {0, NULL},
+};
+
 cara_exit cara_cli_exit_for(int code) {
     switch ((cara_code)code) {
     case CARA_OK:

@@ -159,7 +159,9 @@ def image_config(config):
 
 
 def deb_files(files):
-    for name in ("usr/bin/caracola", "usr/share/man/man1/caracola.1.gz", "usr/share/bash-completion/completions/caracola",
+    for name in ("usr/bin/caracola", "usr/share/man/man1/caracola.1.gz", "usr/share/man/man1/caracola-model-convert.1.gz",
+                 "usr/share/bash-completion/completions/caracola", "usr/share/zsh/vendor-completions/_caracola",
+                 "usr/share/fish/vendor_completions.d/caracola.fish",
                  "lib/systemd/system/caracola-worker.service", "etc/default/caracola", "usr/share/doc/caracola/copyright",
                  "usr/share/doc/caracola/changelog.gz"):
         if name not in files:

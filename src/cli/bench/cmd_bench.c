@@ -138,32 +138,25 @@ static int fail(const cara_error *err, const bench *b) {
     return (int)cara_cli_exit_for(err->code);
 }
 
-int cara_cmd_bench(int argc, char **argv) {
-    static const cara_cli_option flags[] = {
-        {"random", 0, "SHAPE", "measure a model of random weights: tiny ... large-v3-turbo"},
-        {"model", 0, "FILE",
-         "measure this model; without either, the one that transcribe\nwould use"},
-        {"compute_type", 0, "TYPE",
-         "int8, float16, bfloat16 or float32; by default int8 for random\nmodels, and others as "
-         "they are"},
-        {"threads", 0, "N", "how many; without it, as many as this process may run on"},
-        {"runs", 0, "N", "windows to measure, of which medians are shown; default 5"},
-        {"seed", 0, "N", "of the random weights; default 1"},
-        {"accuracy", 0, NULL,
-         "instead, show how far int8 takes each layer of the encoder from float\nand how far "
-         "rounding alone would; a random model is float32 then"},
-        {"json", 0, NULL, "print one JSON object"},
-        {"first_token", 0, NULL,
-         "instead, decode one token and print the monotonic clock: what bench\nstarts to time the "
-         "start of a process"},
-        {NULL, 0, NULL, NULL}};
-    static const cara_cli_command command = {
-        "bench", NULL, "measure a model on this machine, and what the machine could do",
-        "Encoding includes the cross-attention keys and values. Limits are computed from loops of\n"
-        "nothing but multiplications, and of nothing but reads, that are run here and now; the\n"
-        "operations and bytes they are divided into are shown. $CARACOLA_CPU picks a CPU level.\n"
-        "A random or converted model is written to $TMPDIR (/tmp) and removed at the end.\n",
-        flags};
+static const cara_cli_option options[] = {
+    {"random", 0, "SHAPE", "measure a model of random weights: tiny ... large-v3-turbo"},
+    {"model", 0, "MODEL", "measure this model; without either, the one that transcribe\nwould use"},
+    {"compute_type", 0, "TYPE",
+     "int8, float16, bfloat16 or float32; by default int8 for random\nmodels, and others as "
+     "they are"},
+    {"threads", 0, "N", "how many; without it, as many as this process may run on"},
+    {"runs", 0, "N", "windows to measure, of which medians are shown; default 5"},
+    {"seed", 0, "N", "of the random weights; default 1"},
+    {"accuracy", 0, NULL,
+     "instead, show how far int8 takes each layer of the encoder from float\nand how far "
+     "rounding alone would; a random model is float32 then"},
+    {"json", 0, NULL, "print one JSON object"},
+    {"first_token", 0, NULL,
+     "instead, decode one token and print the monotonic clock: what bench\nstarts to time the "
+     "start of a process"},
+    {NULL, 0, NULL, NULL}};
+
+static int run(int argc, char **argv) {
     bench b = {.run = {.threads = cara_threads_available(),
                        .runs = 5,
                        .interrupted = cara_cli_interrupted}};
@@ -171,7 +164,7 @@ int cara_cmd_bench(int argc, char **argv) {
     int64_t seed = 1, runs = 5;
     int json = 0, accuracy = 0, first_token = 0;
     cara_cli_args args;
-    cara_cli_args_init(&args, &command, argc, argv);
+    cara_cli_args_init(&args, &cara_command_bench, argc, argv);
     for (int flag; (flag = cara_cli_args_next(&args)) != CARA_CLI_END;) {
         if (flag == CARA_CLI_HELP)
             return CARA_EXIT_OK;
@@ -240,3 +233,34 @@ int cara_cmd_bench(int argc, char **argv) {
     free(found);
     return status;
 }
+
+static const cara_cli_value values[] = {
+    {"TYPE", CARA_CLI_CHOICE, "int8 float16 bfloat16 float32", NULL},
+    {NULL, CARA_CLI_TEXT, NULL, NULL},
+};
+
+static const cara_cli_status statuses[] = {
+    {CARA_EXIT_OK, "it was measured"},
+    {CARA_EXIT_USAGE,
+     "a flag or value that does not exist or fit, or a CPU level that the machine\n"
+     "lacks"},
+    {CARA_EXIT_MODEL, "the model could not be used"},
+    {CARA_EXIT_FILES, "a model or standard output could not be written"},
+    {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
+    {CARA_EXIT_INTERRUPTED, "interrupted"},
+    {0, NULL},
+};
+
+const cara_cli_command cara_command_bench = {
+    .name = "bench",
+    .summary = "measure a model on this machine, and what the machine could do",
+    .run = run,
+    .details =
+        "Encoding includes the cross-attention keys and values. Limits are computed from loops of\n"
+        "nothing but multiplications, and of nothing but reads, that are run here and now; the\n"
+        "operations and bytes they are divided into are shown. $CARACOLA_CPU picks a CPU level.\n"
+        "A random or converted model is written to $TMPDIR (/tmp) and removed at the end.",
+    .options = options,
+    .values = values,
+    .statuses = statuses,
+};

@@ -164,22 +164,42 @@ static int check_sums(const cara_model *model, const char *path) {
     return rc == CARA_ERR_CANCELLED ? CARA_EXIT_INTERRUPTED : model_status(&err);
 }
 
+static const cara_cli_option info_options[] = {
+    {"json", 0, NULL, "print one JSON object"},
+    {"tensors", 0, NULL, "list the tensors too"},
+    {"check", 0, NULL, "read all weights and compare them with the file's check sums"},
+    {"vocab", 0, "VOCAB", "the vocabulary (tiktoken) of a model that has none inside"},
+    {NULL, 0, NULL, NULL}};
+
+static const cara_cli_status info_statuses[] = {
+    {CARA_EXIT_OK, "the file was read"},
+    {CARA_EXIT_USAGE, "a flag or value that does not exist or fit; nothing was done"},
+    {CARA_EXIT_MODEL, "the model or its vocabulary could not be used"},
+    {CARA_EXIT_FILES, "standard output could not be written"},
+    {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
+    {CARA_EXIT_INTERRUPTED, "interrupted"},
+    {0, NULL},
+};
+
+static int info(int argc, char **argv);
+
+static const cara_cli_command info_command = {
+    .name = "model info",
+    .summary = "say what a model file is",
+    .run = info,
+    .operands = "[MODEL]",
+    .details =
+        "Without MODEL it is the model that transcribe would use: $CARACOLA_MODEL, else the\n"
+        "demo model.",
+    .options = info_options,
+    .statuses = info_statuses,
+};
+
 static int info(int argc, char **argv) {
-    static const cara_cli_option options[] = {
-        {"json", 0, NULL, "print one JSON object"},
-        {"tensors", 0, NULL, "list the tensors too"},
-        {"check", 0, NULL, "read all weights and compare them with the file's check sums"},
-        {"vocab", 0, "FILE", "the vocabulary (tiktoken) of a model that has none inside"},
-        {NULL, 0, NULL, NULL}};
-    static const cara_cli_command command = {
-        "model info", "[FILE]", "say what a model file is",
-        "Without FILE it is the model that transcribe would use: $CARACOLA_MODEL, else the\n"
-        "demo model.\n",
-        options};
     int json = 0, tensors = 0, check = 0;
     const char *vocab = NULL;
     cara_cli_args args;
-    cara_cli_args_init(&args, &command, argc, argv);
+    cara_cli_args_init(&args, &info_command, argc, argv);
     for (int flag; (flag = cara_cli_args_next(&args)) != CARA_CLI_END;) {
         if (flag == CARA_CLI_HELP)
             return CARA_EXIT_OK;
@@ -229,31 +249,59 @@ static int info(int argc, char **argv) {
 
 /* ---- convert ---- */
 
-static int convert(int argc, char **argv) {
-    static const cara_cli_option options[] = {
-        {"vocab", 0, "FILE", "the vocabulary (tiktoken); without it, the one inside or beside IN"},
-        {"compute_type", 0, "TYPE",
-         "store the weights as int8, float16, bfloat16 or float32;\nwithout it, as they are"},
-        {"threads", 0, "N", "how many; without it, as many as this process may run on"},
-        {"name", 0, "NAME", "what the model is to be called; without it, the name it has"},
-        {"force", 0, NULL, "write over OUT if it is there"},
-        {"quiet", 'q', NULL, "say nothing but errors"},
-        {NULL, 0, NULL, NULL}};
-    static const cara_cli_command command = {
-        "model convert", "IN OUT", "write a model as a .cara file, which opens at once",
+static const cara_cli_option convert_options[] = {
+    {"vocab", 0, "VOCAB", "the vocabulary (tiktoken); without it, the one inside or beside IN"},
+    {"compute_type", 0, "TYPE",
+     "store the weights as int8, float16, bfloat16 or float32;\nwithout it, as they are"},
+    {"threads", 0, "N", "how many; without it, as many as this process may run on"},
+    {"name", 0, "NAME", "what the model is to be called; without it, the name it has"},
+    {"force", 0, NULL, "write over OUT if it is there"},
+    {"quiet", 'q', NULL, "say nothing but errors"},
+    {NULL, 0, NULL, NULL}};
+
+static const cara_cli_value convert_values[] = {
+    {"IN", CARA_CLI_FILE, NULL, ".cara .pt"},
+    {"OUT", CARA_CLI_FILE, NULL, ".cara"},
+    {"TYPE", CARA_CLI_CHOICE, "int8 float16 bfloat16 float32", NULL},
+    {NULL, CARA_CLI_TEXT, NULL, NULL},
+};
+
+static const cara_cli_status convert_statuses[] = {
+    {CARA_EXIT_OK, "OUT was written"},
+    {CARA_EXIT_USAGE, "a flag or value that does not exist or fit; nothing was done"},
+    {CARA_EXIT_MODEL, "the model or its vocabulary could not be used"},
+    {CARA_EXIT_FILES, "OUT is there already, or could not be written"},
+    {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
+    {CARA_EXIT_INTERRUPTED, "interrupted; OUT was not written"},
+    {0, NULL},
+};
+
+static int convert(int argc, char **argv);
+
+static const cara_cli_command convert_command = {
+    .name = "model convert",
+    .summary = "write a model as a .cara file, which opens at once",
+    .run = convert,
+    .operands = "IN OUT",
+    .details =
         "IN is OpenAI's .pt, or a .cara. OUT appears once it is whole. int8 keeps a scale for "
         "each\n"
         "output channel; layer norms, biases and positions keep their type. A .pt needs its\n"
         "vocabulary: multilingual.tiktoken, or gpt2.tiktoken for English-only models, from\n"
-        "openai/whisper's repository, folder whisper/assets.\n",
-        options};
+        "openai/whisper's repository, folder whisper/assets.",
+    .options = convert_options,
+    .values = convert_values,
+    .statuses = convert_statuses,
+};
+
+static int convert(int argc, char **argv) {
     const char *vocab = NULL;
     int force = 0, quiet = 0;
     cara_storage storage = CARA_STORAGE_AS_IS;
     cara_convert_options options_out;
     cara_convert_options_default(&options_out, sizeof options_out);
     cara_cli_args args;
-    cara_cli_args_init(&args, &command, argc, argv);
+    cara_cli_args_init(&args, &convert_command, argc, argv);
     for (int flag; (flag = cara_cli_args_next(&args)) != CARA_CLI_END;) {
         if (flag == CARA_CLI_HELP)
             return CARA_EXIT_OK;
@@ -300,38 +348,11 @@ static int convert(int argc, char **argv) {
     return status;
 }
 
-static void usage(FILE *out) {
-    fputs("caracola model: look at a model, convert one, fetch one, or make one of random weights\n"
-          "\n"
-          "Usage: caracola model info [FLAG]... [FILE]\n"
-          "       caracola model convert [FLAG]... IN OUT\n"
-          "       caracola model random [FLAG]... SHAPE [OUT]\n"
-          "       caracola model fetch [FLAG]... s3://BUCKET/KEY FILE\n"
-          "\n"
-          "`caracola model info --help` and so on say more.\n",
-          out);
-}
+static const cara_cli_command *const commands[] = {
+    &info_command, &convert_command, &cara_command_model_random, &cara_command_model_fetch, NULL};
 
-int cara_cmd_model(int argc, char **argv) {
-    static const char *const names[] = {"info", "convert", "random", "fetch", NULL};
-    if (argc < 2) {
-        usage(stderr);
-        return CARA_EXIT_USAGE;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        usage(stdout);
-        return (int)cara_cli_flush_stdout();
-    }
-    if (strcmp(argv[1], "info") == 0)
-        return info(argc - 1, argv + 1);
-    if (strcmp(argv[1], "convert") == 0)
-        return convert(argc - 1, argv + 1);
-    if (strcmp(argv[1], "random") == 0)
-        return cara_cli_model_random(argc - 1, argv + 1);
-    if (strcmp(argv[1], "fetch") == 0)
-        return cara_cli_model_fetch(argc - 1, argv + 1);
-    const char *near = cara_cli_nearest(argv[1], names);
-    return (int)cara_cli_fail(
-        CARA_EXIT_USAGE, "model takes info, convert, random or fetch, got \"%s\"%s%s%s", argv[1],
-        near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-}
+const cara_cli_command cara_command_model = {
+    .name = "model",
+    .summary = "look at a model, convert, fetch or make one",
+    .commands = commands,
+};

@@ -13,27 +13,16 @@ static int stop(void *cookie) {
     return cara_cli_interrupted();
 }
 
-int cara_cli_model_fetch(int argc, char **argv) {
-    static const cara_cli_option flags[] = {
-        {"sha256", 0, "HEX",
-         "what the model's SHA-256 must be; without it\n$CARACOLA_MODEL_SHA256"},
-        {"quiet", 'q', NULL, "say nothing but errors"},
-        {NULL, 0, NULL, NULL}};
-    static const cara_cli_command command = {
-        "model fetch", "s3://BUCKET/KEY FILE", "bring a model from S3 to a file",
-        "By several connections. What has arrived stays beside FILE until all is there, so that "
-        "the\n"
-        "same command goes on after an interruption; FILE is there when its SHA-256 is right.\n"
-        "Region and credentials are found as every AWS SDK finds them.\n"
-        "\n"
-        "Exit status: 4 another SHA-256; 5 FILE cannot be written, or there is no such object; 7 "
-        "S3\n"
-        "refuses or fails; 130 interrupted.\n",
-        flags};
+static const cara_cli_option options[] = {
+    {"sha256", 0, "HEX", "what the model's SHA-256 must be; without it\n$CARACOLA_MODEL_SHA256"},
+    {"quiet", 'q', NULL, "say nothing but errors"},
+    {NULL, 0, NULL, NULL}};
+
+static int run(int argc, char **argv) {
     int quiet = 0;
     const char *sha256 = getenv("CARACOLA_MODEL_SHA256");
     cara_cli_args args;
-    cara_cli_args_init(&args, &command, argc, argv);
+    cara_cli_args_init(&args, &cara_command_model_fetch, argc, argv);
     for (int flag; (flag = cara_cli_args_next(&args)) != CARA_CLI_END;) {
         if (flag == CARA_CLI_HELP)
             return CARA_EXIT_OK;
@@ -73,3 +62,28 @@ int cara_cli_model_fetch(int argc, char **argv) {
                         fill.path, (unsigned long long)filled.bytes);
     return CARA_EXIT_OK;
 }
+
+static const cara_cli_status statuses[] = {
+    {CARA_EXIT_OK, "FILE is there"},
+    {CARA_EXIT_USAGE, "a flag or value that does not exist or fit; nothing was done"},
+    {CARA_EXIT_MODEL, "its SHA-256 is another; no file was written"},
+    {CARA_EXIT_FILES, "FILE could not be written, or there is no such object"},
+    {CARA_EXIT_REMOTE, "S3 refuses or fails"},
+    {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
+    {CARA_EXIT_INTERRUPTED, "interrupted; what has arrived stays, and the same command goes on"},
+    {0, NULL},
+};
+
+const cara_cli_command cara_command_model_fetch = {
+    .name = "model fetch",
+    .summary = "bring a model from S3 to a file",
+    .run = run,
+    .operands = "s3://BUCKET/KEY FILE",
+    .details =
+        "By several connections. What has arrived stays beside FILE until all is there, so that "
+        "the\n"
+        "same command goes on after an interruption; FILE is there when its SHA-256 is right.\n"
+        "Region and credentials are found as every AWS SDK finds them.",
+    .options = options,
+    .statuses = statuses,
+};

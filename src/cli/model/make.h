@@ -1,12 +1,12 @@
-/* What commands that write models share, `caracola model random` and `model fetch`. */
+/* What commands that write models share; the commands `model random` and `model fetch`. */
 #ifndef CLI_MODEL_MAKE_H
 #define CLI_MODEL_MAKE_H
 
 #include "cli/cli.h"
 #include "model/model.h"
 
-/* The value of --compute_type: int8, float16, bfloat16 or float32. 0, or -1 after saying what it
- * takes. */
+/* The value of --compute_type, a choice of "int8 float16 bfloat16 float32". 0, or -1 after saying
+ * what it takes. */
 int cara_cli_storage(const cara_cli_args *args, cara_storage *out);
 const char *cara_cli_storage_name(cara_storage storage);
 
@@ -16,7 +16,6 @@ int cara_cli_threads(const cara_cli_args *args, int *out);
 /* Says why `out` was not written; returns the exit status. */
 cara_exit cara_cli_model_not_written(const char *out, const cara_error *err);
 
-int cara_cli_model_random(int argc, char **argv);
-int cara_cli_model_fetch(int argc, char **argv);
+extern const cara_cli_command cara_command_model_random, cara_command_model_fetch;
 
 #endif

@@ -24,13 +24,13 @@ enum {
     FIRST_SETTING
 };
 
-static const cara_cli_option own[FIRST_SETTING] = {
+static const cara_cli_option options[FIRST_SETTING + 1] = {
     [REGION] = CARA_FLAG_REGION,
     [PROFILE] = CARA_FLAG_PROFILE,
     [STACK] = CARA_FLAG_STACK,
-    [ZIP] = {"zip", 0, "FILE", "the package for Lambda"},
-    [IMAGE] = {"image", 0, "FILE", "or the package as an image, an OCI archive"},
-    [MODEL] = {"model", 'm', "FILE", "a .cara; without it, the one inside the package"},
+    [ZIP] = {"zip", 0, "ZIP", "the package for Lambda"},
+    [IMAGE] = {"image", 0, "TAR", "or the package as an image, an OCI archive"},
+    [MODEL] = {"model", 'm', "MODEL", "a .cara; without it, the one inside the package"},
     [WABA] = {"waba", 0, "ID", "the WhatsApp account, where there are several"},
     [NO_LINK] = {"no-link", 0, NULL, "leave the WhatsApp account's event destination alone"},
     [TAKE_OVER] = {"take-over", 0, NULL, "send its events here though they go elsewhere now"},
@@ -39,17 +39,6 @@ static const cara_cli_option own[FIRST_SETTING] = {
     [YES] = CARA_FLAG_YES,
     [DRY_RUN] = CARA_FLAG_DRY_RUN,
 };
-
-static const char details[] =
-    "Makes or changes the stack NAME and, before it, NAME-bootstrap (a bucket and a registry);\n"
-    "uploads package, model and template; sends the WhatsApp account's events to the stack; and\n"
-    "says which number to send a voice note to. Settings without a flag stay as they are, so\n"
-    "running it again changes only what differs. On a terminal it asks for the others.\n"
-    "docs/deploy.md explains it all.\n"
-    "\n"
-    "Exit status: 2 a setting that cannot work, or standard input is not a terminal; 4 no .cara;\n"
-    "5 a file, or no AWS CLI; 7 AWS refuses, or the stack failed and was rolled back; 130\n"
-    "interrupted: AWS continues with a stack that was begun; run setup again to finish it.";
 
 typedef struct setup {
     cara_awscli_options cli;
@@ -120,18 +109,8 @@ static int read_flag(setup *s, const cara_cli_args *args, int at) {
 
 /* CARA_CLI_END, or what the caller is to exit with. */
 static int read_flags(setup *s, int argc, char **argv) {
-    cara_cli_option options[FIRST_SETTING + CARA_N_SETTINGS + 1] = {{NULL, 0, NULL, NULL}};
-    memcpy(options, own, sizeof own);
-    for (int id = 0; id < CARA_N_SETTINGS; id++)
-        options[FIRST_SETTING + id] =
-            (cara_cli_option){cara_deploy_settings[id].flag, 0, cara_deploy_settings[id].takes,
-                              cara_deploy_settings[id].help};
-    const cara_cli_command command = {.name = "setup",
-                                      .summary = "set it up in an AWS account, or change that",
-                                      .options = options,
-                                      .details = details};
     cara_cli_args args;
-    cara_cli_args_init(&args, &command, argc, argv);
+    cara_cli_args_init(&args, &cara_command_setup, argc, argv);
     for (int at; (at = cara_cli_args_next(&args)) != CARA_CLI_END;) {
         if (at == CARA_CLI_HELP)
             return CARA_EXIT_OK;
@@ -244,7 +223,7 @@ static int work(setup *s, cara_deploy *d) {
     return CARA_EXIT_OK;
 }
 
-int cara_cmd_setup(int argc, char **argv) {
+static int run(int argc, char **argv) {
     setup *s = calloc(1, sizeof *s);
     cara_deploy *d = calloc(1, sizeof *d);
     int status = CARA_EXIT_INTERNAL;
@@ -272,3 +251,54 @@ done:
     free(s);
     return status;
 }
+
+/* The settings of the template are flags too. */
+static int setting_option(int i, cara_cli_option *option, cara_cli_value *value) {
+    if (i >= CARA_N_SETTINGS)
+        return -1;
+    const cara_setting *setting = &cara_deploy_settings[i];
+    *option = (cara_cli_option){setting->flag, 0, setting->takes, setting->help};
+    *value = (cara_cli_value){setting->takes,
+                              setting->choices               ? CARA_CLI_CHOICE
+                              : setting->min != setting->max ? CARA_CLI_NUMBER
+                                                             : CARA_CLI_TEXT,
+                              setting->choices, NULL};
+    return 0;
+}
+
+static const cara_cli_value values[] = {
+    {"MODEL", CARA_CLI_FILE, NULL, ".cara"},
+    {"ZIP", CARA_CLI_FILE, NULL, ".zip"},
+    {"TAR", CARA_CLI_FILE, NULL, ".tar"},
+    {NULL, CARA_CLI_TEXT, NULL, NULL},
+};
+
+static const cara_cli_status statuses[] = {
+    {CARA_EXIT_OK, "it is set up"},
+    {CARA_EXIT_USAGE, "a setting that cannot work, or standard input is not a terminal"},
+    {CARA_EXIT_MODEL, "the model is no .cara"},
+    {CARA_EXIT_FILES, "a file could not be read, or no AWS CLI"},
+    {CARA_EXIT_REMOTE, "AWS refuses, or the stack failed and was rolled back"},
+    {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
+    {CARA_EXIT_INTERRUPTED, "interrupted: AWS continues with a stack that was begun; run setup\n"
+                            "again to finish it"},
+    {0, NULL},
+};
+
+const cara_cli_command cara_command_setup = {
+    .name = "setup",
+    .summary = "set it up in an AWS account, or change that",
+    .run = run,
+    .details =
+        "Makes or changes the stack NAME and, before it, NAME-bootstrap (a bucket and a "
+        "registry);\n"
+        "uploads package, model and template; sends the WhatsApp account's events to the stack; "
+        "and\n"
+        "says which number to send a voice note to. Settings without a flag stay as they are, so\n"
+        "running it again changes only what differs. On a terminal it asks for the others.\n"
+        "docs/deploy.md explains it all.",
+    .options = options,
+    .more_options = setting_option,
+    .values = values,
+    .statuses = statuses,
+};

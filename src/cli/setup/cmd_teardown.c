@@ -20,19 +20,6 @@ static const cara_cli_option options[] = {
     {NULL, 0, NULL, NULL},
 };
 
-static const cara_cli_command command = {
-    .name = "teardown",
-    .summary = "remove from an AWS account what setup made",
-    .options = options,
-    .details =
-        "Takes the event destination off the WhatsApp account where it is this stack's, and\n"
-        "deletes the stacks NAME and NAME-bootstrap. The buckets are kept, and named, unless\n"
-        "--delete-bucket is given; a bucket of your own (--store-bucket) always is.\n"
-        "\n"
-        "Exit status: 2 standard input is not a terminal; 5 no AWS CLI; 7 AWS refuses; 130\n"
-        "interrupted, or not confirmed.",
-};
-
 /* Without a yes nothing is deleted; for the messages the bucket's name has to be typed. */
 static int confirm(const cara_deploy *d, int delete_bucket) {
     char question[300];
@@ -66,12 +53,12 @@ static int work(cara_deploy *d, const cara_awscli_options *cli, const cara_deplo
     return rc ? (int)cara_cli_fail_error(&err) : CARA_EXIT_OK;
 }
 
-int cara_cmd_teardown(int argc, char **argv) {
+static int run(int argc, char **argv) {
     cara_awscli_options cli = {.stop = cara_setup_stop};
     cara_deploy_request request = {.stack = CARA_DEPLOY_STACK};
     int yes = 0, dry = 0, delete_bucket = 0;
     cara_cli_args args;
-    cara_cli_args_init(&args, &command, argc, argv);
+    cara_cli_args_init(&args, &cara_command_teardown, argc, argv);
     for (int at; (at = cara_cli_args_next(&args)) != CARA_CLI_END;) {
         if (at == CARA_CLI_HELP)
             return CARA_EXIT_OK;
@@ -104,3 +91,26 @@ int cara_cmd_teardown(int argc, char **argv) {
     free(d);
     return status;
 }
+
+static const cara_cli_status statuses[] = {
+    {CARA_EXIT_OK, "all of it is gone, or there was nothing"},
+    {CARA_EXIT_USAGE,
+     "a flag or value that does not exist or fit, or standard input is not a terminal"},
+    {CARA_EXIT_FILES, "no AWS CLI"},
+    {CARA_EXIT_REMOTE, "AWS refuses, or a stack could not be deleted"},
+    {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
+    {CARA_EXIT_INTERRUPTED, "interrupted, or not confirmed"},
+    {0, NULL},
+};
+
+const cara_cli_command cara_command_teardown = {
+    .name = "teardown",
+    .summary = "remove from an AWS account what setup made",
+    .run = run,
+    .details =
+        "Takes the event destination off the WhatsApp account where it is this stack's, and\n"
+        "deletes the stacks NAME and NAME-bootstrap. The buckets are kept, and named, unless\n"
+        "--delete_bucket is given; a bucket of your own (--store_bucket) always is.",
+    .options = options,
+    .statuses = statuses,
+};

@@ -53,10 +53,10 @@ static int how_many(const cara_transcribe_flags *flags, int n) {
     return most < n ? most : n;
 }
 
-int cara_cmd_transcribe(int argc, char **argv) {
+static int run(int argc, char **argv) {
     cara_transcribe_flags flags;
     int status = CARA_EXIT_OK;
-    if (cara_transcribe_flags_parse(argc, argv, &flags, &status) != 0)
+    if (cara_transcribe_flags_parse(&cara_command_transcribe, argc, argv, &flags, &status) != 0)
         return status;
     int n = argc - flags.first_file;
     char **names = argv + flags.first_file;
@@ -99,3 +99,31 @@ int cara_cmd_transcribe(int argc, char **argv) {
     cara_model_close(model);
     return status;
 }
+
+static const cara_cli_status statuses[] = {
+    {CARA_EXIT_OK, "every file was transcribed"},
+    {CARA_EXIT_SOME, "some files failed, the others were transcribed"},
+    {CARA_EXIT_USAGE, "a flag or value that does not exist or fit; nothing was done"},
+    {CARA_EXIT_AUDIO, "audio could not be read"},
+    {CARA_EXIT_MODEL, "the model or its vocabulary could not be used"},
+    {CARA_EXIT_FILES, "a transcript or standard output could not be written"},
+    {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
+    {CARA_EXIT_INTERRUPTED, "interrupted; what was transcribed until then is kept"},
+    {0, NULL},
+};
+
+const cara_cli_command cara_command_transcribe = {
+    .name = "transcribe",
+    .summary = "turn speech into text",
+    .run = run,
+    .operands = "FILE...",
+    .details =
+        "FILE is audio of any usual format, recognised by its bytes; - is standard input.\n"
+        "Text goes to standard output. With --output_format or --output_dir, files named after\n"
+        "the audio are written instead, as openai's command does. BOOL is True or False.\n"
+        "One bad file does not stop the others. Where every file failed, the exit status is that\n"
+        "of the first failure.\n",
+    .options = cara_transcribe_options,
+    .values = cara_transcribe_values,
+    .statuses = statuses,
+};

@@ -54,14 +54,14 @@ typedef enum flag {
     N_FLAGS
 } flag;
 
-static const cara_cli_option options[N_FLAGS + 1] = {
-    [MODEL] = {"model", 0, "FILE",
+const cara_cli_option cara_transcribe_options[N_FLAGS + 1] = {
+    [MODEL] = {"model", 0, "MODEL",
                "a .cara or .pt model (default: $CARACOLA_MODEL, else the\n"
                "demo model)"},
-    [VOCAB] = {"vocab", 0, "FILE",
+    [VOCAB] = {"vocab", 0, "VOCAB",
                "the .tiktoken vocabulary of a .pt model (default: the one\n"
                "beside it)"},
-    [DRAFT_MODEL] = {"draft-model", 0, "FILE",
+    [DRAFT_MODEL] = {"draft-model", 0, "MODEL",
                      "a smaller model of the same vocabulary: it proposes tokens,\n"
                      "the model verifies them; the same text, often sooner"},
     [DRAFT_TOKENS] = {"draft-tokens", 0, "N",
@@ -77,15 +77,15 @@ static const cara_cli_option options[N_FLAGS + 1] = {
                  "is transcribed (default: False)"},
     [QUIET] = {"quiet", 'q', NULL, "nothing but errors on standard error"},
     [TASK] = {"task", 0, "TASK", "transcribe, or translate into English (default: transcribe)"},
-    [LANGUAGE] = {"language", 0, "LANG",
+    [LANGUAGE] = {"language", 0, "LANG|None",
                   "the language spoken, as a code or an English name\n"
                   "(default: None, detect it)"},
     [TEMPERATURE] = {"temperature", 0, "NUMBER", "of the first attempt at a window (default: 0)"},
-    [BEST_OF] = {"best-of", 0, "N", "candidates when temperature is above 0 (default: 5)"},
-    [BEAM_SIZE] = {"beam-size", 0, "N",
+    [BEST_OF] = {"best-of", 0, "N|None", "candidates when temperature is above 0 (default: 5)"},
+    [BEAM_SIZE] = {"beam-size", 0, "N|None",
                    "None: greedy. Beam search is not implemented yet (default: None)"},
-    [PATIENCE] = {"patience", 0, "NUMBER", "None: it belongs to beam search (default: None)"},
-    [LENGTH_PENALTY] = {"length-penalty", 0, "NUMBER",
+    [PATIENCE] = {"patience", 0, "NUMBER|None", "None: it belongs to beam search (default: None)"},
+    [LENGTH_PENALTY] = {"length-penalty", 0, "NUMBER|None",
                         "0 to 1, to rank candidates; None: simple length\n"
                         "normalisation (default: None)"},
     [SUPPRESS_TOKENS] = {"suppress-tokens", 0, "IDS",
@@ -98,22 +98,22 @@ static const cara_cli_option options[N_FLAGS + 1] = {
     [CONDITION_ON_PREVIOUS_TEXT] = {"condition-on-previous-text", 0, "BOOL",
                                     "give each window the text of the one before (default:\n"
                                     "True)"},
-    [TEMPERATURE_INCREMENT] = {"temperature-increment-on-fallback", 0, "NUMBER",
+    [TEMPERATURE_INCREMENT] = {"temperature-increment-on-fallback", 0, "NUMBER|None",
                                "added at each further attempt up to 1; None: a single\n"
                                "attempt (default: 0.2)"},
-    [COMPRESSION_RATIO_THRESHOLD] = {"compression-ratio-threshold", 0, "NUMBER",
+    [COMPRESSION_RATIO_THRESHOLD] = {"compression-ratio-threshold", 0, "NUMBER|None",
                                      "try again where the text compresses more than this\n"
                                      "(default: 2.4)"},
-    [LOGPROB_THRESHOLD] = {"logprob-threshold", 0, "NUMBER",
+    [LOGPROB_THRESHOLD] = {"logprob-threshold", 0, "NUMBER|None",
                            "try again where the average log probability is below this\n"
                            "(default: -1.0)"},
-    [NO_SPEECH_THRESHOLD] = {"no-speech-threshold", 0, "NUMBER",
+    [NO_SPEECH_THRESHOLD] = {"no-speech-threshold", 0, "NUMBER|None",
                              "silence where the no-speech probability is above this and\n"
                              "the log probability too low (default: 0.6)"},
     [CLIP_TIMESTAMPS] = {"clip-timestamps", 0, "TIMES",
                          "start,end,start,... in seconds: transcribe only these parts\n"
                          "(default: 0)"},
-    [AUDIO_CTX] = {"audio-ctx", 0, "N",
+    [AUDIO_CTX] = {"audio-ctx", 0, "N|auto|full",
                    "full: windows of 30 s, as openai's command; auto: no longer\n"
                    "than the audio and 4 s more, faster for short notes, with\n"
                    "other words now and then; or 1 to 1500 positions of 20 ms,\n"
@@ -131,23 +131,27 @@ static const cara_cli_option options[N_FLAGS + 1] = {
     [FP16] = {"fp16", 0, "BOOL", "accepted, and changes nothing"},
     [WORD_TIMESTAMPS] = {"word-timestamps", 0, "BOOL", "False: not implemented yet"},
     [HIGHLIGHT_WORDS] = {"highlight-words", 0, "BOOL", "False: needs word timestamps"},
-    [MAX_LINE_WIDTH] = {"max-line-width", 0, "N", "None: needs word timestamps"},
-    [MAX_LINE_COUNT] = {"max-line-count", 0, "N", "None: needs word timestamps"},
-    [MAX_WORDS_PER_LINE] = {"max-words-per-line", 0, "N", "None: needs word timestamps"},
-    [HALLUCINATION_SILENCE_THRESHOLD] = {"hallucination-silence-threshold", 0, "NUMBER",
+    [MAX_LINE_WIDTH] = {"max-line-width", 0, "N|None", "None: needs word timestamps"},
+    [MAX_LINE_COUNT] = {"max-line-count", 0, "N|None", "None: needs word timestamps"},
+    [MAX_WORDS_PER_LINE] = {"max-words-per-line", 0, "N|None", "None: needs word timestamps"},
+    [HALLUCINATION_SILENCE_THRESHOLD] = {"hallucination-silence-threshold", 0, "NUMBER|None",
                                          "None: needs word timestamps"},
     [PREPEND_PUNCTUATIONS] = {"prepend-punctuations", 0, "TEXT",
                               "no effect without word timestamps"},
     [APPEND_PUNCTUATIONS] = {"append-punctuations", 0, "TEXT", "no effect without word timestamps"},
 };
 
-static const cara_cli_command command = {
-    "transcribe", "FILE...", "turn speech into text",
-    "FILE is audio of any usual format, recognised by its bytes; - is standard input.\n"
-    "Text goes to standard output. With --output_format or --output_dir, files named after\n"
-    "the audio are written instead, as openai's command does. BOOL is True or False.\n"
-    "One bad file does not stop the others: the exit status is then 1.\n",
-    options};
+const cara_cli_value cara_transcribe_values[] = {
+    {"FORMAT", CARA_CLI_CHOICE, "txt vtt srt tsv json all", NULL},
+    {"TASK", CARA_CLI_CHOICE, "transcribe translate", NULL},
+    {"LANG|None", CARA_CLI_LANGUAGE, "None", NULL},
+    {"TYPE", CARA_CLI_CHOICE, "default float32 int8", NULL},
+    {"N|auto|full", CARA_CLI_NUMBER, "auto full", NULL},
+    {"cpu", CARA_CLI_CHOICE, "cpu", NULL},
+    {"IDS", CARA_CLI_TEXT, NULL, NULL},
+    {"TIMES", CARA_CLI_TEXT, NULL, NULL},
+    {NULL, CARA_CLI_TEXT, NULL, NULL},
+};
 
 /* np.arange(temperature, 1.0 + 1e-6, increment), as openai's command builds its ladder. */
 static int build_ladder(cara_options *o, double temperature, int no_increment, double increment) {
@@ -246,9 +250,7 @@ typedef struct ladder {
 
 static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *flags, ladder *steps) {
     static const char not_yet[] = "word timestamps are not implemented yet";
-    static const char *const tasks[] = {"transcribe", "translate", NULL};
-    static const char *const compute_types[] = {"default", "float32", "int8", NULL};
-    static const char *const devices[] = {"cpu", NULL};
+    static const char *const compute_types[] = {"default", "float32", "int8"}; /* as TYPE */
     cara_options *o = &flags->options;
     int none = 0, value = 0, rc = 0;
     int64_t number = 0;
@@ -281,7 +283,7 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
         flags->quiet = 1;
         return 0;
     case TASK:
-        rc = cara_cli_choice(args, tasks, &value);
+        rc = cara_cli_choice(args, &value);
         o->task = value ? CARA_TRANSLATE : CARA_TRANSCRIBE;
         return rc;
     case LANGUAGE:
@@ -344,11 +346,11 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
         flags->batch_size = (int)number;
         return rc;
     case COMPUTE_TYPE:
-        rc = cara_cli_choice(args, compute_types, &value);
+        rc = cara_cli_choice(args, &value);
         flags->compute_type = rc == 0 ? compute_types[value] : NULL;
         return rc;
     case DEVICE:
-        return cara_cli_choice(args, devices, &value);
+        return cara_cli_choice(args, &value);
     case FP16:
         rc = cara_cli_bool(args, &value);
         if (rc == 0 && value && !flags->quiet)
@@ -370,7 +372,8 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
     return 0;
 }
 
-int cara_transcribe_flags_parse(int argc, char **argv, cara_transcribe_flags *flags, int *status) {
+int cara_transcribe_flags_parse(const cara_cli_command *command, int argc, char **argv,
+                                cara_transcribe_flags *flags, int *status) {
     memset(flags, 0, sizeof *flags);
     cara_options_default(&flags->options, sizeof flags->options);
     flags->options.best_of = 5; /* the command's default; the library's is None */
@@ -380,7 +383,7 @@ int cara_transcribe_flags_parse(int argc, char **argv, cara_transcribe_flags *fl
     *status = CARA_EXIT_USAGE;
 
     cara_cli_args args;
-    cara_cli_args_init(&args, &command, argc, argv);
+    cara_cli_args_init(&args, command, argc, argv);
     for (;;) {
         int which = cara_cli_args_next(&args);
         if (which == CARA_CLI_END)

@@ -28,7 +28,12 @@ typedef struct cara_transcribe_flags {
     int first_file; /* argv[first_file .. argc) are the files */
 } cara_transcribe_flags;
 
+/* The table of flags, and what the words for their values mean. */
+extern const cara_cli_option cara_transcribe_options[];
+extern const cara_cli_value cara_transcribe_values[];
+
 /* 0, or -1 where the command is to end with *status. */
-int cara_transcribe_flags_parse(int argc, char **argv, cara_transcribe_flags *flags, int *status);
+int cara_transcribe_flags_parse(const cara_cli_command *command, int argc, char **argv,
+                                cara_transcribe_flags *flags, int *status);
 
 #endif

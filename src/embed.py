@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Makes C of text files. Usage: embed.py OUT NAME=FILE..."""
+"""Makes C of text files. Usage: embed.py OUT HEADER NAME=FILE..."""
 import pathlib
 import sys
 
-lines = ['#include "deploy/templates.h"\n']
-for pair in sys.argv[2:]:
+lines = [f'#include "{sys.argv[2]}"\n']
+for pair in sys.argv[3:]:
     name, _, path = pair.partition("=")
     data = pathlib.Path(path).read_text(encoding="ascii").encode() + b"\0"
     lines.append(f"const char {name}[] = {{")
