@@ -15,9 +15,10 @@ extern "C" {
 typedef enum cara_code {
     CARA_OK = 0,
     CARA_ERR_USAGE = -1,         /* an option or argument out of its range, or an unexpected NULL */
-    CARA_ERR_MEMORY = -2,        /* no memory, or a limit of ours was met */
+    CARA_ERR_MEMORY = -2,        /* no memory */
     CARA_ERR_IO = -3,            /* the system refused to read or write */
     CARA_ERR_NOT_FOUND = -4,     /* no such file, key or message */
+    CARA_ERR_LIMIT = -5,         /* larger than the limit for such a thing (not for audio) */
     CARA_ERR_AUDIO_FORMAT = -10, /* the bytes are no audio that we know */
     CARA_ERR_AUDIO_CORRUPT = -11, /* audio of a known format that cannot be decoded */
     CARA_ERR_AUDIO_LIMIT = -12,   /* longer or larger than the limits allow */

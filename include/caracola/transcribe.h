@@ -132,7 +132,8 @@ CARA_API const char *cara_session_cpu_level(const cara_session *session);
  *   CARA_ERR_USAGE          an option out of its range or not for this model; struct_size was not
  *                           set, or is that of a newer header; source.read returned more samples
  *                           than were asked for
- *   CARA_ERR_MEMORY         no memory, or a transcript above the limit of 512 MiB
+ *   CARA_ERR_MEMORY         no memory
+ *   CARA_ERR_AUDIO_LIMIT    a transcript above the limit of 512 MiB
  *   CARA_ERR_INTERNAL       a defect of ours
  *   what source.read and source.rewind return: cara_audio_source() lists its codes */
 CARA_API CARA_MUST_USE int cara_transcribe(cara_session *session, cara_pcm_source source,

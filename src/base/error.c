@@ -79,6 +79,8 @@ const char *cara_code_name(cara_code code) {
         return "io";
     case CARA_ERR_NOT_FOUND:
         return "not_found";
+    case CARA_ERR_LIMIT:
+        return "limit";
     case CARA_ERR_AUDIO_FORMAT:
         return "audio_format";
     case CARA_ERR_AUDIO_CORRUPT:

@@ -19,7 +19,10 @@ typedef struct row {
 
 /* The same audio or message will fail the same way however often it is tried. */
 #define UNREADABLE                                                                                 \
-    { CARA_ERR_AUDIO_FORMAT, CARA_ERR_AUDIO_CORRUPT, CARA_ERR_AUDIO_LIMIT, CARA_ERR_EVENT }
+    {                                                                                              \
+        CARA_ERR_AUDIO_FORMAT, CARA_ERR_AUDIO_CORRUPT, CARA_ERR_AUDIO_LIMIT, CARA_ERR_EVENT,       \
+            CARA_ERR_LIMIT                                                                         \
+    }
 #define ANY                                                                                        \
     { CARA_OK }
 

@@ -129,7 +129,7 @@ static void handle_file(handle *h, const cara_pipeline *pipeline, const char *pa
     cara_summary summary = {0};
     const cara_stop until = {.stop = stop};
     h->n_events++;
-    if (cara_read_input(path, CARA_LIMIT_EVENT_BYTES, &until, &event, &n, &err) ||
+    if (cara_read_input(path, CARA_LIMIT_QUARANTINE_BYTES, &until, &event, &n, &err) ||
         cara_pipeline_handle(pipeline, event, n, on_report, h, &summary, &err)) {
         cara_cli_remark("%s", err.text);
         h->n_unread++;

@@ -41,6 +41,7 @@ cara_exit cara_cli_exit_for(int code) {
         return CARA_EXIT_MODEL;
     case CARA_ERR_IO:
     case CARA_ERR_NOT_FOUND:
+    case CARA_ERR_LIMIT:
     case CARA_ERR_STORE:
     case CARA_ERR_CONFLICT:
         return CARA_EXIT_FILES;

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define MAX_LEVELS 6 /* envelopes in envelopes: SQS > destination > SNS > event, and some */
-#define ARENA_LIMIT (128 * CARA_MIB)
+#define ARENA_LIMIT (6 * CARA_LIMIT_EVENT_BYTES)
 
 static const cara_json_rules rules = CARA_JSON_RULES(CARA_ERR_EVENT, CARA_LIMIT_EVENT_BYTES);
 
@@ -23,7 +23,7 @@ typedef struct parse {
     size_t max_messages, max_rejects; /* that fit the arrays as they are */
     size_t record;
     const char *record_id;
-    int too_many; /* the error is too many messages, which rejects the event */
+    const char *why_whole; /* the reason why the event is rejected whole; NULL: the error stands */
 } parse;
 
 /* What the event, the entry and the change say about the messages in them. */
@@ -36,7 +36,10 @@ typedef struct envelope_fields {
     const char *phone_number_id, *display_phone_number, *phone_number_arn;
 } envelope_fields;
 
+/* Also where the arena is full, which no memory can change. */
 static int no_memory(parse *p) {
+    if (p->out->arena.full)
+        p->why_whole = "an event that takes more memory than the limit";
     return cara_fail(p->err, CARA_ERR_MEMORY, -1, "no memory to read the event");
 }
 
@@ -57,7 +60,7 @@ static void *grow(parse *p, void *array, size_t n, size_t *max, size_t size) {
 static int check_count(parse *p) {
     if (p->out->n_messages + p->out->n_rejects < CARA_LIMIT_EVENT_MESSAGES)
         return CARA_OK;
-    p->too_many = 1;
+    p->why_whole = "more messages in one event than the limit";
     return cara_fail(p->err, CARA_ERR_EVENT, -1, "more than %d messages in one event",
                      CARA_LIMIT_EVENT_MESSAGES);
 }
@@ -114,7 +117,7 @@ static void remove_media_urls(json_t *value, const char *key) {
 /* A reject of something parsed: written back as compact JSON. */
 static int reject_json(parse *p, json_t *value, const char *reason) {
     cara_buf text;
-    cara_buf_init(&text, 16 * CARA_LIMIT_EVENT_BYTES);
+    cara_buf_init(&text, CARA_INBOX_TEXT_MAX);
     remove_media_urls(value, NULL);
     int rc = cara_json_write(value, CARA_JSON_COMPACT, &text)
                  ? no_memory(p)
@@ -311,8 +314,9 @@ static int load_text(parse *p, const char *text, size_t n, const char *what, jso
     if (repaired)
         return reject(
             p, text, n,
-            "%s holds bytes, characters or numbers that JSON does not allow; its messages "
-            "were read with replacements, and this is what came",
+            "%s holds bytes, characters or numbers that JSON does not allow, or a name twice in "
+            "one object; its messages were read with replacements, and the last member of a name, "
+            "and this is what came",
             what);
     return CARA_OK;
 }
@@ -372,11 +376,22 @@ static int read_sns(parse *p, json_t *sns, int level) {
     return read_text(p, message, "the SNS Message", level);
 }
 
+/* Only the first envelope of an object is read, so one with several is kept as well. */
+static int keep_others(parse *p, json_t *value, int envelopes) {
+    return envelopes > 1 ? reject_json(p, value,
+                                       "several envelopes in one object; the messages of the first "
+                                       "were read, and this is what came")
+                         : CARA_OK;
+}
+
 static int read_record(parse *p, json_t *record, int level) {
     json_t *sns = json_object_get(record, "Sns");
+    const json_t *body = json_object_get(record, "body");
+    int rc = keep_others(p, record, json_is_object(sns) + json_is_string(body));
+    if (rc)
+        return rc;
     if (json_is_object(sns))
         return read_sns(p, sns, level);
-    const json_t *body = json_object_get(record, "body");
     if (!json_is_string(body))
         return reject_json(p, record, "a record that is neither SNS (Sns{}) nor SQS (body)");
     return read_text(p, body, "the SQS body", level);
@@ -406,21 +421,31 @@ static int read_value(parse *p, json_t *value, int level) {
         return reject_json(p, value, "JSON that is no object, so no event");
     if (level >= MAX_LEVELS)
         return reject_json(p, value, "envelopes nested deeper than the limit");
-    json_t *inner;
-    if (json_is_array(inner = json_object_get(value, "Records")))
-        return read_records(p, inner, level, level == 0);
-    if (json_object_get(value, "whatsAppWebhookEntry"))
+    json_t *records = json_object_get(value, "Records"), *entry = json_object_get(value, "entry");
+    /* Lambda's on-failure destination: the event that failed, in a wrapper. */
+    json_t *payload = json_object_get(value, "requestPayload");
+    int is_social = json_object_get(value, "whatsAppWebhookEntry") != NULL;
+    int is_sns =
+        json_is_string(json_object_get(value, "Type")) && json_object_get(value, "TopicArn");
+    int has_changes = json_object_get(value, "changes") != NULL;
+    int rc = keep_others(p, value,
+                         json_is_array(records) + is_social + is_sns + json_is_array(entry) +
+                             has_changes + json_is_object(payload));
+    if (rc)
+        return rc;
+    if (json_is_array(records))
+        return read_records(p, records, level, level == 0);
+    if (is_social)
         return read_social_event(p, value);
-    if (json_is_string(json_object_get(value, "Type")) && json_object_get(value, "TopicArn"))
+    if (is_sns)
         return read_sns(p, value, level);
     envelope_fields envelope = {0};
-    if (json_is_array(inner = json_object_get(value, "entry")))
-        return read_entries(p, &envelope, inner);
-    if (json_object_get(value, "changes"))
+    if (json_is_array(entry))
+        return read_entries(p, &envelope, entry);
+    if (has_changes)
         return read_entry(p, &envelope, value);
-    /* Lambda's on-failure destination: the event that failed, in a wrapper. */
-    if (json_is_object(inner = json_object_get(value, "requestPayload")))
-        return read_value(p, inner, level + 1);
+    if (json_is_object(payload))
+        return read_value(p, payload, level + 1);
     return reject_json(p, value,
                        "no envelope that we know: expected Records[], an SNS notification, "
                        "whatsAppWebhookEntry or a WhatsApp webhook's entry[]");
@@ -429,6 +454,7 @@ static int read_value(parse *p, json_t *value, int level) {
 /* The whole event as the only reject, where it exceeds a ceiling. */
 static int reject_whole(parse *p, const char *bytes, size_t n, const char *reason) {
     cara_inbox_free(p->out);
+    p->why_whole = NULL;
     p->max_messages = p->max_rejects = p->record = 0;
     p->record_id = NULL;
     p->out->arena.limit = n + CARA_MIB;
@@ -441,7 +467,7 @@ int cara_inbox_parse(const char *bytes, size_t n, cara_inbox *out, cara_error *e
     cara_arena_init(&out->arena, ARENA_LIMIT);
     parse p = {.out = out, .err = err};
     if (n > CARA_LIMIT_EVENT_BYTES)
-        return reject_whole(&p, bytes, n, "an event larger than the limit");
+        return reject_whole(&p, bytes, n, "an event larger than the limit of 8 MiB");
     out->roots = json_array();
     if (!out->roots)
         return no_memory(&p);
@@ -449,8 +475,8 @@ int cara_inbox_parse(const char *bytes, size_t n, cara_inbox *out, cara_error *e
     int rc = load_text(&p, bytes, n, "the event", &value);
     if (!rc && value)
         rc = read_value(&p, value, 0);
-    if (rc && p.too_many)
-        rc = reject_whole(&p, bytes, n, "more messages in one event than the limit");
+    if (rc && p.why_whole)
+        rc = reject_whole(&p, bytes, n, p.why_whole);
     return rc;
 }
 

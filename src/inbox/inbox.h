@@ -8,10 +8,15 @@
 #define INBOX_INBOX_H
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/memory/arena.h"
 
 #include <jansson.h>
 #include <stddef.h>
+
+/* What a part of an event may become when it is written back as compact JSON: an escape has up to
+ * six bytes, a number written as 1e9 grows as well. */
+#define CARA_INBOX_TEXT_MAX (16 * CARA_LIMIT_EVENT_BYTES)
 
 typedef struct cara_inbox_message {
     const json_t *message;       /* the WhatsApp message object as received, less the short-lived

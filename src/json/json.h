@@ -36,7 +36,7 @@ int cara_json_read(const char *bytes, size_t n, const cara_json_rules *rules, js
  * UTF-8, lone surrogates and NUL in names (by U+FFFD), control bytes in strings (by their escape)
  * and numbers that neither a long long nor a double holds (by a string of the same digits). Of
  * members with one name the last counts, as in Python and JavaScript. *repaired (may be NULL) is 1
- * where something was replaced: keep the bytes as received. */
+ * where something was replaced or lost in this way: keep the bytes as received. */
 int cara_json_read_repaired(const char *bytes, size_t n, const cara_json_rules *rules, json_t **out,
                             int *repaired, cara_error *err);
 

@@ -73,9 +73,10 @@ static const char *what_is_wrong(enum json_error_code code) {
     }
 }
 
-/* bytes[from..n); errors count positions from bytes[0]. */
+/* bytes[from..n); errors count positions from bytes[0]. *repeats (may be NULL) is 1 where the error
+ * is a name that an object has twice. */
 static int load(const char *bytes, size_t n, size_t from, size_t flags,
-                const cara_json_rules *rules, json_t **out, cara_error *err) {
+                const cara_json_rules *rules, json_t **out, int *repeats, cara_error *err) {
     json_error_t error;
     memset(&error, 0, sizeof error); /* its last byte holds the code, and may stay unset */
     /* Any value may be outermost: "not an event" says more about a bare string than "not JSON". */
@@ -87,6 +88,8 @@ static int load(const char *bytes, size_t n, size_t from, size_t flags,
     enum json_error_code code = json_error_code(&error);
     if (code == json_error_out_of_memory || !error.text[0])
         return no_memory(n, err);
+    if (repeats)
+        *repeats = code == json_error_duplicate_key;
     int64_t at = (int64_t)from + error.position;
     return cara_fail(err, rules->code, at, "not JSON: byte %lld: %s", (long long)at,
                      what_is_wrong(code));
@@ -104,7 +107,7 @@ int cara_json_read(const char *bytes, size_t n, const cara_json_rules *rules, js
     int rc = check_ceilings(bytes, n, from, rules, err);
     return rc ? rc
               : load(bytes, n, from, rules->repeated_names ? 0 : JSON_REJECT_DUPLICATES, rules, out,
-                     err);
+                     NULL, err);
 }
 
 int cara_json_read_repaired(const char *bytes, size_t n, const cara_json_rules *rules, json_t **out,
@@ -117,9 +120,15 @@ int cara_json_read_repaired(const char *bytes, size_t n, const cara_json_rules *
     if (rc)
         return rc;
     cara_error first = {.code = CARA_OK, .position = -1};
-    rc = load(bytes, n, from, 0, rules, out, &first);
-    if (!rc)
+    int repeats = 0;
+    rc = load(bytes, n, from, JSON_REJECT_DUPLICATES, rules, out, &repeats, &first);
+    if (repeats)
+        rc = load(bytes, n, from, 0, rules, out, NULL, &first);
+    if (!rc) {
+        if (repaired)
+            *repaired = repeats;
         return CARA_OK;
+    }
     cara_buf text;
     cara_buf_init(&text, n <= (SIZE_MAX - 16) / 8 ? 8 * n + 16 : n);
     if (rc != CARA_ERR_MEMORY)
@@ -127,7 +136,7 @@ int cara_json_read_repaired(const char *bytes, size_t n, const cara_json_rules *
     if (text.failed) {
         rc = no_memory(n, &first);
     } else if (text.len && (text.len != n - from || memcmp(text.data, bytes + from, text.len))) {
-        int second = load(text.data, text.len, 0, 0, rules, out, NULL);
+        int second = load(text.data, text.len, 0, 0, rules, out, NULL, NULL);
         if (second == CARA_OK || second == CARA_ERR_MEMORY)
             rc = second ? no_memory(n, &first) : CARA_OK;
         /* else the first error names the right byte */

@@ -62,8 +62,10 @@ typedef struct transfer {
     cara_http_response *response;
     size_t received;
     size_t max_body;
+    double begun, answered;    /* when; the latter 0 before the first byte of the answer */
+    double moved;              /* bytes of both bodies */
     cara_http_failure failure; /* why a callback of ours stopped the transfer */
-    int no_memory;
+    int no_memory, large_head;
 } transfer;
 
 static int is_space(char c) {
@@ -127,6 +129,8 @@ void cara_http_response_free(cara_http_response *response) {
 static size_t on_header(char *bytes, size_t size, size_t n, void *cookie) {
     transfer *t = cookie;
     n *= size;
+    if (t->answered <= 0)
+        t->answered = cara_clock_monotonic();
     /* A status line starts a new head: what came before was an interim answer (100). */
     if (n >= 5 && memcmp(bytes, "HTTP/", 5) == 0) {
         cara_buf_clear(&t->response->head);
@@ -134,7 +138,8 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *cookie) {
     }
     if (cara_http_head_add(&t->response->head, bytes, n)) {
         t->no_memory = t->response->head.failed;
-        t->failure = t->no_memory ? CARA_HTTP_OTHER : CARA_HTTP_TOO_LARGE;
+        t->large_head = !t->no_memory;
+        t->failure = t->no_memory ? CARA_HTTP_OTHER : CARA_HTTP_BROKEN;
         return n ? 0 : 1;
     }
     return n;
@@ -147,6 +152,8 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *cookie) {
     n *= size;
     if (n > t->max_body - t->received) {
         t->failure = CARA_HTTP_TOO_LARGE;
+        if (!t->request->sink)
+            (void)cara_buf_add(&t->response->body, bytes, t->max_body - t->received);
         return n ? 0 : 1;
     }
     t->received += n;
@@ -163,8 +170,25 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *cookie) {
     return n;
 }
 
-static int on_progress(void *cookie, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
+/* When the call is given up, by its bytes so far; 0: never. */
+static double end_of(const transfer *t) {
+    const cara_http_request *request = t->request;
+    double from = request->from_answer ? t->answered : t->begun;
+    if (request->timeout_s <= 0 || from <= 0)
+        return 0;
+    return from + request->timeout_s + (request->rate > 0 ? t->moved / request->rate : 0);
+}
+
+/* libcurl calls it at least once a second. */
+static int on_progress(void *cookie, curl_off_t all_down, curl_off_t down, curl_off_t all_up,
+                       curl_off_t up) {
     transfer *t = cookie;
+    t->moved = (double)down + (double)up;
+    double end = end_of(t);
+    if (end > 0 && cara_clock_monotonic() >= end) {
+        t->failure = CARA_HTTP_TIMEOUT;
+        return 1;
+    }
     if (t->request->stop && t->request->stop(t->request->stop_cookie)) {
         t->failure = CARA_HTTP_STOPPED;
         return 1;
@@ -229,6 +253,11 @@ static long milliseconds(double seconds) {
     return ms < 1 ? 1 : ms > 1e9 ? 1000000000L : (long)ms;
 }
 
+/* 1 where libcurl's own timeout, which is exact, can count the time that the request gives. */
+static int is_fixed(const cara_http_request *request) {
+    return request->timeout_s > 0 && request->rate <= 0 && !request->from_answer;
+}
+
 static CURLcode set_request(cara_http *http, const cara_http_request *request, transfer *t,
                             struct curl_slist *headers, double timeout_s) {
     CURL *curl = http->curl;
@@ -258,12 +287,12 @@ static CURLcode set_request(cara_http *http, const cara_http_request *request, t
     if (timeout_s > 0)
         SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout_s));
     if (request->stall_s > 0) {
-        SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
+        SET(CURLOPT_LOW_SPEED_LIMIT, request->rate > 1 ? (long)request->rate : 1L);
         SET(CURLOPT_LOW_SPEED_TIME, (long)(request->stall_s + 0.999));
     }
     if (request->sink)
         SET(CURLOPT_BUFFERSIZE, (long)SINK_BYTES);
-    if (request->stop) {
+    if (request->stop || (request->timeout_s > 0 && !is_fixed(request))) {
         SET(CURLOPT_NOPROGRESS, 0L);
         SET(CURLOPT_XFERINFOFUNCTION, on_progress);
         SET(CURLOPT_XFERINFODATA, t);
@@ -329,6 +358,8 @@ static cara_http_failure failure_of(CURLcode rc) {
 static int set_error(const cara_http *http, CURLcode rc, const transfer *t, const char *where,
                      cara_error *err) {
     const char *reason = http->reason[0] ? http->reason : curl_easy_strerror(rc);
+    if (t->large_head)
+        reason = "the head of its answer is too large";
     switch (t->failure) {
     case CARA_HTTP_CONNECT:
         return cara_fail(err, CARA_ERR_NETWORK, -1,
@@ -339,6 +370,10 @@ static int set_error(const cara_http *http, CURLcode rc, const transfer *t, cons
                          "certificates (AWS_CA_BUNDLE)",
                          where, reason);
     case CARA_HTTP_TIMEOUT:
+        if (rc == CURLE_ABORTED_BY_CALLBACK)
+            return cara_fail(err, CARA_ERR_NETWORK, -1,
+                             "%s was too slow: %.0f bytes in %.0f s were sent and received", where,
+                             t->moved, cara_clock_monotonic() - t->begun);
         return cara_fail(err, CARA_ERR_NETWORK, -1, "%s did not answer in time: %s", where, reason);
     case CARA_HTTP_DEADLINE:
         return cara_fail(err, CARA_ERR_NETWORK, -1, "no time was left to wait for %s", where);
@@ -346,7 +381,7 @@ static int set_error(const cara_http *http, CURLcode rc, const transfer *t, cons
         return cara_fail(err, CARA_ERR_NETWORK, -1, "the connection to %s broke: %s", where,
                          reason);
     case CARA_HTTP_TOO_LARGE:
-        return cara_fail(err, CARA_ERR_MEMORY, -1,
+        return cara_fail(err, CARA_ERR_LIMIT, -1,
                          "%s answered with more than the %zu bytes that are allowed", where,
                          t->max_body);
     case CARA_HTTP_STOPPED:
@@ -386,12 +421,15 @@ int cara_http_do(cara_http *http, const cara_http_request *request, cara_http_re
                          "the URL at %s holds a space or control byte; it must be percent-encoded",
                          where);
 
-    transfer t = {
-        .curl = http->curl, .request = request, .response = response, .max_body = max_body};
-    double timeout_s = request->timeout_s;
+    transfer t = {.curl = http->curl,
+                  .request = request,
+                  .response = response,
+                  .max_body = max_body,
+                  .begun = cara_clock_monotonic()};
+    double timeout_s = is_fixed(request) ? request->timeout_s : 0;
     int deadline_first = 0;
     if (request->deadline > 0) {
-        double left = request->deadline - cara_clock_monotonic();
+        double left = request->deadline - t.begun;
         if (left <= DEADLINE_GRAIN_S) {
             response->failure = t.failure = CARA_HTTP_DEADLINE;
             return set_error(http, CURLE_OK, &t, where, err);

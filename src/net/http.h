@@ -27,9 +27,10 @@ typedef enum cara_http_failure {
     CARA_HTTP_OK = 0,
     CARA_HTTP_CONNECT,   /* no address, refused, no route: nothing was sent */
     CARA_HTTP_TLS,       /* no trust or no common version: trying again will not help */
-    CARA_HTTP_TIMEOUT,   /* no answer, or no progress, in the time given */
-    CARA_HTTP_BROKEN,    /* reset, closed early, or fewer bytes than Content-Length */
-    CARA_HTTP_TOO_LARGE, /* the answer is larger than max_body, or its head than 64 KiB */
+    CARA_HTTP_TIMEOUT,   /* no answer, or no or too little progress, in the time given */
+    CARA_HTTP_BROKEN,    /* reset, closed early, fewer bytes than Content-Length, or a head of more
+                          * than 64 KiB */
+    CARA_HTTP_TOO_LARGE, /* the body is larger than max_body; response->body has as much of it */
     CARA_HTTP_STOPPED,   /* by `stop` or the sink */
     CARA_HTTP_DEADLINE,  /* `deadline` came first */
     CARA_HTTP_OTHER      /* no memory, a request that cannot be sent, or libcurl's refusal */
@@ -49,9 +50,13 @@ typedef struct cara_http_request {
     int (*sink)(void *cookie, const void *bytes, size_t n);
     void *sink_cookie;
     double connect_timeout_s; /* default 5 */
-    double timeout_s;         /* for the whole call; 0: none */
-    double stall_s;           /* less than one byte a second for so long is a TIMEOUT; 0: never */
-    double deadline;          /* on cara_clock_monotonic()'s scale; 0: none */
+    /* For the whole call, plus 1/rate s for each byte of a body that was sent or received; 0: none.
+     * With `from_answer` it counts from the first byte of the answer, for polls without an end. */
+    double timeout_s;
+    double rate;    /* bytes a second; 0: bytes give no more time */
+    double stall_s; /* fewer bytes a second than `rate`, or 1, for so long is a TIMEOUT; 0: never */
+    double deadline; /* on cara_clock_monotonic()'s scale; 0: none */
+    int from_answer;
     int fresh_connection; /* 1: no kept connection, so that libcurl never sends twice by itself */
     int no_proxy;         /* 1: *_proxy variables are not obeyed */
     int (*stop)(void *cookie); /* polled about once a second; non-zero ends the call */
@@ -66,9 +71,9 @@ typedef struct cara_http_response {
     cara_buf body; /* NUL-terminated where anything came */
 } cara_http_response;
 
-/* One exchange. CARA_OK means that an answer with any status arrived whole. Else response->trouble
- * says what kind it was and the code is: NETWORK (CONNECT, TLS, TIMEOUT, BROKEN, DEADLINE),
- * MEMORY (TOO_LARGE, no memory), CANCELLED (STOPPED), USAGE (a request that cannot be sent). */
+/* One exchange. CARA_OK means that an answer with any status arrived whole. Else response->failure
+ * says what kind it was and the code is: NETWORK (CONNECT, TLS, TIMEOUT, BROKEN, DEADLINE), LIMIT
+ * (TOO_LARGE), MEMORY, CANCELLED (STOPPED), USAGE (a request that cannot be sent). */
 int cara_http_do(cara_http *http, const cara_http_request *request, cara_http_response *response,
                  cara_error *err);
 

@@ -57,7 +57,7 @@ static int write_record(job *j, const cara_result *result, const char *error_nam
     cara_record record;
     cara_error err = {0};
     cara_buf json;
-    cara_buf_init(&json, CARA_LIMIT_RECORD_BYTES);
+    cara_buf_init(&json, CARA_RECORD_MAX);
     cara_record_init(&record, j->m);
     cara_record_audio_file(&record, j->audio_file[0] ? j->audio_file : NULL);
     if (result) {
@@ -198,7 +198,9 @@ static int store_audio(job *j, int verified) {
         char *kept = NULL;
         size_t n = 0;
         rc = cara_store_get(j->p->store, key, CARA_LIMIT_MEDIA_BYTES, &kept, &n, j->err);
-        int same = !rc && n == j->file.n && (n == 0 || memcmp(kept, j->file.bytes, n) == 0);
+        if (rc == CARA_ERR_LIMIT) /* so it is other audio */
+            rc = CARA_OK;
+        int same = kept && n == j->file.n && (n == 0 || memcmp(kept, j->file.bytes, n) == 0);
         free(kept);
         if (!rc && !same && verified == 1)
             rc = cara_store_put(j->p->store, key, j->file.bytes, j->file.n, 0, j->err);
@@ -246,7 +248,14 @@ static void complete(job *j, const cara_result *result) {
         record_failure(j, CARA_STAGE_TRANSCRIBE);
         return;
     }
-    if (write_record(j, result, NULL, NULL))
+    int rc = write_record(j, result, NULL, NULL);
+    if (rc == CARA_ERR_LIMIT) {
+        (void)cara_fail(j->err, CARA_ERR_AUDIO_LIMIT, -1,
+                        "the record with this transcript is larger than the limit of %zu MiB",
+                        CARA_LIMIT_RECORD_BYTES / CARA_MIB);
+        record_failure(j, CARA_STAGE_TRANSCRIBE);
+    }
+    if (rc)
         return;
     double end_s = result->cut_short ? (double)j->frame / 100 : result->duration_s;
     j->report->audio_seconds = end_s - (double)j->partial.resume.frame / 100;

@@ -37,16 +37,27 @@ static void report_failure(run *r, cara_stage stage, const cara_error *err, cara
     send_report(r, &report);
 }
 
+/* How much of a piece is kept: up to the limit, and no part of a character. */
+static size_t kept_of(const char *bytes, size_t n) {
+    if (n <= CARA_LIMIT_QUARANTINE_BYTES)
+        return n;
+    size_t kept = CARA_LIMIT_QUARANTINE_BYTES;
+    while (kept > CARA_LIMIT_QUARANTINE_BYTES - 3 && ((unsigned char)bytes[kept] & 0xC0) == 0x80)
+        kept--;
+    return kept;
+}
+
 /* Keeps a piece under quarantine/. */
-static void quarantine(run *r, const void *bytes, size_t n, const char *reason, const char *type,
+static void quarantine(run *r, const char *bytes, size_t n, const char *reason, const char *type,
                        size_t record, const char *record_id) {
     char key[CARA_KEY_SIZE] = "";
     cara_error err = {0};
+    size_t kept = kept_of(bytes, n);
     cara_buf json;
-    cara_buf_init(&json, 8 * CARA_LIMIT_RECORD_BYTES);
-    int rc = cara_key_quarantine(bytes, n, key)
+    cara_buf_init(&json, 8 * CARA_LIMIT_QUARANTINE_BYTES); /* an escape has up to six bytes */
+    int rc = cara_key_quarantine(bytes, kept, key)
                  ? cara_fail(&err, CARA_ERR_MEMORY, -1, "no memory to name a quarantined piece")
-                 : cara_record_quarantine(bytes, n, reason, &json, &err);
+                 : cara_record_quarantine(bytes, kept, kept < n, reason, &json, &err);
     if (!rc)
         rc = cara_store_put(r->p->store, key, json.data, json.len, 1, &err);
     cara_buf_free(&json);
@@ -63,7 +74,7 @@ static void quarantine(run *r, const void *bytes, size_t n, const char *reason, 
 static void quarantine_message(run *r, const cara_inbox_message *m, const char *reason) {
     cara_error err = {0};
     cara_buf json;
-    cara_buf_init(&json, CARA_LIMIT_RECORD_BYTES);
+    cara_buf_init(&json, CARA_INBOX_TEXT_MAX);
     if (cara_json_write(m->message, CARA_JSON_COMPACT, &json)) {
         (void)cara_fail(&err, CARA_ERR_MEMORY, -1, "no memory to keep a message");
         report_failure(r, CARA_STAGE_STORE, &err, report_of(m, ""));
@@ -91,6 +102,9 @@ static int check_existing(run *r, const cara_inbox_message *m, const char *key, 
         /* Another program wrote it, or the disk is damaged. The message is here: write it again. */
         rc = cara_store_put(r->p->store, key, json, n, 0, err);
         *outcome = CARA_OUTCOME_DONE;
+    } else if (rc == CARA_ERR_LIMIT) { /* no record of ours is so large */
+        *foreign = 1;
+        rc = CARA_OK;
     } else if (!rc) {
         *foreign = !id || strcmp(id, m->id) != 0;
     }
@@ -110,7 +124,7 @@ static step store_message(run *r, const cara_inbox_message *m, char key[CARA_KEY
     cara_error err = {0};
     cara_outcome outcome = CARA_OUTCOME_DONE;
     cara_buf json;
-    cara_buf_init(&json, CARA_LIMIT_RECORD_BYTES);
+    cara_buf_init(&json, CARA_RECORD_MESSAGE_MAX);
     cara_record record;
     cara_record_init(&record, m);
     if (is_audio) {
@@ -119,6 +133,7 @@ static step store_message(run *r, const cara_inbox_message *m, char key[CARA_KEY
     }
     int foreign = 0;
     int rc = cara_record_write(&record, &json, &err);
+    int too_large = rc == CARA_ERR_LIMIT;
     if (!rc) {
         rc = cara_store_put(r->p->store, key, json.data, json.len, 1, &err);
         if (rc == CARA_ERR_CONFLICT)
@@ -126,8 +141,11 @@ static step store_message(run *r, const cara_inbox_message *m, char key[CARA_KEY
     }
     cara_record_free(&record);
     cara_buf_free(&json);
-    if (!rc && foreign) {
-        quarantine_message(r, m, "a message whose key is taken by a message with another id");
+    if (too_large || (!rc && foreign)) {
+        quarantine_message(r, m,
+                           too_large ? "a message whose record would be larger than the limit"
+                                     : "a message whose key is taken by one with another id, or by "
+                                       "something that is too large for a record");
         return STEP_NONE;
     }
     if (!rc && is_audio)

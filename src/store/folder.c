@@ -218,7 +218,7 @@ static int folder_get(cara_store *store, const char *key, size_t limit, char **b
         return rc;
     rc = cara_read_fd(fd, key, limit, bytes, n, err);
     close(fd);
-    if (rc && rc != CARA_ERR_MEMORY) {
+    if (rc && rc != CARA_ERR_MEMORY && rc != CARA_ERR_LIMIT) {
         if (err)
             err->code = CARA_ERR_STORE;
         rc = CARA_ERR_STORE;

@@ -86,10 +86,13 @@ static int timed_rewind(void *ctx, cara_error *err) {
 
 /* ---- a window ---- */
 
-static int no_memory(cara_error *err) {
-    return cara_fail(err, CARA_ERR_MEMORY, -1,
-                     "No memory for the transcript, or more than %zu MiB of it",
-                     CARA_LIMIT_RESULT_BYTES / CARA_MIB);
+/* Nothing was given: the memory or the limit of the transcript ended. */
+static int no_memory(const transcription *t, cara_error *err) {
+    if (t->all_tokens.full || (t->owner && t->owner->arena.full))
+        return cara_fail(err, CARA_ERR_AUDIO_LIMIT, -1,
+                         "The transcript is larger than the limit of %zu MiB; divide the audio",
+                         CARA_LIMIT_RESULT_BYTES / CARA_MIB);
+    return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory for the transcript");
 }
 
 /* Encodes the n_frames mel frames from `seek` on; the rest of the 30 s is silence. */
@@ -212,7 +215,7 @@ static int new_segment(transcription *t, const cara_cut_segment *cut, const cara
     int32_t eot = t->settings.task.rules.eot;
     int32_t *kept = cara_arena_alloc(arena, 2 * cut->n_tokens + 1, sizeof *kept);
     if (!kept)
-        return no_memory(err);
+        return no_memory(t, err);
     int32_t *text_tokens = kept + cut->n_tokens; /* scratch behind it */
     size_t n_text_tokens = 0;
     for (size_t i = 0; i < cut->n_tokens; i++) {
@@ -222,7 +225,7 @@ static int new_segment(transcription *t, const cara_cut_segment *cut, const cara
     }
     const char *text = cara_decode_text(t->settings.tokenizer, text_tokens, n_text_tokens, arena);
     if (!text)
-        return no_memory(err);
+        return no_memory(t, err);
     cara_segment segment = {
         .seek = (int32_t)t->seek,
         .start = cut->start,
@@ -241,8 +244,8 @@ static int new_segment(transcription *t, const cara_cut_segment *cut, const cara
         segment.cleared = 1;
     }
     if (segment.n_tokens && cara_buf_add(&t->all_tokens, kept, segment.n_tokens * sizeof *kept))
-        return no_memory(err);
-    return cara_result_add(t->owner, &segment) ? CARA_OK : no_memory(err);
+        return no_memory(t, err);
+    return cara_result_add(t->owner, &segment) ? CARA_OK : no_memory(t, err);
 }
 
 /* The window of segment_size mel frames at seek: encoded, decoded, cut, committed. Moves seek on.
@@ -259,7 +262,7 @@ static int transcribe_window(transcription *t, int64_t segment_size, cara_error 
     size_t n_prompt = 0;
     cara_decoding decoding;
     cara_cut cut;
-    int rc = window_prompt(t, &scratch, &prompt, &n_prompt) ? no_memory(err) : CARA_OK;
+    int rc = window_prompt(t, &scratch, &prompt, &n_prompt) ? no_memory(t, err) : CARA_OK;
     if (!rc)
         rc = encode_window(t, t->seek, segment_size, err);
     if (!rc)
@@ -331,10 +334,10 @@ static int add_given_tokens(transcription *t, cara_error *err) {
     const cara_settings *s = &t->settings;
     const cara_options *o = &s->options;
     if (s->n_prompt && cara_buf_add(&t->all_tokens, s->prompt, s->n_prompt * sizeof(int32_t)))
-        return no_memory(err);
+        return no_memory(t, err);
     if (o->n_previous_tokens &&
         cara_buf_add(&t->all_tokens, o->previous_tokens, o->n_previous_tokens * sizeof(int32_t)))
-        return no_memory(err);
+        return no_memory(t, err);
     return CARA_OK;
 }
 
@@ -372,7 +375,7 @@ static int finish_result(transcription *t, cara_error *err) {
     const char *text =
         cara_decode_text(t->settings.tokenizer, tokens + n_given, n - n_given, &t->owner->arena);
     if (!text)
-        return no_memory(err);
+        return no_memory(t, err);
     result->text = text;
     return CARA_OK;
 }
@@ -393,7 +396,7 @@ int cara_transcribe(cara_session *session, cara_pcm_source source, const cara_op
     cara_arena_init(&t.arena, CARA_LIMIT_RESULT_BYTES);
     cara_buf_init(&t.all_tokens, CARA_LIMIT_RESULT_BYTES);
     t.owner = cara_result_new(session->result_limit);
-    int rc = t.owner ? CARA_OK : no_memory(&failure);
+    int rc = t.owner ? CARA_OK : no_memory(&t, &failure);
     if (!rc)
         rc = cara_settings_check(options, session->dims, session->tokenizer, session->kernels,
                                  &t.arena, &t.settings, &failure);

@@ -93,7 +93,7 @@ test('SQS by fauxqs: receive, hide, delete', async () => {
 });
 
 describe('one fault is survived', () => {
-  const KINDS = ['429', '500', '503', 'hang', 'drop', 'reset', 'length', 'digest', 'skew'];
+  const KINDS = ['429', '500', '503', 'hang', 'drip', 'drop', 'reset', 'length', 'digest', 'skew'];
   for (const kind of KINDS) {
     test(`${kind}: S3 get`, async () => {
       cloud.s3.put(BUCKET, 'get', 'what is kept');
@@ -120,7 +120,7 @@ describe('one fault is survived', () => {
       assert.equal(requests('social.GetWhatsAppMessageMedia'), 2);
       assert.deepEqual(cloud.violations, []);
     });
-    if (kind === 'hang') continue; // a long poll waits long before it gives up
+    if (kind === 'hang' || kind === 'drip') continue; // a long poll waits long before it gives up
     test(`${kind}: SQS receive`, async () => {
       const { url } = cloud.sqs.createQueue(`q-${kind}`, { visibilitySeconds: 1 });
       cloud.sqs.send(`q-${kind}`, 'body');
@@ -141,6 +141,43 @@ describe('one fault is survived', () => {
     cloud.faults.command('s3.ListObjectsV2', 'reset', { after: 1 });
     assert.equal((await run(['list', BUCKET, 'pages/'])).stdout.split('\n').length, 7);
     cloud.s3.pageLimit = 1000;
+  });
+});
+
+describe('a server that sends one byte a second', () => {
+  // With the times that the program has, all at once.
+  const CALLS = {
+    's3.GetObject': ['get', BUCKET, 'slow'],
+    's3.PutObject': ['put', BUCKET, 'slow-put', 'FILE'],
+  };
+  test('is given up after 20 s where bytes would give a call more time', async () => {
+    cloud.s3.put(BUCKET, 'slow', 'x'.repeat(100000));
+    for (const op of Object.keys(CALLS)) cloud.faults.command(op, 'drip');
+    const results = await Promise.all(Object.values(CALLS).map((args) =>
+      run(args.map((arg) => (arg === 'FILE' ? file : arg)), { PROBE_TIMEOUT: '0' }, { timeoutMs: 60000 })));
+    for (const { code, stderr, ms } of results) {
+      assert.equal(code, 0, stderr);
+      assert.ok(ms > 19000 && ms < 40000, `${ms} ms`);
+    }
+    assert.equal(cloud.s3.text(BUCKET, 'slow-put'), 'the body');
+    assert.equal(results[0].stdout.length, 100000);
+    assert.deepEqual([requests('s3.GetObject') >= 2, requests('s3.PutObject') >= 2], [true, true]);
+  });
+  test('is given up with every attempt, and that is said', async () => {
+    cloud.faults.command('s3.GetObject', 'drip', { times: 9, everyMs: 100 });
+    const { code, stderr, ms } = await run(['get', BUCKET, 'slow']);
+    assert.equal(code, 1);
+    assert.match(stderr, /^-42 .*(too slow|in time)/);
+    assert.equal(requests('s3.GetObject'), 3);
+    assert.ok(ms < 20000, `${ms} ms`);
+  });
+  test('has no more time for a list, or for a queue', async () => {
+    cloud.faults.command('s3.ListObjectsV2', 'drip', { times: 9, everyMs: 100 });
+    assert.match((await run(['list', BUCKET, 'slow'])).stderr, /^-42 /);
+    const { url } = cloud.sqs.createQueue('q-slow', { visibilitySeconds: 1 });
+    cloud.sqs.send('q-slow', 'body');
+    cloud.faults.command('sqs.DeleteMessage', 'drip', { times: 9, everyMs: 100 });
+    assert.match((await run(['done', url, 'receipt'])).stderr, /^-4[23] /);
   });
 });
 

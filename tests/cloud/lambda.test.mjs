@@ -58,6 +58,19 @@ test('a voice note becomes a record, and its second delivery costs nothing', asy
   });
 });
 
+test('an event above the limit is kept whole, and not delivered again', async () => {
+  const event = JSON.stringify({ Records: ['x'.repeat(8 * 1024 * 1024)] });
+  await asLambda(cloud, { env: STORE }, async (fn) => {
+    const outcome = await fn.invoke(JSON.parse(event));
+    assert.ok(outcome.ok, JSON.stringify(outcome));
+    assert.equal(JSON.parse(outcome.body).quarantined, 1);
+    const keys = cloud.s3.keys(BUCKET).filter((key) => key.includes('quarantine/'));
+    assert.equal(keys.length, 1);
+    assert.equal(JSON.parse(cloud.s3.text(BUCKET, keys[0])).received, event);
+    assert.ok((await fn.invoke(sns(voiceNote()))).ok); // the sandbox is still there
+  });
+});
+
 test('the extension that AWS gives is found, whichever it is', async () => {
   await asLambda(cloud, { env: STORE }, async (fn) => {
     for (const extensions of ['subtype', 'table']) {

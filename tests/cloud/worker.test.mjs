@@ -71,6 +71,19 @@ test('events are worked off, and deleted; a signal ends it', async () => {
   assert.match(child.log, /stopped; 4 events done, 0 left/);
 });
 
+test('an event above the limit is kept whole, and deleted', async () => {
+  const before = cloud.s3.keys(BUCKET).filter((key) => key.startsWith('quarantine/'));
+  const event = 'x'.repeat(8 * 1024 * 1024 + 1);
+  cloud.sqs.send('events', event);
+  const child = start();
+  await until(() => cloud.sqs.depth('events') === 0, child);
+  assert.equal(await end(child), 130);
+  const [key, ...more] = cloud.s3.keys(BUCKET).filter((k) => k.startsWith('quarantine/') && !before.includes(k));
+  assert.deepEqual(more, []);
+  assert.equal(JSON.parse(cloud.s3.text(BUCKET, key)).received, event);
+  assert.match(child.log, /1 events done, 0 left/);
+});
+
 test('several events at once give the same records', async () => {
   const entries = Array.from({ length: 7 }, () => note());
   const notes = () => entries.map((entry) => record(entry).transcription);

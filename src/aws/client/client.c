@@ -178,6 +178,7 @@ static int exchange(cara_aws *aws, const cara_aws_call *call, const cara_exchang
 int cara_aws_do(cara_aws *aws, const cara_aws_call *call, cara_http_response *response,
                 cara_error *err) {
     const cara_aws_options *options = &aws->options;
+    const double stall_s = options->stall_s > 0 ? options->stall_s : STALL_S;
     aws->fault = (cara_aws_fault){0};
     cara_buf url;
     cara_buf_init(&url, URL_LIMIT);
@@ -199,13 +200,12 @@ int cara_aws_do(cara_aws *aws, const cara_aws_call *call, cara_http_response *re
             .into = call->into,
             .into_len = call->into_len,
             .connect_timeout_s = options->connect_timeout_s,
-            .timeout_s = call->timeout_s < 0      ? 0
+            .timeout_s = call->timeout_s < 0      ? stall_s
                          : call->timeout_s > 0    ? call->timeout_s
                          : options->timeout_s > 0 ? options->timeout_s
                                                   : TIMEOUT_S,
-            .stall_s = call->timeout_s > 0    ? 0
-                       : options->stall_s > 0 ? options->stall_s
-                                              : STALL_S,
+            .rate = call->timeout_s < 0 ? CARA_LIMIT_SLOW_BYTES_S : 0,
+            .stall_s = call->timeout_s > 0 ? 0 : stall_s,
             .retry = call->retry,
             .max_attempts = call->max_attempts ? call->max_attempts : aws->config.max_attempts,
             .bucket = &aws->bucket,

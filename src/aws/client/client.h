@@ -14,7 +14,7 @@ typedef struct cara_aws_options {
     const cara_log *log;      /* borrowed until the client is closed; retries are logged at DEBUG */
     double connect_timeout_s; /* 0: 5 */
     double timeout_s;         /* of one attempt, where the call gives none; 0: 60 */
-    double stall_s;           /* an attempt that makes no progress for so long; 0: 20 */
+    double stall_s;           /* an attempt that makes too little progress for so long; 0: 20 */
 } cara_aws_options;
 
 /* `options` may be NULL. Nothing goes over the network yet. On failure *out is NULL.
@@ -61,8 +61,8 @@ typedef struct cara_aws_call {
      * beginning at each attempt; bytes that do not fit are dropped, which `check` has to detect. */
     void *into;
     size_t into_len;
-    /* Of one attempt; 0: the client's; < 0: as long as it makes progress; > 0: also without any
-     * progress (a long poll). */
+    /* Of one attempt; 0: the client's; < 0: stall_s and what its bytes take at
+     * CARA_LIMIT_SLOW_BYTES_S; > 0: also without any progress (a long poll). */
     double timeout_s;
     cara_retry_rule retry;
     int max_attempts;  /* 0: the settings' */

@@ -163,6 +163,7 @@ static int attempt(cara_exchange *x, const cara_exchange_request *request,
             .sink_cookie = &into,
             .connect_timeout_s = request->connect_timeout_s,
             .timeout_s = request->timeout_s,
+            .rate = request->rate,
             .stall_s = request->stall_s,
             .deadline = x->deadline,
             /* On a kept connection libcurl itself may repeat a request that was received. */
@@ -229,6 +230,11 @@ static attempt_result check_failure(const cara_exchange_request *request, int rc
                                     cara_http_failure failure, cara_error *err) {
     attempt_result v = {.rc = rc, .retry_after_s = -1, .timed_out = failure == CARA_HTTP_TIMEOUT};
     cara_error_prefix(err, "%s", request->what);
+    if (failure == CARA_HTTP_TOO_LARGE) {
+        v.rc = CARA_ERR_NETWORK; /* the service's failure, unless the caller expects it */
+        if (err)
+            err->code = CARA_ERR_NETWORK;
+    }
     if (failure == CARA_HTTP_CONNECT)
         v.retry = request->retry != CARA_RETRY_AGENT;
     else if (failure == CARA_HTTP_TIMEOUT || failure == CARA_HTTP_BROKEN)

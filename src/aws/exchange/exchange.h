@@ -53,8 +53,8 @@ typedef struct cara_exchange_request {
      * beginning at each attempt; bytes that do not fit are dropped, which `check` has to detect. */
     void *into;
     size_t into_len;
-    double connect_timeout_s, timeout_s, stall_s; /* as in cara_http_request, for one attempt */
-    int no_proxy;                                 /* the same */
+    double connect_timeout_s, timeout_s, rate, stall_s; /* as in cara_http_request, one attempt */
+    int no_proxy;                                       /* the same */
     cara_retry_rule retry;
     int max_attempts;
     cara_retry_bucket *bucket; /* what retries take tokens from; NULL: no limit but max_attempts */
@@ -73,11 +73,11 @@ typedef struct cara_exchange_progress {
 
 /* Signs with `keys` (NULL: not), sends, and repeats. CARA_OK: a 2xx answer, which is left in
  * *response. Else by what the service answered: NOT_FOUND (404), CONFLICT (412), NETWORK (429, 5xx,
- * no answer, an expired token, and all else where a retry may succeed), DENIED (the other 4xx), and
- * CANCELLED, USAGE, MEMORY. Where the clock was the reason, the service's is taken from then on,
- * and one attempt more is made. A further call with the same *progress continues to count attempts,
- * and makes at least one. *response is as cara_http_do() leaves it; the caller frees it in any
- * case. */
+ * no answer, one larger than max_body, an expired token, and all else where a retry may succeed),
+ * DENIED (the other 4xx), and CANCELLED, USAGE, MEMORY. Where the clock was the reason, the
+ * service's is taken from then on, and one attempt more is made. A further call with the same
+ * *progress continues to count attempts, and makes at least one. *response is as cara_http_do()
+ * leaves it; the caller frees it in any case. */
 int cara_exchange_do(cara_exchange *exchange, const cara_exchange_request *request,
                      const cara_aws_keys *keys, cara_exchange_progress *progress,
                      cara_http_response *response, cara_error *err);

@@ -155,8 +155,9 @@ int cara_s3_get(cara_aws *aws, const char *bucket, const char *key, size_t limit
                                     .check = check_download};
         rc = cara_aws_do(aws, &call, &response, err);
     }
-    if (!rc && response.body.len > limit)
-        rc = cara_fail(err, CARA_ERR_MEMORY, -1,
+    if (rc ? response.failure == CARA_HTTP_TOO_LARGE && response.status / 100 == 2
+           : response.body.len > limit)
+        rc = cara_fail(err, CARA_ERR_LIMIT, -1,
                        "the object is larger than the %zu bytes that are allowed", limit);
     if (!rc && !response.body.data && cara_buf_str(&response.body, ""))
         rc = no_memory(err);
@@ -374,7 +375,13 @@ int cara_s3_list(cara_aws *aws, const char *bucket, const char *prefix, cara_s3_
     cara_buf_init(&token, 4 * CARA_KIB);
     cara_buf_init(&before, 4 * CARA_KIB);
     cara_http_response response = {0};
+    int pages = 0;
     do {
+        if (++pages > CARA_LIMIT_LIST_PAGES) {
+            rc = cara_fail(err, CARA_ERR_NETWORK, -1, "S3 gave a list of more than %d pages",
+                           CARA_LIMIT_LIST_PAGES);
+            break;
+        }
         if (list_query(prefix, &token, &query)) {
             rc = no_memory(err);
             break;

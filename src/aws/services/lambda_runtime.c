@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define ERROR_LIMIT (64 * CARA_KIB)
-#define ANSWER_TIMEOUT_S 30.0 /* for posting; the API is on this machine */
+#define ANSWER_TIMEOUT_S 30.0 /* once the other side has begun; the API is on this machine */
 
 struct cara_lambda {
     cara_http *http;
@@ -67,15 +67,23 @@ int cara_lambda_next(cara_lambda *lambda, size_t limit, cara_invocation *out, ca
     *out = (cara_invocation){.deadline_ms = 0};
     char url[400];
     snprintf(url, sizeof url, "%s/invocation/next", lambda->base);
-    const cara_http_request request = {
-        .method = "GET", .url = url, .max_body = limit, .connect_timeout_s = 1, .no_proxy = 1};
+    const cara_http_request request = {.method = "GET",
+                                       .url = url,
+                                       .max_body = limit,
+                                       .connect_timeout_s = 1,
+                                       .timeout_s = ANSWER_TIMEOUT_S,
+                                       .rate = CARA_LIMIT_SLOW_BYTES_S,
+                                       .from_answer = 1,
+                                       .no_proxy = 1};
     cara_http_response response = {0};
     int rc = cara_http_do(lambda->http, &request, &response, err);
+    if (response.failure == CARA_HTTP_TOO_LARGE) /* what it begins with is enough to judge it */
+        rc = CARA_OK;
     if (!rc && response.status != 200)
         rc = cara_fail(err, CARA_ERR_NETWORK, -1,
                        "the Lambda Runtime API answered HTTP %d instead of an event",
                        response.status);
-    if (!rc || response.failure == CARA_HTTP_TOO_LARGE) {
+    if (!rc) {
         copy_header(&response, "lambda-runtime-aws-request-id", out->request_id,
                     sizeof out->request_id);
         if (!id_is_valid(out->request_id)) {

@@ -25,9 +25,9 @@ typedef struct cara_invocation {
 } cara_invocation;
 
 /* Waits for an event, without any limit of time: the sandbox may be frozen for hours meanwhile.
- * `limit`: most bytes of event. On success the caller frees *out with cara_invocation_free().
- * MEMORY with a request id in *out: the event is too large, and is still to be answered by
- * cara_lambda_fail(). NETWORK: the API does not answer, or not as documented; the process should
+ * `limit`: most bytes of event; of a larger one *out has as many. On success the caller frees *out
+ * with cara_invocation_free(). MEMORY with a request id in *out: the event is still to be answered
+ * by cara_lambda_fail(). NETWORK: the API does not answer, or not as documented; the process should
  * end. */
 int cara_lambda_next(cara_lambda *lambda, size_t limit, cara_invocation *out, cara_error *err);
 void cara_invocation_free(cara_invocation *invocation);

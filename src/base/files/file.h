@@ -17,7 +17,7 @@ void cara_unmap(cara_mapping *mapping);
 void cara_mapping_release(const cara_mapping *mapping);
 
 /* Reads a descriptor to its end; *out is malloc'd (NUL-terminated beyond *n) and the caller's.
- * More than `limit` bytes is MEMORY. `name` is for the error's text. */
+ * More than `limit` bytes is LIMIT. `name` is for the error's text. */
 int cara_read_fd(int fd, const char *name, size_t limit, char **out, size_t *n, cara_error *err);
 /* The same by path. */
 int cara_read_file(const char *path, size_t limit, char **out, size_t *n, cara_error *err);

@@ -65,17 +65,15 @@ int cara_stream_read(int fd, const char *name, size_t most, const cara_stop *sto
     return CARA_OK;
 }
 
-int cara_stream_read_all(int fd, const char *name, size_t limit, const cara_stop *stop, char **out,
-                         size_t *n, cara_error *err) {
+/* Reads to the end, or one byte beyond `limit`. */
+static int read_beyond(int fd, const char *name, size_t limit, const cara_stop *stop, char **out,
+                       size_t *n, cara_error *err) {
     *out = NULL;
     *n = 0;
     cara_buf all;
     cara_buf_init(&all, limit + 1);
     int ended;
     int rc = cara_stream_read(fd, name, limit + 1, stop, &all, &ended, err);
-    if (!rc && !ended)
-        rc = cara_fail(err, CARA_ERR_MEMORY, (int64_t)limit,
-                       "%s is larger than the limit of %zu bytes", name, limit);
     if (!rc && !all.data && cara_buf_str(&all, "")) /* empty, and NUL-terminated */
         rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to read %s", name);
     if (rc) {
@@ -87,17 +85,29 @@ int cara_stream_read_all(int fd, const char *name, size_t limit, const cara_stop
     return CARA_OK;
 }
 
+int cara_stream_read_all(int fd, const char *name, size_t limit, const cara_stop *stop, char **out,
+                         size_t *n, cara_error *err) {
+    int rc = read_beyond(fd, name, limit, stop, out, n, err);
+    if (rc || *n <= limit)
+        return rc;
+    free(*out);
+    *out = NULL;
+    *n = 0;
+    return cara_fail(err, CARA_ERR_LIMIT, (int64_t)limit,
+                     "%s is larger than the limit of %zu bytes", name, limit);
+}
+
 int cara_read_input(const char *path, size_t limit, const cara_stop *stop, char **out, size_t *n,
                     cara_error *err) {
     *out = NULL;
     *n = 0;
     if (strcmp(path, "-") == 0)
-        return cara_stream_read_all(STDIN_FILENO, "standard input", limit, stop, out, n, err);
+        return read_beyond(STDIN_FILENO, "standard input", limit, stop, out, n, err);
     int fd;
     int rc = cara_stream_open(path, &fd, err);
     if (rc)
         return rc;
-    rc = cara_stream_read_all(fd, path, limit, stop, out, n, err);
+    rc = read_beyond(fd, path, limit, stop, out, n, err);
     close(fd);
     return rc;
 }

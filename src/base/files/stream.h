@@ -22,11 +22,12 @@ int cara_stream_read(int fd, const char *name, size_t most, const cara_stop *sto
                      int *ended, cara_error *err);
 
 /* Reads to the end; *out is malloc'd (NUL-terminated beyond *n) and the caller's. More than `limit`
- * bytes is MEMORY, with the limit as its position. `stop` may be NULL. */
+ * bytes is LIMIT, with the limit as its position. `stop` may be NULL. */
 int cara_stream_read_all(int fd, const char *name, size_t limit, const cara_stop *stop, char **out,
                          size_t *n, cara_error *err);
 
-/* The same by path; "-" is standard input. */
+/* The same by path, "-" for standard input; but of what is larger, the first `limit` + 1 bytes are
+ * read, and the caller sees that *n is above the limit. */
 int cara_read_input(const char *path, size_t limit, const cara_stop *stop, char **out, size_t *n,
                     cara_error *err);
 

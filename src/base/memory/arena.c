@@ -29,8 +29,10 @@ void *cara_arena_alloc(cara_arena *arena, size_t count, size_t size) {
     cara_arena_block *block = arena->head;
     if (!block || block->size - block->at < n) {
         size_t room = arena->limit > arena->used ? arena->limit - arena->used : 0;
-        if (room < HEADER || n > room - HEADER)
+        if (room < HEADER || n > room - HEADER) {
+            arena->full = 1;
             return NULL;
+        }
         size_t want = n > BLOCK_MIN ? n : BLOCK_MIN;
         if (want > room - HEADER)
             want = n;
@@ -87,4 +89,5 @@ void cara_arena_free(cara_arena *arena) {
     }
     arena->head = NULL;
     arena->used = 0;
+    arena->full = 0;
 }

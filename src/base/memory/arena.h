@@ -12,6 +12,7 @@ typedef struct cara_arena {
     cara_arena_block *head;
     size_t used;  /* bytes handed out or held in blocks */
     size_t limit; /* most bytes in all */
+    int full;     /* an allocation failed at the limit, not for lack of memory */
 } cara_arena;
 
 /* Allocates nothing yet. */

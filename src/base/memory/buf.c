@@ -11,8 +11,10 @@ void cara_buf_init(cara_buf *buf, size_t limit) {
 
 /* Room for n more bytes and the NUL. */
 static int reserve(cara_buf *buf, size_t n) {
-    if (buf->failed || buf->limit < buf->len || n > buf->limit - buf->len) {
-        buf->failed = 1;
+    if (buf->failed)
+        return -1;
+    if (buf->limit < buf->len || n > buf->limit - buf->len) {
+        buf->failed = buf->full = 1;
         return -1;
     }
     size_t need = buf->len + n + 1;
@@ -68,7 +70,7 @@ int cara_buf_printf(cara_buf *buf, const char *format, ...) {
 
 void cara_buf_clear(cara_buf *buf) {
     buf->len = 0;
-    buf->failed = 0;
+    buf->failed = buf->full = 0;
     if (buf->data)
         buf->data[0] = 0;
 }

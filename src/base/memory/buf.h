@@ -10,6 +10,7 @@ typedef struct cara_buf {
     size_t cap;
     size_t limit;
     int failed; /* sticky: an append met the limit or found no memory */
+    int full;   /* it failed at the limit */
 } cara_buf;
 
 void cara_buf_init(cara_buf *buf, size_t limit);

@@ -62,6 +62,11 @@ static int folder_fetch(void *ctx, const cara_media_request *request, cara_media
                        (long long)st.st_size, CARA_LIMIT_MEDIA_BYTES);
     } else {
         rc = cara_read_fd(fd, name, CARA_LIMIT_MEDIA_BYTES, &out->bytes, &out->n, err);
+        if (rc == CARA_ERR_LIMIT) { /* it grew since */
+            rc = CARA_ERR_AUDIO_LIMIT;
+            if (err)
+                err->code = rc;
+        }
         const char *dot = strchr(name, '.');
         out->ext[0] = 0;
         out->stored[0] = 0;

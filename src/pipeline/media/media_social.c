@@ -33,14 +33,11 @@ static int subtype_of(const char *mime_type, char out[CARA_MEDIA_EXT]) {
 }
 
 static int get(fetch_state *f, const char *key, cara_error *err) {
-    cara_s3_object object = {.size = -1};
     int rc = cara_s3_get(f->aws, f->bucket, key, CARA_LIMIT_MEDIA_BYTES, &f->out->bytes, &f->out->n,
                          NULL, err);
-    if (rc == CARA_ERR_MEMORY && cara_s3_head(f->aws, f->bucket, key, &object, NULL) == CARA_OK &&
-        object.size > (int64_t)CARA_LIMIT_MEDIA_BYTES)
+    if (rc == CARA_ERR_LIMIT)
         return cara_fail(err, CARA_ERR_AUDIO_LIMIT, -1,
-                         "the media has %lld bytes, more than the limit of %zu",
-                         (long long)object.size, CARA_LIMIT_MEDIA_BYTES);
+                         "the media is larger than the limit of %zu bytes", CARA_LIMIT_MEDIA_BYTES);
     if (rc)
         return rc;
     const char *name = key + f->prefix_len;

@@ -110,7 +110,8 @@ void cara_partial_join(const cara_partial *before, int64_t frame, cara_record *r
         const json_t *a = json_object_get(before->transcription, "text");
         const json_t *b = json_object_get(now, "text");
         cara_buf text;
-        cara_buf_init(&text, CARA_LIMIT_RECORD_BYTES);
+        /* What both have; whether the record can is seen when it is written. */
+        cara_buf_init(&text, CARA_LIMIT_RECORD_BYTES + CARA_LIMIT_RESULT_BYTES);
         int failed = join_segments(before->transcription, now);
         failed |= cara_buf_add(&text, json_string_value(a), json_string_length(a));
         failed |= cara_buf_add(&text, json_string_value(b), json_string_length(b));

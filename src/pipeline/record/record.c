@@ -137,10 +137,13 @@ int cara_record_write(cara_record *record, cara_buf *out, cara_error *err) {
     set_current_time(record, record->about, "handled_at");
     if (json_object_set(record->root, "caracola", record->about))
         record->failed = 1;
-    if (record->failed || cara_json_write(record->root, CARA_JSON_INDENTED, out) ||
-        cara_buf_char(out, '\n'))
-        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to write the record");
-    return CARA_OK;
+    if (!record->failed && cara_json_write(record->root, CARA_JSON_INDENTED, out) == 0 &&
+        cara_buf_char(out, '\n') == 0)
+        return CARA_OK;
+    if (out->full)
+        return cara_fail(err, CARA_ERR_LIMIT, -1,
+                         "the record is larger than the limit of %zu bytes", out->limit);
+    return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to write the record");
 }
 
 void cara_record_free(cara_record *record) {
@@ -194,8 +197,6 @@ int cara_record_read(const char *bytes, size_t n, cara_record_state *state, char
 }
 
 static json_t *base64(const void *bytes, size_t n) {
-    if (n > CARA_LIMIT_MEDIA_BYTES)
-        return NULL;
     char *out = malloc(CARA_BASE64_SIZE(n));
     if (!out)
         return NULL;
@@ -205,14 +206,16 @@ static json_t *base64(const void *bytes, size_t n) {
     return value;
 }
 
-int cara_record_quarantine(const void *bytes, size_t n, const char *reason, cara_buf *out,
-                           cara_error *err) {
+int cara_record_quarantine(const void *bytes, size_t n, int cut_short, const char *reason,
+                           cara_buf *out, cara_error *err) {
     cara_record record = {.root = json_object(), .about = json_object()};
     set_text(&record, record.root, "reason", reason);
     if (cara_utf8_valid(bytes, n))
         set(&record, record.root, "received", json_stringn(bytes, n));
     else
         set(&record, record.root, "received_base64", base64(bytes, n));
+    if (cut_short)
+        set(&record, record.root, "cut_short", json_true());
     set_text(&record, record.about, "version", CARA_VERSION);
     int rc = cara_record_write(&record, out, err);
     cara_record_free(&record);

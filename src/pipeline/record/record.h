@@ -3,6 +3,7 @@
 #define PIPELINE_RECORD_H
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/memory/buf.h"
 #include "inbox/inbox.h"
 
@@ -48,7 +49,13 @@ void cara_record_result(cara_record *record, const cara_result *result, const ch
 /* caracola.times of what the pipeline itself measured. */
 void cara_record_times_set(cara_record *record, const cara_record_times *times);
 
-/* Appends the record as JSON with a newline, stamped with caracola.handled_at; MEMORY. */
+/* The limits of cara_record_write()'s buffer. A message leaves room for an error that is written
+ * later, and a transcript for the mark of a claim, so that both can be read back. */
+#define CARA_RECORD_MESSAGE_MAX (CARA_LIMIT_RECORD_BYTES - 128 * CARA_KIB)
+#define CARA_RECORD_MAX (CARA_LIMIT_RECORD_BYTES - 64 * CARA_KIB)
+
+/* Appends the record as JSON with a newline, stamped with caracola.handled_at. LIMIT where it is
+ * larger than the buffer's limit; MEMORY. */
 int cara_record_write(cara_record *record, cara_buf *out, cara_error *err);
 void cara_record_free(cara_record *record);
 
@@ -65,9 +72,9 @@ int cara_record_parse(const char *bytes, size_t n, json_t **root, cara_error *er
 int cara_record_read(const char *bytes, size_t n, cara_record_state *state, char **id,
                      cara_error *err);
 
-/* The reason and the bytes of something not understood, as JSON: "reason", and "received" (text) or
- * "received_base64". MEMORY. */
-int cara_record_quarantine(const void *bytes, size_t n, const char *reason, cara_buf *out,
-                           cara_error *err);
+/* The reason and the bytes of something not understood, as JSON: "reason", "received" (text) or
+ * "received_base64", and "cut_short" where more came than these bytes. MEMORY, LIMIT. */
+int cara_record_quarantine(const void *bytes, size_t n, int cut_short, const char *reason,
+                           cara_buf *out, cara_error *err);
 
 #endif

@@ -146,7 +146,8 @@ int cara_lambda_serve(cara_lambda *lambda, cara_service *service, cara_error *er
         cara_invocation invocation;
         cara_error failure = {.code = CARA_OK, .position = -1};
         service->log->request_id[0] = 0;
-        int rc = cara_lambda_next(lambda, CARA_LIMIT_EVENT_BYTES, &invocation, err);
+        /* One byte more than what is kept of an event: the pipeline sees that it is too large. */
+        int rc = cara_lambda_next(lambda, CARA_LIMIT_QUARANTINE_BYTES + 1, &invocation, err);
         if (rc && !(rc == CARA_ERR_MEMORY && invocation.request_id[0])) {
             cara_invocation_free(&invocation);
             return rc;

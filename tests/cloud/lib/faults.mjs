@@ -13,6 +13,7 @@ export const KINDS = {
   length: 'the answer promises more bytes than come',
   digest: 'one byte of the answer is flipped (on an upload: the service says that the digest differs)',
   skew: "the service's clock jumps; it stays there",
+  drip: 'the answer comes one byte at a time (a second, or `everyMs`)',
   expired: 'the credentials are said to have expired',
 };
 

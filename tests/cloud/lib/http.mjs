@@ -72,6 +72,24 @@ function write(res, response, now, cut = null) {
   else res.write(kept, end);
 }
 
+/** One byte every so many ms: of the body, or of the whole answer where it has none. */
+async function drip(res, response, now, everyMs) {
+  const body = Buffer.from(response.body ?? '');
+  const headers = { ...response.headers, Date: new Date(now).toUTCString(), 'Content-Length': String(body.length) };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  const head = Buffer.from(`HTTP/1.1 ${response.status} OK\r\n${lines}\r\n`);
+  const { socket } = res;
+  let bytes = body;
+  if (response.head || body.length === 0) bytes = head;
+  else socket.write(head);
+  for (const byte of bytes) {
+    if (socket.destroyed) return;
+    socket.write(Buffer.of(byte));
+    await new Promise((resolve) => { setTimeout(resolve, everyMs); });
+  }
+  socket.destroy();
+}
+
 /**
  * Starts `service` on a free port of the loopback and gives its {url, close}.
  *
@@ -202,6 +220,9 @@ async function answer(service, cloud, req, res) {
   const size = Buffer.from(response.body ?? '').length;
   if (fault?.kind === 'hang') {
     await gone;
+  } else if (fault?.kind === 'drip') {
+    entry.status = response.status;
+    await drip(res, response, cloud.now(), fault.everyMs ?? 1000);
   } else if (fault?.kind === 'reset') {
     send(response, { reset: true, keep: fault.random.int(Math.max(size, 1)) });
   } else if (fault?.kind === 'length') {

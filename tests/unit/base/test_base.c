@@ -148,7 +148,7 @@ static void files_are_written_whole_or_not_at_all(void **state) {
     assert_int_equal(cara_read_file(path, 100, &data, &n, &err), CARA_OK);
     assert_string_equal(data, "two!");
     free(data);
-    assert_int_equal(cara_read_file(path, 3, &data, &n, &err), CARA_ERR_MEMORY);
+    assert_int_equal(cara_read_file(path, 3, &data, &n, &err), CARA_ERR_LIMIT);
     cara_mapping map;
     assert_int_equal(cara_map_file(path, &map, &err), CARA_OK);
     assert_int_equal(map.size, 4);
@@ -185,7 +185,7 @@ static void streams_are_read_within_limits(void **state) {
     assert_string_equal(err.text, "interrupted while reading p");
     cara_buf_free(&buf);
     assert_int_equal(write(ends[1], "four", 4), 4);
-    assert_int_equal(cara_read_fd(ends[0], "p", 3, &data, &n, &err), CARA_ERR_MEMORY);
+    assert_int_equal(cara_read_fd(ends[0], "p", 3, &data, &n, &err), CARA_ERR_LIMIT);
     assert_int_equal(err.position, 3);
     assert_int_equal(write(ends[1], "four", 4), 4);
     close(ends[1]);

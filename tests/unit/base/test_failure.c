@@ -32,6 +32,7 @@ static const struct expectation {
     {CARA_ERR_EVENT, "qFrFfrF", "EESDDUA"},        {CARA_ERR_STORE, "qfrrfrf", "EESDDUA"},
     {CARA_ERR_NETWORK, "qfsrfrm", "EESDDNN"},      {CARA_ERR_DENIED, "qfsffrm", "EESDDUU"},
     {CARA_ERR_CONFLICT, "qfrrfrm", "EEBDDUU"},     {CARA_ERR_INTERNAL, "qfsffrf", "EESDDUA"},
+    {CARA_ERR_LIMIT, "qFrFfrF", "EESDDUA"},
 };
 enum { N = sizeof expectations / sizeof *expectations };
 

@@ -232,6 +232,33 @@ static void flawed_text_is_read_and_kept(void **state) {
     cara_inbox_free(&inbox);
 }
 
+/* JSON readers take one of the two; what the other says must not be lost. */
+static void nothing_is_lost_where_one_of_two_is_read(void **state) {
+    static const struct {
+        const char *text;
+        size_t n_messages;
+    } cases[] = {
+        {"{\"Records\":[{\"Sns\":{\"Message\":\"lost\"}}],\"Records\":[]}", 0},
+        {"{\"entry\":[{\"changes\":[{\"field\":\"messages\",\"value\":{\"messages\":[" MESSAGE(
+             "") "],\"messages\":[" MESSAGE("") "]}}]}]}",
+         1},
+        {WEBHOOK(MESSAGE(",\"text\":{\"body\":\"a\",\"body\":\"b\"}")), 1},
+        {"{\"Records\":[{\"body\":\"{\\\"entry\\\":[7],\\\"entry\\\":[]}\"}]}", 0},
+        {"{\"Records\":[],\"entry\":[{\"changes\":[]}]}", 0},
+        {"{\"Records\":[{\"Sns\":{\"Message\":\"{\\\"entry\\\":[]}\"},\"body\":\"b\"}]}", 0},
+        {"{\"whatsAppWebhookEntry\":{\"changes\":[]},\"requestPayload\":{}}", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cara_inbox inbox;
+        print_message("%s\n", cases[i].text);
+        parse(cases[i].text, &inbox);
+        assert_int_equal(inbox.n_messages, cases[i].n_messages);
+        assert_int_equal(inbox.n_rejects, 1);
+        assert_non_null(strstr(inbox.rejects[0].reason, "this is what came"));
+        cara_inbox_free(&inbox);
+    }
+}
+
 static void numbers_are_matched_by_id(void **state) {
     static const char text[] =
         "{\"context\":{\"MetaWabaIds\":[{\"wabaId\":\"8\",\"arn\":\"w8\"},{\"wabaId\":\"9\","
@@ -327,6 +354,25 @@ static void an_event_above_the_limit_is_quarantined_whole(void **state) {
     free(text);
 }
 
+/* What can't be read grows when it is written back: from one byte to six. Its pieces do not fit the
+ * memory for one event, so the event is kept instead of them. */
+static void an_event_that_takes_too_much_memory_is_quarantined_whole(void **state) {
+    size_t n = CARA_LIMIT_EVENT_BYTES;
+    char *text = malloc(n);
+    assert_non_null(text);
+    memset(text, 0x7f, n);
+    static const char head[] = "{\"changes\":[\"", tail[] = "\xff\"]}";
+    memcpy(text, head, sizeof head - 1);
+    memcpy(text + n - (sizeof tail - 1), tail, sizeof tail - 1);
+    cara_inbox inbox;
+    assert_int_equal(cara_inbox_parse(text, n, &inbox, NULL), CARA_OK);
+    assert_int_equal(inbox.n_rejects, 1);
+    assert_int_equal(inbox.rejects[0].n, n);
+    assert_string_equal(inbox.rejects[0].reason, "an event that takes more memory than the limit");
+    cara_inbox_free(&inbox);
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_envelopes),
@@ -334,10 +380,12 @@ int main(void) {
         cmocka_unit_test(a_bad_message_does_not_affect_others),
         cmocka_unit_test(bad_envelopes_are_one_reject),
         cmocka_unit_test(flawed_text_is_read_and_kept),
+        cmocka_unit_test(nothing_is_lost_where_one_of_two_is_read),
         cmocka_unit_test(numbers_are_matched_by_id),
         cmocka_unit_test(media_urls_are_removed),
         cmocka_unit_test(many_messages),
         cmocka_unit_test(an_event_above_the_limit_is_quarantined_whole),
+        cmocka_unit_test(an_event_that_takes_too_much_memory_is_quarantined_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -234,7 +234,7 @@ static void service_faults_are_parsed(void **state) {
         {"too large",
          {.body = "0123456789012345678901234567890123"},
          CARA_HTTP_TOO_LARGE,
-         CARA_ERR_MEMORY,
+         CARA_ERR_LIMIT,
          "32 bytes"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -310,6 +310,58 @@ static void stalls_are_timeouts(void **state) {
     end(&f);
 }
 
+/* A server that sends a byte from time to time makes progress for ever. */
+static void slow_answers_are_given_up(void **state) {
+    (void)state;
+    static const test_reply body = {.body = "a body of which one byte comes at a time",
+                                    .drip_s = 0.1};
+    static const test_reply head = {.raw = "HTTP/1.1 200 OK\r\nX-Slow: a head of which one byte "
+                                           "comes at a time\r\nContent-Length: 0\r\n\r\n",
+                                    .drip_s = 0.1};
+    const struct {
+        const test_reply *reply;
+        cara_http_request request;
+        int rc;
+    } cases[] = {
+        {&body, {.timeout_s = 0.6, .stall_s = 20}, CARA_ERR_NETWORK},
+        {&head, {.timeout_s = 0.6, .stall_s = 20}, CARA_ERR_NETWORK},
+        {&body, {.timeout_s = 0.6, .stall_s = 20, .rate = 1000}, CARA_ERR_NETWORK},
+        {&head, {.timeout_s = 0.6, .stall_s = 20, .rate = 1000}, CARA_ERR_NETWORK},
+        {&body, {.stall_s = 1, .rate = 1000}, CARA_ERR_NETWORK},
+        {&body, {.timeout_s = 0.6, .from_answer = 1}, CARA_ERR_NETWORK},
+        /* ten bytes a second are enough here */
+        {&body, {.timeout_s = 0.6, .rate = 5}, CARA_OK},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        fixture f;
+        print_message("case %zu\n", i);
+        begin(&f, cases[i].reply, 1, "/");
+        cara_http_request request = cases[i].request;
+        request.method = "GET";
+        request.url = f.url;
+        double start = cara_clock_monotonic();
+        assert_int_equal(cara_http_do(f.http, &request, &f.response, &f.err), cases[i].rc);
+        if (cases[i].rc) {
+            assert_int_equal(f.response.failure, CARA_HTTP_TIMEOUT);
+            assert_true(cara_clock_monotonic() - start < 3.5);
+        }
+        end(&f);
+    }
+}
+
+/* A long poll: what comes before the answer does not count. */
+static void a_poll_may_wait(void **state) {
+    (void)state;
+    static const test_reply replies[] = {{.body = "an event", .delay_s = 1.5}};
+    fixture f;
+    begin(&f, replies, 1, "/");
+    cara_http_request request = {
+        .method = "GET", .url = f.url, .timeout_s = 0.2, .rate = 1000, .from_answer = 1};
+    assert_int_equal(cara_http_do(f.http, &request, &f.response, &f.err), CARA_OK);
+    assert_string_equal(f.response.body.data, "an event");
+    end(&f);
+}
+
 static void header_injection_is_refused(void **state) {
     (void)state;
     static const test_reply replies[] = {{.body = "x"}};
@@ -356,8 +408,9 @@ static void too_many_headers_are_refused(void **state) {
     test_reply reply = {.raw = raw};
     fixture f;
     begin(&f, &reply, 1, "/");
-    assert_int_equal(get(&f), CARA_ERR_MEMORY);
-    assert_int_equal(f.response.failure, CARA_HTTP_TOO_LARGE);
+    assert_int_equal(get(&f), CARA_ERR_NETWORK);
+    assert_int_equal(f.response.failure, CARA_HTTP_BROKEN);
+    assert_non_null(strstr(f.err.text, "the head of its answer is too large"));
     end(&f);
     free(raw);
 }
@@ -452,6 +505,8 @@ int main(void) {
         cmocka_unit_test(an_address_without_a_server),
         cmocka_unit_test(deadlines_and_stops),
         cmocka_unit_test(stalls_are_timeouts),
+        cmocka_unit_test(slow_answers_are_given_up),
+        cmocka_unit_test(a_poll_may_wait),
         cmocka_unit_test(header_injection_is_refused),
         cmocka_unit_test(a_proxy_variable_is_obeyed_or_not),
         cmocka_unit_test(too_many_headers_are_refused),

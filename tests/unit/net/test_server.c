@@ -84,6 +84,17 @@ static int send_all(int fd, const char *p, size_t n) {
     return 0;
 }
 
+static int send_body(test_server *s, int fd, const char *p, size_t n, double drip_s) {
+    if (drip_s <= 0)
+        return send_all(fd, p, n);
+    for (size_t i = 0; i < n; i++) {
+        if (send_all(fd, p + i, 1) || is_stopping(s))
+            return -1;
+        pause_for(s, drip_s);
+    }
+    return 0;
+}
+
 static const char *find_header(const char *head, const char *name) {
     size_t n = strlen(name);
     for (const char *line = strstr(head, "\r\n"); line && strncmp(line, "\r\n\r\n", 4) != 0;
@@ -131,7 +142,7 @@ static int answer(test_server *s, int fd, const test_reply *reply, int is_head) 
     if (reply->drop)
         return 0;
     if (reply->raw) {
-        send_all(fd, reply->raw, strlen(reply->raw));
+        (void)send_body(s, fd, reply->raw, strlen(reply->raw), reply->drip_s);
         return !reply->close;
     }
     size_t n = reply->body ? (reply->body_len ? reply->body_len : strlen(reply->body)) : 0;
@@ -153,7 +164,7 @@ static int answer(test_server *s, int fd, const test_reply *reply, int is_head) 
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
         return 0;
     }
-    if (!is_head && send_all(fd, reply->body, n))
+    if (!is_head && send_body(s, fd, reply->body, n, reply->drip_s))
         return 0;
     return !(reply->close || reply->no_length || reply->declared);
 }

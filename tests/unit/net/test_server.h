@@ -13,6 +13,7 @@ typedef struct test_reply {
     long declared;       /* Content-Length to claim instead of the true one; 0: the true one */
     size_t cut;          /* send so many bytes of the body, then reset the connection; 0: all */
     double delay_s;      /* wait before answering */
+    double drip_s;       /* wait between the bytes of the body, or of `raw` */
     int hang;            /* never answer */
     int drop;            /* close without a byte */
     int no_length;       /* send no Content-Length */

@@ -1,6 +1,7 @@
 #include "fixture.h"
 
 #include "base/files/file.h"
+#include "base/limits.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -45,9 +46,10 @@ static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop,
     cara_result *result = calloc(1, sizeof *result);
     if (!result)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory");
+    segment.text = f->text ? f->text : " hay una panga";
     segment.avg_logprob = -0.25;
     segment.compression_ratio = (double)NAN;
-    *result = (cara_result){.text = " hay una panga",
+    *result = (cara_result){.text = segment.text,
                             .language = "es",
                             .segments = &segment,
                             .n_segments = 1,
@@ -204,7 +206,7 @@ void fixture_media(fixture *f, const char *name, const void *bytes, size_t n) {
 json_t *fixture_record(const fixture *f, const char *key) {
     char *bytes = NULL;
     size_t n = 0;
-    if (cara_store_get(f->store, key, 1 << 24, &bytes, &n, NULL))
+    if (cara_store_get(f->store, key, CARA_LIMIT_RECORD_BYTES, &bytes, &n, NULL))
         fail_msg("no record %s", key);
     json_t *json = json_loadb(bytes, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
     free(bytes);
@@ -215,7 +217,7 @@ json_t *fixture_record(const fixture *f, const char *key) {
 int fixture_has(const fixture *f, const char *key) {
     char *bytes = NULL;
     size_t n = 0;
-    int rc = cara_store_get(f->store, key, 1 << 24, &bytes, &n, NULL);
+    int rc = cara_store_get(f->store, key, CARA_LIMIT_RECORD_BYTES, &bytes, &n, NULL);
     free(bytes);
     return rc == CARA_OK;
 }

@@ -25,6 +25,7 @@ typedef struct fixture {
     int prepare_rc, transcribe_rc, fetch_rc; /* codes to fail with, 0 for none */
     int resume_rc; /* the same for a transcription that continues an earlier one */
     int silence, cut_short;
+    const char *text;   /* of the transcript; NULL: " hay una panga" */
     int64_t resumed_at; /* frame at which the last transcription began */
     size_t n_context;
     int busy_ms; /* how long a transcription takes */

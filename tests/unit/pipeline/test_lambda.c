@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/files/file.h"
+#include "base/limits.h"
 #include "pipeline/service/lambda.h"
 #include "test_server.h"
 
@@ -121,6 +122,28 @@ static void events_are_answered(void **state) {
     assert_string_equal(getenv("_X_AMZN_TRACE_ID"), "Root=3");
     assert_int_equal(fixture_count(f, 'r'), 2);
     assert_int_equal(fixture_count(f, 'q'), 1);
+    free(r.printed);
+}
+
+/* Failing them would only bring them again. */
+static void too_large_events_are_quarantined(void **state) {
+    fixture *f = *state;
+    run r = {.rc = 0};
+    static const size_t sizes[] = {CARA_LIMIT_EVENT_BYTES + 1, CARA_LIMIT_QUARANTINE_BYTES + 2};
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        char *event = malloc(sizes[i] + 1);
+        assert_non_null(event);
+        memset(event, 'x', sizes[i]);
+        event[sizes[i]] = 0;
+        const turn turns[] = {{event, 5, 0}, {TEXT("a"), 5, 0}};
+        go(f, &r, turns, 2, NULL);
+        free(event);
+        assert_int_equal(r.api.n_answers, 2);
+        assert_string_equal(r.api.types[0], "");
+        assert_non_null(strstr(r.api.answers[0], "\"quarantined\":1}"));
+        assert_int_equal(fixture_count(f, 'q'), i + 1);
+        assert_int_equal(fixture_count(f, 'r'), 1); /* the next event is handled */
+    }
     free(r.printed);
 }
 
@@ -334,6 +357,7 @@ static void senders_are_hidden(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_STORE(events_are_answered),
+        WITH_STORE(too_large_events_are_quarantined),
         WITH_STORE(retryable_errors_fail_the_event),
         WITH_STORE(only_failed_records_of_a_batch_are_redelivered),
         WITH_STORE(without_time_no_audio_is_begun),

@@ -188,15 +188,17 @@ static void deep_records_are_read(void **state) {
 static void quarantined_bytes_come_back(void **state) {
     cara_buf buf;
     cara_buf_init(&buf, 1 << 20);
-    assert_int_equal(cara_record_quarantine("a\0\xC3\xB1", 4, "because", &buf, NULL), CARA_OK);
+    assert_int_equal(cara_record_quarantine("a\0\xC3\xB1", 4, 0, "because", &buf, NULL), CARA_OK);
     json_t *json = json_loadb(buf.data, buf.len, JSON_ALLOW_NUL, NULL);
     assert_string_equal(fixture_at(json, "reason"), "because");
     assert_int_equal(json_string_length(json_object_get(json, "received")), 4);
+    assert_null(json_object_get(json, "cut_short"));
     json_decref(json);
     cara_buf_clear(&buf);
-    assert_int_equal(cara_record_quarantine("\xFF\xFE", 2, "bytes", &buf, NULL), CARA_OK);
+    assert_int_equal(cara_record_quarantine("\xFF\xFE", 2, 1, "bytes", &buf, NULL), CARA_OK);
     json = json_loadb(buf.data, buf.len, 0, NULL);
     assert_string_equal(fixture_at(json, "received_base64"), "//4=");
+    assert_true(json_is_true(json_object_get(json, "cut_short")));
     json_decref(json);
     cara_buf_free(&buf);
 }

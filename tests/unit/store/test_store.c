@@ -156,7 +156,7 @@ static void put_get_and_conditional_put(void **state) {
     assert_holds(store, KEY, "one");
     assert_int_equal(cara_store_put(store, KEY, "three", 5, 0, &err), CARA_OK);
     assert_holds(store, KEY, "three");
-    assert_int_equal(cara_store_get(store, KEY, 4, &bytes, &n, &err), CARA_ERR_MEMORY);
+    assert_int_equal(cara_store_get(store, KEY, 4, &bytes, &n, &err), CARA_ERR_LIMIT);
     assert_int_equal(cara_store_put(store, "quarantine/empty", NULL, 0, 1, &err), CARA_OK);
     assert_holds(store, "quarantine/empty", "");
     assert_int_equal(each_file(assert_legal, 0), 2); /* no temporary is left */

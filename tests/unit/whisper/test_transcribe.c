@@ -508,7 +508,7 @@ static void bad_sources_are_errors(void **state) {
     }
 }
 
-static void no_memory_is_an_error(void **state) {
+static void a_transcript_above_the_limit_is_an_error(void **state) {
     (void)state;
     const window_script script[] = {
         {{T(0), A, T(200), T(200), B, T(400), T(400), END}, .avg_logprob = -0.1}};
@@ -517,7 +517,7 @@ static void no_memory_is_an_error(void **state) {
     cara_options_default(&options, sizeof options);
     options.language = "es";
     cara_result *r = NULL;
-    assert_int_equal(transcribe_within(&f, &options, 400, 32, &r), CARA_ERR_MEMORY);
+    assert_int_equal(transcribe_within(&f, &options, 400, 32, &r), CARA_ERR_AUDIO_LIMIT);
     assert_null(r);
 }
 
@@ -534,7 +534,7 @@ int main(void) {
         cmocka_unit_test(callbacks_follow_the_windows),
         cmocka_unit_test(the_language_is_detected_on_padded_audio),
         cmocka_unit_test(bad_sources_are_errors),
-        cmocka_unit_test(no_memory_is_an_error),
+        cmocka_unit_test(a_transcript_above_the_limit_is_an_error),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
