@@ -82,6 +82,7 @@ format:
 
 install: build
 	@meson install -C $(BUILD) --no-rebuild
+	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 
 package:
 	@scripts/deps package

@@ -1,5 +1,6 @@
 /* Finds and loads caracola-libav.so when a format needs it, and no earlier: its libraries are
  * larger than all the rest, and voice notes do not need them. */
+#define _GNU_SOURCE /* dladdr */
 #include "audio/audio_decoder.h"
 #include "audio/libav_module.h"
 
@@ -18,17 +19,32 @@ typedef struct libav_decoder {
     cara_libav_stream *stream;
 } libav_decoder;
 
+/* Cuts the last name of a path, and the slash before it; 0 where there is none. */
+static int cut_name(char *path) {
+    char *slash = strrchr(path, '/');
+    if (!slash)
+        return 0;
+    *slash = 0;
+    return 1;
+}
+
 /* The folder of the running program, without the last slash; 0 where it is unknown. */
 static int program_folder(char *dst, size_t size) {
     ssize_t n = readlink("/proc/self/exe", dst, size - 1);
     if (n <= 0 || (size_t)n >= size - 1)
         return 0;
     dst[n] = 0;
-    char *slash = strrchr(dst, '/');
-    if (!slash)
+    return cut_name(dst);
+}
+
+/* The same of libcaracola.so; of the program where it is linked statically. */
+static int library_folder(char *dst, size_t size) {
+    static const char here;
+    Dl_info info;
+    if (!dladdr(&here, &info) || !info.dli_fname)
         return 0;
-    *slash = 0;
-    return 1;
+    int n = snprintf(dst, size, "%s", info.dli_fname);
+    return n > 0 && (size_t)n < size && cut_name(dst);
 }
 
 /* Opens folder/suffix/FILE where it is there. 1: loaded; 0: not there; -1: there but unusable, and
@@ -57,17 +73,19 @@ static int load_from(libav_decoder *d, const char *folder, const char *suffix, c
 }
 
 static int load(libav_decoder *d, const char *format, cara_error *err) {
-    char why[320] = "", program[PATH_MAX];
+    char why[320] = "", folder[PATH_MAX];
     const char *named = getenv("CARACOLA_MODULE_DIR");
     int rc = 0;
     if (named && *named) {
         rc = load_from(d, named, "", why, sizeof why); /* that folder and no other */
     } else {
-        if (program_folder(program, sizeof program)) {
+        if (program_folder(folder, sizeof folder)) {
             static const char *const near[] = {"", "/src/audio", "/../lib/caracola"};
             for (size_t i = 0; rc == 0 && i < sizeof near / sizeof *near; i++)
-                rc = load_from(d, program, near[i], why, sizeof why);
+                rc = load_from(d, folder, near[i], why, sizeof why);
         }
+        if (rc == 0 && library_folder(folder, sizeof folder))
+            rc = load_from(d, folder, "/caracola", why, sizeof why);
         if (rc == 0)
             rc = load_from(d, CARA_INSTALLED_MODULE_DIR, "", why, sizeof why);
     }
