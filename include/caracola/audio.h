@@ -12,6 +12,13 @@ extern "C" {
 
 #define CARA_SAMPLE_RATE 16000 /* whisper/audio.py: SAMPLE_RATE */
 
+/* What was missing in the audio: lost pages and damaged packets. Gaps keep their length, with what
+ * the decoder makes up from the sound before, and silence. */
+typedef struct cara_gaps {
+    int64_t count;
+    double seconds; /* of all together; 0 also where the length could not be known */
+} cara_gaps;
+
 /* Where samples come from. `transcribe` reads the audio twice (once for the loudest mel value, once
  * for the windows), so a source can be rewound. A program that makes its own sets all members that
  * it does not use to NULL, as initialisers do. */
@@ -22,7 +29,10 @@ typedef struct cara_pcm_source {
     /* Back to the first sample; CARA_OK or a negative code. */
     int (*rewind)(void *ctx, cara_error *err);
     void *ctx;
-    void *reserved[4]; /* NULL: room for members to come, since a source is passed by value */
+    /* What was missing in the samples that were read, counted once however often they are read;
+     * NULL: nothing. */
+    cara_gaps (*gaps)(void *ctx);
+    void *reserved[3]; /* NULL: room for members to come, since a source is passed by value */
 } cara_pcm_source;
 
 /* Ceilings on what one audio may cost. Zero means the default. cara_audio_limits_default() must
@@ -90,6 +100,10 @@ CARA_API const char *cara_audio_format(const cara_audio *audio);
 /* 1 where the stream ended before its container said it would (known after reading to the end);
  * 0 where `audio` is NULL. */
 CARA_API int cara_audio_truncated(const cara_audio *audio);
+
+/* What was missing in the Ogg/Opus audio (known after reading to the end; reading again changes
+ * nothing); none where `audio` is NULL. Other formats have no gaps that can be known. */
+CARA_API cara_gaps cara_audio_gaps(const cara_audio *audio);
 
 /* Frees the handle; NULL is allowed. */
 CARA_API void cara_audio_close(cara_audio *audio);

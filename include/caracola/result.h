@@ -3,6 +3,7 @@
 #ifndef CARACOLA_RESULT_H
 #define CARACOLA_RESULT_H
 
+#include <caracola/audio.h>
 #include <caracola/error.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,6 +46,7 @@ typedef struct cara_result {
     const cara_segment *segments; /* [n_segments] */
     size_t n_segments;
     double duration_s;    /* of the audio that was read */
+    cara_gaps audio_gaps; /* what was missing in it; part of duration_s */
     int no_speech;        /* 1 where no segment has text */
     int cut_short;        /* 1 where the progress callback stopped it; segments so far are kept */
     size_t drafted;       /* tokens that the draft model proposed */

@@ -250,12 +250,21 @@ static int audio_rewind(void *ctx, cara_error *err) {
     return audio->decoder->rewind(audio->decoder, err);
 }
 
+static cara_gaps audio_gaps(void *ctx) {
+    return cara_audio_gaps(ctx);
+}
+
 cara_pcm_source cara_audio_source(cara_audio *audio) {
-    return (cara_pcm_source){.read = audio_read, .rewind = audio_rewind, .ctx = audio};
+    return (cara_pcm_source){
+        .read = audio_read, .rewind = audio_rewind, .gaps = audio_gaps, .ctx = audio};
 }
 
 const char *cara_audio_format(const cara_audio *audio) {
     return audio ? audio->decoder->format : "";
+}
+
+cara_gaps cara_audio_gaps(const cara_audio *audio) {
+    return audio ? audio->decoder->gaps : (cara_gaps){0};
 }
 
 int cara_audio_truncated(const cara_audio *audio) {

@@ -18,6 +18,7 @@ struct cara_audio_decoder {
     const char *format; /* static */
     int rate;           /* Hz */
     int truncated;      /* known once read returned 0 */
+    cara_gaps gaps;     /* the same; rewinding keeps it */
 };
 
 /* Each borrows `bytes` for the decoder's life and gives a decoder that close() frees; on failure

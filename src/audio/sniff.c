@@ -6,6 +6,8 @@
     ((s).len >= (offset) + sizeof(text) - 1 &&                                                     \
      !memcmp((s).ptr + (offset), (text), sizeof(text) - 1))
 
+#define OGG_REACH ((size_t)64 * 1024)
+
 static cara_sniffed libav(const char *format, const char *demuxer) {
     return (cara_sniffed){.kind = CARA_SNIFF_LIBAV, .format = format, .demuxer = demuxer};
 }
@@ -14,18 +16,22 @@ static cara_sniffed none(const char *looks) {
     return (cara_sniffed){.kind = CARA_SNIFF_NONE, .looks = looks};
 }
 
-/* The first pages of an Ogg file each open one stream; its first packet names the codec. */
-static cara_sniffed sniff_ogg(cara_slice s) {
+/* The first pages of an Ogg file each open one stream; its first packet names the codec. Bytes
+ * before them, and a damaged page among them, are passed over, so far as OGG_REACH. */
+static cara_sniffed sniff_ogg(cara_slice s, size_t from) {
     const char *other = NULL;
-    size_t at = 0;
-    while (s.len - at >= 28 && AT(s, at, "OggS") && (s.ptr[at + 5] & 2)) {
+    for (size_t at = from; at < s.len && at - from < OGG_REACH; at++) {
+        if (!AT(s, at, "OggS\0") || s.len - at < 28)
+            continue;
         size_t body = at + 27 + s.ptr[at + 26], size = 0;
         if (body > s.len)
-            break;
+            continue;
         for (int i = 0; i < s.ptr[at + 26]; i++)
             size += s.ptr[at + 27 + (size_t)i];
         if (AT(s, body, "OpusHead"))
             return (cara_sniffed){.kind = CARA_SNIFF_OGG_OPUS, .format = "ogg/opus"};
+        if (other && !(s.ptr[at + 5] & 2)) /* no further stream is opened */
+            break;
         if (AT(s, body, "\x01vorbis"))
             other = "ogg/vorbis";
         else if (AT(s, body,
@@ -34,9 +40,8 @@ static cara_sniffed sniff_ogg(cara_slice s) {
             other = "ogg/flac";
         else if (AT(s, body, "Speex   "))
             other = "ogg/speex";
-        if (size > s.len - body)
-            break;
-        at = body + size;
+        if (size <= s.len - body)
+            at = body + size - 1;
     }
     return other ? libav(other, "ogg") : none("is an Ogg file whose codec is unknown or cut off");
 }
@@ -110,6 +115,8 @@ static cara_sniffed sniff_id3(cara_slice s) {
                 (size_t)(s.ptr[8] & 127) << 7 | (size_t)(s.ptr[9] & 127);
     if (s.len < 10 || size >= s.len)
         return none("is an ID3 tag without the sound that it describes");
+    if (AT(s, size, "OggS"))
+        return sniff_ogg(s, size);
     if (AT(s, size, "fLaC"))
         return libav("flac", "flac");
     cara_sniffed found = sniff_frames(s, size, 4096);
@@ -203,7 +210,7 @@ cara_sniffed cara_sniff(cara_slice s) {
     if (s.len == 0)
         return none("is empty");
     if (AT(s, 0, "OggS"))
-        return sniff_ogg(s);
+        return sniff_ogg(s, 0);
     if ((AT(s, 0, "RIFF") || AT(s, 0, "RF64") || AT(s, 0, "BW64")) && AT(s, 8, "WAVE"))
         return (cara_sniffed){.kind = CARA_SNIFF_WAV, .format = "wav"};
     if (AT(s, 4, "ftyp"))
@@ -222,7 +229,9 @@ cara_sniffed cara_sniff(cara_slice s) {
         return libav("mpeg-ts", "mpegts");
     if (is_text(s))
         return sniff_text(s);
-    cara_sniffed found = sniff_frames(s, 0, 8192);
+    cara_sniffed found = sniff_ogg(s, 0);
+    if (!found.kind)
+        found = sniff_frames(s, 0, 8192);
     if (found.kind)
         return found;
     size_t zeros = 0;

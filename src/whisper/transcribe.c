@@ -295,15 +295,16 @@ done:
 /* Reads the audio once, for its length and its loudest mel value. */
 static int open_audio(transcription *t, cara_error *err) {
     cara_session *s = t->session;
+    cara_pcm_source source = {.read = timed_read, .rewind = timed_rewind, .ctx = t};
     double start = cara_clock_monotonic();
-    int rc = cara_mel_stream_open(
-        s->mel_tables, (cara_pcm_source){.read = timed_read, .rewind = timed_rewind, .ctx = t},
-        s->mel_pool, &t->mel, err);
+    int rc = cara_mel_stream_open(s->mel_tables, source, s->mel_pool, &t->mel, err);
     t->timings.mel_s += cara_clock_monotonic() - start - t->timings.audio_s;
     if (rc)
         return rc;
     t->content_frames = cara_mel_stream_content_frames(t->mel);
     t->owner->result.duration_s = (double)cara_mel_stream_samples(t->mel) / CARA_SAMPLE_RATE;
+    if (t->source.gaps)
+        t->owner->result.audio_gaps = t->source.gaps(t->source.ctx);
     return CARA_OK;
 }
 

@@ -39,6 +39,8 @@ opusenc --quiet --serial 2 --bitrate 48 --music "$w/44.wav" "$w/stereo.ogg"
 opusenc --quiet --serial 3 --bitrate 32 --speech --framesize 20 "$w/48.wav" hybrid.ogg
 opusenc --quiet --serial 4 --bitrate 64 --music "$w/48.wav" celt.ogg
 cat speech.ogg "$w/stereo.ogg" speech.ogg > chained.ogg
+python3 preskip.py speech.ogg 104 whatsapp whatsapp.ogg
+python3 preskip.py speech.ogg 313 other preskip.ogg
 sox -D -n -b 16 -r 16000 -c 1 "$w/nothing.wav" trim 0 0
 opusenc --quiet --serial 5 "$w/nothing.wav" zero.ogg
 
@@ -46,7 +48,7 @@ opusenc --quiet --serial 5 "$w/nothing.wav" zero.ogg
 # then every eighth sample.
 rm -rf decoded
 mkdir decoded
-for f in *.mp3 *.m4a *.aac *.flac {flac,vorbis,speex,speech,hybrid,celt}.ogg *.webm *.mka video.* \
+for f in *.mp3 *.m4a *.aac *.flac {flac,vorbis,speex,speech,hybrid,celt,chained,whatsapp,preskip}.ogg *.webm *.mka video.* \
     *.amr *.wma adpcm.wav; do
     ff -i "$f" -f s16le -ac 1 -acodec pcm_s16le -ar 16000 "$w/s16" 2>/dev/null
     python3 - "$w/s16" "decoded/$f.s16" <<'END'

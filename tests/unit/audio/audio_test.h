@@ -41,6 +41,26 @@ static inline blob fixture(const char *name) {
     return b;
 }
 
+/* tests/data/audio/decoded: how many samples openai/whisper decodes, and every eighth of them. */
+typedef struct reference {
+    size_t n;
+    blob b;
+} reference;
+
+static inline reference reference_of(const char *file) {
+    char name[128];
+    snprintf(name, sizeof name, "audio/decoded/%s.s16", file);
+    reference h = {.b = fixture(name)};
+    assert_true(h.b.n >= 4);
+    h.n = h.b.data[0] | (size_t)h.b.data[1] << 8 | (size_t)h.b.data[2] << 16;
+    return h;
+}
+
+static inline float reference_at(const reference *h, size_t i) {
+    const uint8_t *p = h->b.data + 4 + 2 * (i / 8);
+    return (float)(int16_t)(p[0] | p[1] << 8) / 32768;
+}
+
 typedef struct samples {
     float *pcm; /* [n], malloc'd */
     size_t n;
@@ -70,6 +90,7 @@ static inline samples drain(cara_pcm_source source, size_t block, cara_error *er
 typedef struct decoded {
     int code; /* of opening or of reading */
     int opened, truncated;
+    cara_gaps gaps;
     char format[32];
     samples got;
     cara_error err;
@@ -96,6 +117,7 @@ static inline decoded decode(const void *bytes, size_t n, const cara_audio_limit
     d.got = drain(cara_audio_source(audio), block, &d.err);
     d.code = d.got.code;
     d.truncated = cara_audio_truncated(audio);
+    d.gaps = cara_audio_gaps(audio);
     for (size_t i = 0; i < d.got.n; i++)
         assert_true(d.got.pcm[i] >= -1 && d.got.pcm[i] < 1);
     /* Read again after a rewind: the same samples, whatever the block. */
@@ -107,6 +129,9 @@ static inline decoded decode(const void *bytes, size_t n, const cara_audio_limit
     if (again.n)
         assert_memory_equal(again.pcm, d.got.pcm, again.n * sizeof(float));
     free(again.pcm);
+    assert_int_equal(cara_audio_truncated(audio), d.truncated);
+    assert_int_equal(source.gaps(source.ctx).count, d.gaps.count); /* not counted twice */
+    assert_true(source.gaps(source.ctx).seconds == d.gaps.seconds);
     cara_audio_close(audio);
     free(copy);
     return d;

@@ -2,26 +2,6 @@
 
 #include <math.h>
 
-/* tests/data/audio/decoded: how many samples openai/whisper decodes, and every eighth of them. */
-typedef struct reference {
-    size_t n;
-    blob b;
-} reference;
-
-static reference reference_of(const char *file) {
-    char name[128];
-    snprintf(name, sizeof name, "audio/decoded/%s.s16", file);
-    reference h = {.b = fixture(name)};
-    assert_true(h.b.n >= 4);
-    h.n = h.b.data[0] | (size_t)h.b.data[1] << 8 | (size_t)h.b.data[2] << 16;
-    return h;
-}
-
-static float reference_at(const reference *h, size_t i) {
-    const uint8_t *p = h->b.data + 4 + 2 * (i / 8);
-    return (float)(int16_t)(p[0] | p[1] << 8) / 32768;
-}
-
 static void each_format_is_decoded_as_openai_whisper_does(void **state) {
     (void)state;
     static const struct {

@@ -1,0 +1,21 @@
+/* OpusHead, the first packet of an Opus stream (RFC 7845, section 5.1). */
+#ifndef AUDIO_OGG_HEAD_H
+#define AUDIO_OGG_HEAD_H
+
+#include "base/slice.h"
+
+typedef struct cara_opus_head {
+    int channels; /* that libopus is to decode, 1 to 255 */
+    int streams, coupled;
+    unsigned char mapping[255]; /* [channels] */
+    float to_mono[255];         /* [channels] the part of each in the one that we give */
+    int pre_skip;               /* samples at 48 kHz before the first that counts */
+    int gain;                   /* dB * 256 */
+} cara_opus_head;
+
+int cara_opus_is_head(cara_slice packet);
+
+/* NULL, or why the head cannot be used: the rest of "the Opus header ..."; static. */
+const char *cara_opus_head_read(cara_slice packet, cara_opus_head *head);
+
+#endif
