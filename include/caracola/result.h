@@ -12,6 +12,13 @@
 extern "C" {
 #endif
 
+/* A word and when it was said (whisper/timing.py: WordTiming). */
+typedef struct cara_word {
+    const char *word;   /* valid UTF-8, with the space and the punctuation that belong to it */
+    double start, end;  /* seconds */
+    double probability; /* the mean of its tokens' */
+} cara_word;
+
 /* The ten fields of openai/whisper's segments (whisper/transcribe.py: new_segment). */
 typedef struct cara_segment {
     int32_t id;
@@ -25,8 +32,10 @@ typedef struct cara_segment {
     double avg_logprob;       /* may be NaN, as in openai/whisper; written as null in JSON */
     double compression_ratio; /* may be NaN */
     double no_speech_prob;    /* may be NaN */
-    int cleared;          /* 1 where transcribe() emptied it: openai's JSON then has "words": [] */
-    uint64_t reserved[8]; /* 0: room for members to come, since segments lie in an array */
+    int cleared; /* 1 where transcribe() emptied it: openai's JSON then has "words": [] */
+    const cara_word *words; /* [n_words]; none without word_timestamps */
+    size_t n_words;
+    uint64_t reserved[6]; /* 0: room for members to come, since segments lie in an array */
 } cara_segment;
 
 typedef struct cara_timings {
@@ -35,8 +44,9 @@ typedef struct cara_timings {
     double encode_s; /* the encoder, and the cross-attention's keys and values of the decoder */
     double decode_s;
     double draft_s; /* a draft model's encoding and decoding; in no other member but the total */
+    double words_s; /* the times of words */
     double total_s;
-    double reserved[4]; /* 0: room for members to come */
+    double reserved[3]; /* 0: room for members to come */
 } cara_timings;
 
 typedef struct cara_result {

@@ -61,6 +61,12 @@ typedef struct cara_options {
      * that run's segments behind its last one with temperature > 0.5. NULL, 0: none. */
     const int32_t *previous_tokens; /* [n_previous_tokens] */
     size_t n_previous_tokens;
+    int word_timestamps; /* 1: each segment has its words, and begins and ends with them */
+    const char *prepend_punctuations; /* part of the next word; NULL is transcribe()'s default */
+    const char *append_punctuations;  /* part of the word before; the same */
+    /* Seconds; NaN is None. Silence of more than this around words that the model may have invented
+     * is skipped; needs word_timestamps. */
+    double hallucination_silence_threshold;
     const char *clip_timestamps; /* "start,end,start,..." in seconds; default "0" */
     /* Positions of the encoder (20 ms each) that are computed of a window. FULL, as openai/whisper:
      * all 1500, with silence behind a note that is shorter than 30 s. AUTO: as many as the window

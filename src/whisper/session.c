@@ -158,6 +158,7 @@ static cara_session *new_session(const cara_model *model, cara_session_group *gr
     s->tokenizer = cara_model_tokenizer(model);
     s->kernels = cara_kernels_for(group->level);
     s->mel_tables = group->mel_tables;
+    s->heads = cara_model_alignment_heads(model, &s->n_heads);
     /* The pool is for one session at a time: several make their own mel each. */
     s->mel_pool = group->passes ? NULL : group->pool;
     s->backend = group->passes ? cara_passes_session(group->passes, index) : group->backend;

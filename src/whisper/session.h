@@ -27,6 +27,8 @@ struct cara_session {
     float *mel;        /* [n_mels, CARA_N_FRAMES], the window */
     float *logits;     /* [logit_rows, n_vocab], made at the first window */
     size_t logit_rows;
+    const cara_alignment_head *heads; /* [n_heads] of the model, borrowed */
+    size_t n_heads;
     size_t result_limit; /* most bytes of a result */
 };
 

@@ -13,6 +13,8 @@
 #include "whisper/decoding/segments.h"
 #include "whisper/decoding/settings.h"
 #include "whisper/session.h"
+#include "whisper/words/hallucination.h"
+#include "whisper/words/word_times.h"
 
 #include <caracola/transcribe.h>
 
@@ -34,6 +36,7 @@ typedef struct transcription {
     int64_t encoded_seek, encoded_size; /* the window that the backend holds; size -1: none */
     cara_buf all_tokens; /* int32_t: initial prompt, previous tokens, then all segments' */
     size_t prompt_reset_since;
+    double last_speech_timestamp; /* seconds; of word times */
     cara_timings timings;
     size_t drafted, drafted_right;
 } transcription;
@@ -121,18 +124,22 @@ static int encode_window(transcription *t, int64_t seek, int64_t n_frames, cara_
     return CARA_OK;
 }
 
+/* Memory for rows of logits. */
+static int reserve_logits(cara_session *s, size_t rows, cara_error *err) {
+    if (s->logit_rows >= rows)
+        return CARA_OK;
+    float *logits = realloc(s->logits, rows * (size_t)s->dims->n_vocab * sizeof *logits);
+    if (!logits)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory for %zu rows of logits", rows);
+    s->logits = logits;
+    s->logit_rows = rows;
+    return CARA_OK;
+}
+
 /* Slots of the backend for an attempt, and memory for its logits. */
 static int reserve(cara_session *s, const cara_attempt *attempt, cara_error *err) {
-    size_t rows = cara_decode_logit_rows(attempt);
-    if (s->logit_rows < rows) {
-        float *logits = realloc(s->logits, rows * (size_t)s->dims->n_vocab * sizeof *logits);
-        if (!logits)
-            return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory for the logits of %d candidates",
-                             attempt->candidates);
-        s->logits = logits;
-        s->logit_rows = rows;
-    }
-    return s->backend->ops->reserve_slots(s->backend, 0, attempt->candidates, err);
+    int rc = reserve_logits(s, cara_decode_logit_rows(attempt), err);
+    return rc ? rc : s->backend->ops->reserve_slots(s->backend, 0, attempt->candidates, err);
 }
 
 /* Tries one temperature after the other until a result is good enough. */
@@ -207,6 +214,18 @@ static int window_prompt(const transcription *t, cara_arena *arena, const int32_
     return 0;
 }
 
+/* A copy in the arena, never NULL but where there is no memory. */
+static const cara_word *copy_words(cara_arena *arena, const cara_word *words, size_t n) {
+    cara_word *copy = cara_arena_alloc(arena, n + 1, sizeof *copy);
+    for (size_t i = 0; copy && i < n; i++) {
+        copy[i] = words[i];
+        copy[i].word = cara_arena_strdup(arena, words[i].word);
+        if (!copy[i].word)
+            return NULL;
+    }
+    return copy;
+}
+
 /* Commits a segment to the result: its text, and its tokens as a later prompt. One without text or
  * duration is cleared. */
 static int new_segment(transcription *t, const cara_cut_segment *cut, const cara_decoding *d,
@@ -243,9 +262,48 @@ static int new_segment(transcription *t, const cara_cut_segment *cut, const cara
         segment.n_tokens = 0;
         segment.cleared = 1;
     }
+    if (t->settings.options.word_timestamps) {
+        segment.n_words = segment.cleared ? 0 : cut->n_words;
+        segment.words = copy_words(arena, cut->words, segment.n_words);
+        if (!segment.words)
+            return no_memory(err);
+    }
     if (segment.n_tokens && cara_buf_add(&t->all_tokens, kept, segment.n_tokens * sizeof *kept))
         return no_memory(t, err);
     return cara_result_add(t->owner, &segment) ? CARA_OK : no_memory(t, err);
+}
+
+/* The words of a window's segments, which move the segments and the next window. *skip is 1 where
+ * nothing of this one counts. */
+static int add_words(transcription *t, int64_t segment_size, cara_cut *cut, cara_arena *arena,
+                     int *skip, cara_error *err) {
+    cara_session *s = t->session;
+    const cara_options *o = &t->settings.options;
+    double start = cara_clock_monotonic();
+    int rc = reserve_logits(s, CARA_WORD_LOGIT_ROWS, err);
+    if (rc)
+        return rc;
+    const cara_word_window window = {
+        .settings = &t->settings,
+        .backend = s->backend,
+        .heads = s->heads,
+        .n_heads = s->n_heads,
+        .logits = s->logits,
+        .seek = t->seek,
+        .segment_size = segment_size,
+        .n_positions = (size_t)cara_settings_audio_ctx(&t->settings, segment_size),
+        .last_speech_timestamp = t->last_speech_timestamp,
+    };
+    rc = cara_add_word_timestamps(&window, cut, arena, err);
+    t->timings.words_s += cara_clock_monotonic() - start;
+    if (rc)
+        return rc;
+    *skip =
+        cara_advance_by_words(&window, o->hallucination_silence_threshold, t->content_frames, cut);
+    double end = *skip ? -1 : cara_words_end(cut);
+    if (end >= 0)
+        t->last_speech_timestamp = end;
+    return CARA_OK;
 }
 
 /* The window of segment_size mel frames at seek: encoded, decoded, cut, committed. Moves seek on.
@@ -273,9 +331,15 @@ static int transcribe_window(transcription *t, int64_t segment_size, cara_error 
         t->seek += segment_size;
         goto done;
     }
-    rc = cara_cut_segments(&window, &decoding, &scratch, &cut, err);
-    /* Word timestamps belong here: they move segments and `advance` before both are final. */
     size_t first = t->owner->result.n_segments;
+    int skip = 0;
+    rc = cara_cut_segments(&window, &decoding, &scratch, &cut, err);
+    if (!rc && o->word_timestamps)
+        rc = add_words(t, segment_size, &cut, &scratch, &skip, err);
+    if (!rc && skip) {
+        t->seek += cut.advance;
+        goto done;
+    }
     for (size_t i = 0; i < cut.n_segments && !rc; i++)
         rc = new_segment(t, &cut.segments[i], &decoding, err);
     if (rc)

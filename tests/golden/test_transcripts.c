@@ -114,15 +114,13 @@ static void transcripts(void **state) {
     assert_int_equal(each("golden/transcripts", check_transcript), 0);
 }
 
-/* "es-01.prompt": words are for later. */
+/* "es-01.prompt" */
 static int check_options(const char *golden_name) {
-    static const char *const later[] = {".words", ".hallucination", NULL};
     /* Nothing there that others do not try, and two minutes of audio each. */
     static const char *const slow[] = {"long-es.language-es", "long-es.suppress", NULL};
     const char *option = strchr(golden_name, '.');
     assert_non_null(option);
-    if (is_one_of(option, later) || is_one_of(golden_name, slow) ||
-        (!all && strcmp(golden_name, "es-01.no-timestamps") != 0))
+    if (is_one_of(golden_name, slow) || (!all && strcmp(golden_name, "es-01.no-timestamps") != 0))
         return 0;
     char name[300], note[256];
     snprintf(name, sizeof name, "options/%s", golden_name);

@@ -61,6 +61,10 @@ void golden_options(const json_t *given, cara_options *options) {
             options->clip_timestamps = json_string_value(value);
         else if (!strcmp(name, "suppress_tokens"))
             options->suppress_tokens = json_string_value(value);
+        else if (!strcmp(name, "word_timestamps"))
+            options->word_timestamps = json_is_true(value);
+        else if (!strcmp(name, "hallucination_silence_threshold"))
+            options->hallucination_silence_threshold = json_number_value(value);
         else if (!strcmp(name, "beam_size"))
             options->beam_size = (int)json_integer_value(value);
         else if (!strcmp(name, "patience"))
@@ -140,6 +144,21 @@ static int compare_scores(const char *name, size_t i, const cara_segment *got,
                    number(expected, "compression_ratio"), 1e-9);
 }
 
+static int compare_words(const char *name, size_t i, const cara_segment *got,
+                         const json_t *expected, int from_ogg) {
+    int bad = differs(name, i, "words", (double)got->n_words, (double)json_array_size(expected), 0);
+    for (size_t k = 0; k < got->n_words && k < json_array_size(expected); k++) {
+        const json_t *word = json_array_get(expected, k);
+        bad += compare_text(name, "word", got->words[k].word, word);
+        bad +=
+            differs(name, i, "a word's start", got->words[k].start, number(word, "start"), 0.0401);
+        bad += differs(name, i, "a word's end", got->words[k].end, number(word, "end"), 0.0401);
+        bad += differs(name, i, "a word's probability", got->words[k].probability,
+                       number(word, "probability"), from_ogg ? 0.02 : 1e-3);
+    }
+    return bad;
+}
+
 static int compare_segment(const char *name, size_t i, const cara_segment *got,
                            const json_t *expected, int from_ogg) {
     double time = from_ogg ? 0.0201 : 1e-9;
@@ -149,7 +168,11 @@ static int compare_segment(const char *name, size_t i, const cara_segment *got,
     bad += differs(name, i, "start", got->start, number(expected, "start"), time);
     bad += differs(name, i, "end", got->end, number(expected, "end"), time);
     bad += differs(name, i, "temperature", got->temperature, number(expected, "temperature"), 0);
-    bad += differs(name, i, "cleared", got->cleared, json_object_get(expected, "words") != NULL, 0);
+    const json_t *words = json_object_get(expected, "words");
+    if (got->words)
+        bad += compare_words(name, i, got, words, from_ogg);
+    else
+        bad += differs(name, i, "cleared", got->cleared, words != NULL, 0);
     const json_t *tokens = json_object_get(expected, "tokens");
     bad += differs(name, i, "tokens", (double)got->n_tokens, (double)json_array_size(tokens), 0);
     for (size_t k = 0; k < got->n_tokens && k < json_array_size(tokens); k++) {

@@ -18,6 +18,7 @@ int cara_cut_segments(const cara_cut_window *window, const cara_decoding *decodi
 
     /* A single timestamp at the end: no speech follows it in this window. */
     int single_ending = n >= 2 && tokens[n - 2] < begin && tokens[n - 1] >= begin;
+    out->single_timestamp_ending = single_ending;
     size_t last_slice = 0;
     for (size_t i = 1; i <= n; i++) {
         int pair = i < n && tokens[i - 1] >= begin && tokens[i] >= begin;
@@ -43,8 +44,8 @@ int cara_cut_segments(const cara_cut_window *window, const cara_decoding *decodi
             last--;
         if (last > 0 && tokens[last - 1] > begin)
             duration = (double)(tokens[last - 1] - begin) * time_precision;
-        segments[out->n_segments++] =
-            (cara_cut_segment){time_offset, time_offset + duration, tokens, n};
+        segments[out->n_segments++] = (cara_cut_segment){
+            .start = time_offset, .end = time_offset + duration, .tokens = tokens, .n_tokens = n};
     } else if (!single_ending) {
         /* The unfinished segment is left out; the next window begins at the last timestamp. */
         out->advance = (tokens[last_slice - 1] - begin) * window->input_stride;

@@ -6,17 +6,22 @@
 #include "base/memory/arena.h"
 #include "whisper/decoding/decoding.h"
 
+#include <caracola/result.h>
+
 /* One segment of a window that is cut, not yet committed to the result. */
 typedef struct cara_cut_segment {
     double start, end;     /* seconds of the audio */
     const int32_t *tokens; /* [n_tokens], borrowed from the decoding */
     size_t n_tokens;
+    const cara_word *words; /* [n_words]; none yet */
+    size_t n_words;
 } cara_cut_segment;
 
 typedef struct cara_cut {
-    const cara_cut_segment *segments; /* [n_segments], in the arena */
+    cara_cut_segment *segments; /* [n_segments], in the arena */
     size_t n_segments;
-    int64_t advance; /* mel frames from this window's start to the next one's */
+    int64_t advance;             /* mel frames from this window's start to the next one's */
+    int single_timestamp_ending; /* no speech follows the last segment in this window */
 } cara_cut;
 
 /* The window that was decoded. */

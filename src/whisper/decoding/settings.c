@@ -16,6 +16,9 @@
  * (docs/SPEED.md). */
 #define AUTO_MARGIN 200
 
+#define PREPEND_PUNCTUATIONS "\"'“¿([{-"
+#define APPEND_PUNCTUATIONS "\"'.。,，!！?？:：”)]}、"
+
 #define MAX_PATIENCE                                                                               \
     100 /* a ceiling for memory: sequences that end are kept until the window's end */
 
@@ -33,6 +36,9 @@ void cara_options_default(cara_options *options, size_t size) {
         .logprob_threshold = -1.0,
         .no_speech_threshold = 0.6,
         .condition_on_previous_text = 1,
+        .prepend_punctuations = PREPEND_PUNCTUATIONS,
+        .append_punctuations = APPEND_PUNCTUATIONS,
+        .hallucination_silence_threshold = NAN,
         .clip_timestamps = "0",
     };
     cara_sized_default(options, size, &defaults, sizeof defaults);
@@ -112,6 +118,11 @@ static int check_numbers(cara_settings *s, cara_error *err) {
                          "audio_ctx is %d; this model takes 1 to %d, CARA_AUDIO_CTX_FULL or "
                          "CARA_AUDIO_CTX_AUTO",
                          o->audio_ctx, (int)s->dims.n_audio_ctx);
+    if (!isnan(o->hallucination_silence_threshold) &&
+        !(o->hallucination_silence_threshold >= 0 && o->hallucination_silence_threshold <= 1e6))
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "hallucination_silence_threshold is %g; it takes seconds from 0, or None",
+                         o->hallucination_silence_threshold);
     if (o->sample_len < 0)
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "sample_len is %d; it takes 1 or more, or None (0)", o->sample_len);
@@ -314,6 +325,10 @@ int cara_settings_check(const cara_options *options, const cara_dims *dims,
 
     if (isnan(o->patience))
         out->options.patience = 1;
+    if (!o->prepend_punctuations)
+        out->options.prepend_punctuations = PREPEND_PUNCTUATIONS;
+    if (!o->append_punctuations)
+        out->options.append_punctuations = APPEND_PUNCTUATIONS;
 
     cara_rules *rules = &out->task.rules;
     rules->kernels = kernels;

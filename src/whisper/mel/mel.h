@@ -14,6 +14,7 @@
 #define CARA_N_FFT 400
 #define CARA_HOP_LENGTH 160
 #define CARA_N_FRAMES 3000 /* of a 30 s window */
+#define CARA_FRAMES_PER_SECOND 100
 
 /* Tables for n_mels 80 or 128: periodic Hann window, slaney mel filters (librosa's, computed). */
 typedef struct cara_mel_tables cara_mel_tables;

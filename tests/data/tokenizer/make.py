@@ -40,6 +40,29 @@ def texts():
         yield "".join(chr(c) for c in (rng.choice([rng.randrange(0xD800), rng.randrange(0xE000, 0x11000), rng.randrange(0x250)]) for _ in range(rng.randint(1, 12))))
 
 
+def word_ids(t, rng):
+    for text in TEXTS[:30]:
+        yield t.encoding.encode_ordinary(text)
+    for text in list(texts())[:100:3]:
+        yield t.encoding.encode_ordinary(text)
+    for _ in range(30):  # ill-formed text
+        yield [rng.randrange(256) if rng.random() < 0.7 else rng.randrange(1400) for _ in range(rng.randint(1, 12))]
+
+
+def words_of(tok, name, ids):
+    """Words by language; null where the reference fails, or drops tokens."""
+    out = {"ids": ids}
+    for language in ("es", "ja"):
+        t = tok.get_tokenizer(name != "gpt2", language=language)
+        try:
+            words, tokens = t.split_to_word_tokens(ids + [t.eot])
+            whole = [token for word in tokens for token in word] == ids + [t.eot]
+        except IndexError:
+            whole = False
+        out[t.language or "en"] = [[w, len(n)] for w, n in zip(words, tokens)] if whole else None
+    return out
+
+
 def main():
     source, vocab, name = sys.argv[1:4]
     folder = tempfile.mkdtemp()
@@ -72,6 +95,7 @@ def main():
     for _ in range(40):
         ids = [rng.randrange(256) if rng.random() < 0.5 else rng.randrange(1400) for _ in range(rng.randint(1, 20))]
         out["decode"].append({"ids": ids, "text": t.decode(ids)})
+    out["words"] = [words_of(tok, name, ids) for ids in word_ids(t, random.Random(13))]
     shutil.rmtree(folder)
     json.dump(out, sys.stdout, ensure_ascii=True, separators=(",", ":"))
     print()

@@ -10,6 +10,7 @@
 #include "tokenizer/language.h"
 #include "tokenizer/split.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/words.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -161,6 +162,62 @@ static void check_cases(const json_t *golden, const cara_tokenizer *t) {
     cara_arena_free(&arena);
 }
 
+static void check_words(const json_t *golden, const cara_tokenizer *t) {
+    int32_t eot = cara_tokenizer_special(t)->eot;
+    size_t i, checked = 0;
+    json_t *c;
+    json_array_foreach(json_object_get(golden, "words"), i, c) {
+        static const char *const languages[] = {"en", "es", "ja"};
+        const json_t *given = json_object_get(c, "ids");
+        size_t n = json_array_size(given);
+        int32_t ids[600];
+        assert_true(n < 600);
+        for (size_t j = 0; j < n; j++)
+            ids[j] = (int32_t)json_integer_value(json_array_get(given, j));
+        ids[n++] = eot;
+        for (size_t l = 0; l < 3; l++) {
+            const json_t *expected = json_object_get(c, languages[l]);
+            if (!expected)
+                continue;
+            cara_arena arena;
+            cara_arena_init(&arena, 1 << 24);
+            const cara_token_word *words;
+            size_t n_words;
+            assert_int_equal(cara_tokenizer_words(t, cara_language_find(languages[l]), ids, n,
+                                                  &arena, &words, &n_words, NULL),
+                             CARA_OK);
+            assert_int_equal(n_words, json_array_size(expected));
+            for (size_t w = 0; w < n_words; w++) {
+                const json_t *word = json_array_get(expected, w), *text = json_array_get(word, 0);
+                char without_nul[4096];
+                size_t length = json_string_length(text);
+                assert_true(3 * length < sizeof without_nul);
+                char bytes[4096];
+                memcpy(bytes, json_string_value(text), length);
+                for (size_t b = 0; b < length; b++)
+                    bytes[b] = (char)(bytes[b] ? bytes[b] : 0xFF);
+                cara_utf8_replace(bytes, length, without_nul);
+                assert_string_equal(words[w].text, without_nul);
+                assert_int_equal(words[w].n_tokens, json_integer_value(json_array_get(word, 1)));
+            }
+            checked++;
+            cara_arena_free(&arena);
+        }
+    }
+    assert_true(checked > 90);
+    /* No memory for any of its parts. */
+    for (size_t limit = 0; limit < 512; limit += 64) {
+        static const int32_t ids[] = {64, 65, 66};
+        const cara_token_word *words;
+        size_t n_words;
+        cara_arena arena;
+        cara_arena_init(&arena, limit);
+        assert_int_equal(cara_tokenizer_words(t, 0, ids, 3, &arena, &words, &n_words, NULL),
+                         CARA_ERR_MEMORY);
+        cara_arena_free(&arena);
+    }
+}
+
 /* Against openai/whisper's tokenizer.py; see tests/data/tokenizer/make.py. */
 static void check_golden(const char *name, const char *text, size_t n) {
     size_t json_n;
@@ -176,6 +233,7 @@ static void check_golden(const char *name, const char *text, size_t n) {
         make(text, n,
              (int32_t)integer(json_array_get(json_object_get(golden, "layouts"), 0), "n_vocab"));
     check_cases(golden, t);
+    check_words(golden, t);
     cara_tokenizer_free(t);
     json_decref(golden);
 }
