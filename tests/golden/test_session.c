@@ -191,6 +191,7 @@ static void stopping_keeps_the_finished_segments(void **state) {
     cara_options options;
     plain(&options);
     options.beam_size = *(const int *)*state;
+    options.word_timestamps = options.beam_size > 0;
     options.language = NULL;
     options.progress = count;
     options.on_segment = count_segment;
@@ -295,8 +296,8 @@ int main(void) {
         cmocka_unit_test(a_short_note_is_cut_on_demand),
         {"stopping greedy decoding keeps the finished segments",
          stopping_keeps_the_finished_segments, NULL, NULL, (void *)&greedy},
-        {"stopping beam search keeps the finished segments", stopping_keeps_the_finished_segments,
-         NULL, NULL, (void *)&beams},
+        {"stopping beam search and word times keeps the finished segments",
+         stopping_keeps_the_finished_segments, NULL, NULL, (void *)&beams},
         cmocka_unit_test(error_texts_name_the_cause),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);

@@ -48,7 +48,7 @@ typedef struct job {
     int audio;
     const char *language;
     double temperature;
-    int best_of, beam_size, sample_len;
+    int best_of, beam_size, sample_len, word_timestamps;
     int64_t stop_at; /* call of the progress function; 0: never */
     int64_t calls;
     int rc;
@@ -69,6 +69,7 @@ static void transcribe(cara_session *session, job *j) {
     options.n_temperatures = 1;
     options.best_of = j->best_of;
     options.beam_size = j->beam_size;
+    options.word_timestamps = j->word_timestamps;
     options.sample_len = j->sample_len;
     options.seed = 7;
     options.progress = progress;
@@ -78,7 +79,8 @@ static void transcribe(cara_session *session, job *j) {
 }
 
 /* What is different from one to the next: languages found and given, greedy, sampled and by beam
- * search, more candidates than the common decoder takes from one session. */
+ * search, with and without the times of words, more candidates than the common decoder takes from
+ * one session. */
 static void fill(job *jobs) {
     for (int i = 0; i < JOBS; i++)
         jobs[i] = (job){.audio = i % AUDIOS, .language = i % 3 ? "es" : NULL};
@@ -86,6 +88,7 @@ static void fill(job *jobs) {
     jobs[3].best_of = 3;
     jobs[3].sample_len = 20;
     jobs[1].beam_size = 5;
+    jobs[1].word_timestamps = jobs[2].word_timestamps = jobs[7].word_timestamps = 1;
     jobs[5].beam_size = 2;
     jobs[6].temperature = 2.5;
     jobs[6].best_of = 9;
@@ -147,6 +150,13 @@ static void same(const cara_result *a, const cara_result *b) {
         assert_int_equal(s->n_tokens, t->n_tokens);
         if (s->n_tokens)
             assert_memory_equal(s->tokens, t->tokens, s->n_tokens * sizeof *s->tokens);
+        assert_int_equal(s->n_words, t->n_words);
+        for (size_t k = 0; k < s->n_words; k++) {
+            const cara_word *w = &s->words[k], *v = &t->words[k];
+            assert_string_equal(w->word, v->word);
+            assert_true(w->start == v->start && w->end == v->end);
+            assert_true(w->probability == v->probability);
+        }
     }
 }
 

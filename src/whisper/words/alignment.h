@@ -9,9 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CARA_ALIGNMENT_SCRATCH(n_used) (3 * (n_used) + 6) /* floats */
+
 /* Adds to sum [n_tokens, n_used] what each of n_heads heads says: of scores [n_heads, n_tokens,
  * n_positions], cross-attention before its softmax, the first n_used positions are normalised over
- * the tokens and filtered. The scores are overwritten. `scratch` is [2, n_used]. */
+ * the tokens and filtered. The scores are overwritten. `scratch` is
+ * [CARA_ALIGNMENT_SCRATCH(n_used)]. */
 void cara_alignment_add(const cara_kernels *kernels, float *scores, size_t n_heads, size_t n_tokens,
                         size_t n_positions, size_t n_used, float *scratch, float *sum);
 

@@ -76,7 +76,7 @@ static int align(alignment *a, cara_arena *arena, cara_error *err) {
     most = most < 1 ? 1 : most > w->n_heads ? w->n_heads : most;
     float *scores = malloc(most * each * sizeof *scores);
     float *part = malloc(most * CARA_WORD_LOGIT_ROWS * w->n_positions * sizeof *part);
-    float *scratch = cara_arena_alloc(arena, 3 * a->n_used + 6, sizeof *scratch);
+    float *scratch = cara_arena_alloc(arena, CARA_ALIGNMENT_SCRATCH(a->n_used), sizeof *scratch);
     int rc = scores && part && scratch ? CARA_OK : no_memory(err);
     for (size_t first = 0; first < w->n_heads && !rc; first += most) {
         size_t n = w->n_heads - first < most ? w->n_heads - first : most;
