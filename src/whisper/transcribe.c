@@ -266,7 +266,7 @@ static int new_segment(transcription *t, const cara_cut_segment *cut, const cara
         segment.n_words = segment.cleared ? 0 : cut->n_words;
         segment.words = copy_words(arena, cut->words, segment.n_words);
         if (!segment.words)
-            return no_memory(err);
+            return no_memory(t, err);
     }
     if (segment.n_tokens && cara_buf_add(&t->all_tokens, kept, segment.n_tokens * sizeof *kept))
         return no_memory(t, err);
