@@ -74,11 +74,14 @@ CARA_API void cara_convert_options_default(cara_convert_options *options, size_t
 
 /* Writes the model with its vocabulary as the file `path` in the format `.cara`, which is mapped
  * and used in place: whole, or not at all. Equal models and options give equal bytes. `options` may
- * be NULL: the defaults. All are borrowed for the call. Returns CARA_OK or CARA_ERR_USAGE an option
- * out of its range; struct_size was not set, or is that of a newer header CARA_ERR_CONFLICT the
- * file is there already, and `replace` is 0 CARA_ERR_NOT_FOUND      no such folder CARA_ERR_IO the
- * system refused to write it CARA_ERR_MEMORY         no memory CARA_ERR_CANCELLED      the progress
- * callback asked to stop */
+ * be NULL: the defaults. All are borrowed for the call. Returns CARA_OK or
+ *   CARA_ERR_USAGE          an option out of its range; struct_size was not set, or is that of a
+ *                           newer header
+ *   CARA_ERR_CONFLICT       the file is there already, and `replace` is 0
+ *   CARA_ERR_NOT_FOUND      no such folder
+ *   CARA_ERR_IO             the system refused to write it
+ *   CARA_ERR_MEMORY         no memory
+ *   CARA_ERR_CANCELLED      the progress callback asked to stop */
 CARA_API CARA_MUST_USE int cara_model_convert(const cara_model *model, const char *path,
                                               const cara_convert_options *options, cara_error *err);
 

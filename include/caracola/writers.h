@@ -63,9 +63,11 @@ typedef int (*cara_write_fn)(void *cookie, const char *bytes, size_t n, cara_err
 /* Writes a result in that format by one or more calls of `write`, which is given `cookie`. `result`
  * may be made by the program itself, its members filled as result.h says. `options` may be NULL:
  * the defaults. All are borrowed for the call. After a failure, what was written is not whole.
- * Returns CARA_OK or CARA_ERR_USAGE          no such format; a time of a segment that the format
- * cannot express; struct_size was not set, or is that of a newer header CARA_ERR_MEMORY         no
- * memory what `write` returns */
+ * Returns CARA_OK or
+ *   CARA_ERR_USAGE          no such format; a time of a segment that the format cannot express;
+ *                           struct_size was not set, or is that of a newer header
+ *   CARA_ERR_MEMORY         no memory
+ *   what `write` returns */
 CARA_API CARA_MUST_USE int cara_transcript_write(const cara_result *result,
                                                  cara_transcript_format format,
                                                  const cara_transcript_options *options,

@@ -49,7 +49,7 @@ class Installed:
         assert len(found) == 1, found
         self.pc, self.lib = found[0], found[0].parents[1]
         self.include = next(self.root.rglob("caracola/caracola.h")).parent
-        self.man = next(self.root.rglob("man1")).parent
+        self.man = next(self.root.rglob("man3")).parent
 
     def pkg_config(self, *arguments):
         """As for any library that lies below a root of its own."""
@@ -120,6 +120,26 @@ def pc_file(installed):
     assert len(needed) > 4 and not missing, (missing, static)
 
 
+def man_pages(installed):
+    """Each function and each type has one, which names it and says what the header says."""
+    parsed = [headers.read(path) for path in sorted(installed.include.glob("*.h"))]
+    wanted = {item.name for header in parsed for item in header.items if item.kind not in ("macro", "type")}
+    found = {path.stem for path in (installed.man / "man3").iterdir()}
+    assert wanted <= found, wanted - found
+    left = found - wanted - {"libcaracola"} - {f"caracola_{header.name}" for header in parsed}
+    assert not left, left
+    for header in parsed:
+        for function in header.functions:
+            text = run("man", "-M", installed.man, "3", function.name, env={"MANWIDTH": "2000", "LC_ALL": "C.UTF-8"})
+            section = re.search(rf"^   {function.name}\(\)\n(.*?)(?=^   \w|^\w)", text, re.M | re.S)
+            assert section, f"{function.name}\n{text}"
+            words = re.sub(r"[`\s]+", "", function.doc)[:60]
+            assert words in re.sub(r"\s+", "", section.group(1)), (words, section.group(1))
+            synopsis = text[text.index("SYNOPSIS"):text.index("DESCRIPTION")]
+            for kind, name in function.parameters:
+                assert re.search(rf"{re.escape(kind.split()[0])}.*\b{name}\b", synopsis, re.S), (function.name, name)
+
+
 def example_file(installed, how):
     program = installed.compile(SOURCE / "examples/file.c", how)
     out = installed.run(program, MODEL, NOTES[0])
@@ -186,6 +206,7 @@ def main():
         ("the shared library has its soname and links", soname),
         ("all headers are there, and in caracola.h", all_headers),
         ("pkg-config knows the version and the libraries", pc_file),
+        ("each function has its man page", man_pages),
         ("file.c, shared library", lambda i: example_file(i, "shared")),
         ("file.c, static library", lambda i: example_file(i, "static")),
         ("segments.c", example_segments),
