@@ -11,7 +11,7 @@ import debian
 from contents import HERE, LIBDIR
 from tree import Tree
 
-MAINTAINER = "The caracola authors <maintainers@users.noreply.r-seed-5756aaa9.example>"
+MAINTAINER = "The caracola authors"  # without an address: there is none
 UNIT = "lib/systemd/system/caracola-worker.service"
 CONFFILE = "etc/default/caracola"
 DESCRIPTION = """\
@@ -43,10 +43,14 @@ def tree(program, version, epoch):
     files.add("usr/share/fish/vendor_completions.d/caracola.fish", share / "fish/vendor_completions.d/caracola.fish")
     files.add(UNIT, HERE / "deb/caracola-worker.service")
     files.add(CONFFILE, HERE / "deb/caracola.default")
+    for path in sorted((share / "doc/caracola").rglob("*")):
+        if path.is_file() and path.name != "LICENSE":  # Debian's name for it is copyright
+            files.add(f"usr/share/{path.relative_to(share)}", path)
     files.add("usr/share/doc/caracola/copyright", HERE / "deb/copyright")
+    files.add("usr/share/lintian/overrides/caracola", HERE / "deb/lintian-overrides")
     date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(epoch))
-    changes = (f"caracola ({version}) stable; urgency=medium\n\n  * What changed is in CHANGELOG.md of the source.\n\n"
-               f" -- {MAINTAINER}  {date}\n")
+    changes = (f"caracola ({version}) stable; urgency=medium\n\n  * What changed is in CHANGELOG.md beside this file.\n\n"
+               f" -- {MAINTAINER} <>  {date}\n")
     files.add("usr/share/doc/caracola/changelog.gz", zipped(changes.encode()))
     return files
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import time
+import uuid
 
 import debian
 
@@ -86,7 +87,8 @@ def bill(artifact, tree, version, epoch, depends=(), static=()):
     return json.dumps({
         "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
         "name": artifact.name,
-        "documentNamespace": f"https://spdx.org/spdxdocs/{artifact.name}-{digest}",
+        # A name, not an address: the form with spdx.org would lead nowhere.
+        "documentNamespace": uuid.uuid5(uuid.NAMESPACE_OID, f"{artifact.name} {digest}").urn,
         "creationInfo": {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch)),
                          "creators": ["Tool: caracola-make-package"]},
         "packages": [root] + [packages[name] for name in sorted(packages)],

@@ -30,7 +30,8 @@ static void function_failed(cara_doctor *d, const cara_buf *answer) {
     cara_checkup_add(d->checkup, "invoke", CARA_FINDING_FAILURE, "the function fails: %s%s%.400s",
                      type, *type ? ": " : "", message);
     if (strncmp(type, "Configuration.", 14) == 0)
-        cara_checkup_advise(d->checkup, "correct its environment: docs/aws.md has the table");
+        cara_checkup_advise(d->checkup, "correct its environment: docs/aws.md in " CARA_DOC_DIR
+                                        " has the table");
     else if (strcmp(type, "Command.Invalid") == 0)
         cara_checkup_advise(d->checkup, "it is older than this program: deploy it again");
     else

@@ -168,6 +168,28 @@ def deb_files(files):
             raise Broken(f"{name} is missing")
 
 
+def documented(package):
+    """The pages that the program and its man pages name, with their links and addresses."""
+    root = WORK / "deb-alone"
+    run("dpkg-deb", "-x", package, root)
+    run(sys.executable, ROOT / "tests/cli/check_installed.py", "--root", root, ROOT)
+
+
+def addresses(*texts):
+    """None that does not exist, in what names the package: its control fields, labels or bill."""
+    place = WORK / "addresses"
+    place.write_text("\n".join(texts))
+    run(ROOT / "scripts/check-addresses", place)
+
+
+def bill_addresses(bill):
+    """Those of Debian's packages are Debian's own."""
+    document = json.loads(bill.read_text(encoding="utf-8"))
+    for package in document["packages"]:
+        package.pop("homepage", None)
+    addresses(json.dumps(document, indent=1))
+
+
 def man_page(root):
     text = run("man", "-l", root / "usr/share/man/man1/caracola.1.gz",
                env={**os.environ, "MANPAGER": "cat", "MANWIDTH": "80", "LC_ALL": "C.UTF-8"})
@@ -256,6 +278,7 @@ def test_zip(package, bill):
         return
     case("zip has what its bill says", bill_fits, files, bill)
     case("zip is what its bill is of", bill_names_artifact, package, bill)
+    case("zip's bill names no address that does not exist", bill_addresses, bill)
     case("zip fits Lambda's limit", within_limit, files)
     case("zip starts where there is nothing else", start_zip, root)
     case("zip's root is bare", bare, root)
@@ -279,6 +302,9 @@ def test_image(package, bill):
     case("image has what its bill says", bill_fits, files, bill)
     case("image is what its bill is of", bill_names_artifact, package, bill)
     case("image is started as caracola, by nobody", image_config, config)
+    case("image names no address that does not exist", addresses, json.dumps(config, indent=1),
+         run("skopeo", "inspect", "--raw", f"oci-archive:{package}"))
+    case("image's bill names no address that does not exist", bill_addresses, bill)
     case("image transcribes the sample note", transcribe, root)
     case("image's root is bare", bare, root)
     case("an image without a library does not transcribe", lose, root, "image-lost", "libopus.so.0", transcribe)
@@ -295,6 +321,10 @@ def test_deb(package, bill):
     case("deb is what its bill is of", bill_names_artifact, package, bill)
     case("deb has its man page, completion and unit", deb_files, files)
     case("deb's man page can be read", man_page, root)
+    case("deb has the pages that it names", documented, package)
+    case("deb names no address that does not exist", addresses, run("dpkg-deb", "--field", package))
+    case("an address that does not exist is seen", must_fail, "e-mail address", addresses, "Maintainer: we <we@caracola.example>")
+    case("deb's bill names no address that does not exist", bill_addresses, bill)
     case("deb transcribes the sample note", transcribe, root)
     case("deb's root is bare", bare, root)
     case("a deb without a dependency does not transcribe", lose, root, "deb-lost", "libopus.so.0", transcribe)

@@ -296,7 +296,7 @@ const cara_cli_command cara_command_setup = {
         "and\n"
         "says which number to send a voice note to. Settings without a flag stay as they are, so\n"
         "running it again changes only what differs. On a terminal it asks for the others.\n"
-        "docs/deploy.md explains it all.",
+        "docs/deploy.md in " CARA_DOC_DIR " explains it all.",
     .options = options,
     .more_options = setting_option,
     .values = values,
