@@ -67,21 +67,6 @@ int cara_cli_colours(FILE *stream);
 int cara_cli_interrupted(void);
 void cara_cli_catch_signals(void);
 
-/* A bar with time left on standard error, at most ten times a second; silent where that is no
- * terminal. */
-typedef struct cara_cli_progress {
-    int enabled;
-    int shown; /* columns on the line now, to be wiped */
-    double started;
-    double last;
-    const char *label;
-} cara_cli_progress;
-
-void cara_cli_progress_start(cara_cli_progress *progress, const char *label, int enabled);
-void cara_cli_progress_update(cara_cli_progress *progress, int64_t done, int64_t total);
-/* Wipes the line; call it before printing anything else. */
-void cara_cli_progress_clear(cara_cli_progress *progress);
-
 /* Prints `value` and a newline on standard output. The reference is taken over; NULL is what could
  * not be built for lack of memory. Returns 0, or -1 where there was no memory; errors of standard
  * output are left to cara_cli_flush_stdout(). */

@@ -3,6 +3,7 @@
 #include "base/files/stream.h"
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "pipeline/pipeline.h"
 #include "tokenizer/language.h"
 #include "json/json.h"
@@ -45,9 +46,9 @@ typedef struct flags {
 
 typedef struct handle {
     const flags *flags;
-    cara_cli_progress progress;
-    int transcribing; /* the bar is of this message */
-    int broken;       /* the output could not be made */
+    const char *event; /* the file that is being handled */
+    int n;             /* of all event files */
+    int broken;        /* the output could not be made */
     /* Event files; those not read; those of which nothing was understood. */
     size_t n_events, n_unread, n_not_understood;
     size_t by_outcome[CARA_OUTCOME_QUARANTINED + 1];
@@ -59,12 +60,21 @@ static int stop(void *cookie) {
     return cara_cli_interrupted();
 }
 
+/* The audio of a message: mel frames of 10 ms; `total` 0 where there is none, or not yet. */
+static void show(const handle *h, double done, double total) {
+    const char *slash = strrchr(h->event, '/');
+    cara_cli_progress now = {.item = (int)h->n_events,
+                             .items = h->n,
+                             .part = total > 0 ? done / total : -1,
+                             .audio_s = total > 0 ? done / 100 : -1,
+                             .audio_total_s = total / 100};
+    snprintf(now.label, sizeof now.label, "%s", slash ? slash + 1 : h->event);
+    cara_cli_progress_set(&now);
+}
+
 static int on_progress(void *cookie, int64_t done, int64_t total) {
-    handle *h = cookie;
-    if (!h->transcribing)
-        cara_cli_progress_start(&h->progress, "transcribing", !h->flags->quiet);
-    h->transcribing = 1;
-    cara_cli_progress_update(&h->progress, done, total);
+    const handle *h = cookie;
+    show(h, (double)done, (double)total);
     return cara_cli_interrupted();
 }
 
@@ -97,19 +107,19 @@ static int print_json(const cara_report *r) {
 
 static void on_report(void *cookie, const cara_report *r) {
     handle *h = cookie;
-    if (h->transcribing)
-        cara_cli_progress_clear(&h->progress);
-    h->transcribing = 0;
     h->by_outcome[r->outcome]++;
     if (r->outcome == CARA_OUTCOME_RETRY) {
         h->n_failed_store += r->stage == CARA_STAGE_STORE;
         h->n_failed_model += r->stage == CARA_STAGE_MODEL;
         h->n_interrupted += r->error && r->error->code == CARA_ERR_CANCELLED;
     }
+    cara_cli_progress_hold(); /* standard output may be the same terminal */
     if (h->flags->json)
-        h->broken |= print_json(r) || ferror(stdout);
+        h->broken |= print_json(r) != 0;
     else if (r->key[0])
         h->broken |= puts(r->key) < 0;
+    h->broken |= cara_cli_flush_stdout() != CARA_EXIT_OK;
+    cara_cli_progress_release();
     int failed = r->outcome != CARA_OUTCOME_DONE && r->outcome != CARA_OUTCOME_ALREADY;
     if (h->flags->quiet && !failed)
         return;
@@ -129,6 +139,8 @@ static void handle_file(handle *h, const cara_pipeline *pipeline, const char *pa
     cara_summary summary = {0};
     const cara_stop until = {.stop = stop};
     h->n_events++;
+    h->event = path;
+    show(h, 0, 0);
     if (cara_read_input(path, CARA_LIMIT_QUARANTINE_BYTES, &until, &event, &n, &err) ||
         cara_pipeline_handle(pipeline, event, n, on_report, h, &summary, &err)) {
         cara_cli_remark("%s", err.text);
@@ -185,7 +197,7 @@ static void print_summary(const handle *h) {
 
 static int handle_all(const flags *f, int n, char **events) {
     cara_error err = {.code = CARA_OK, .position = -1};
-    handle h = {.flags = f};
+    handle h = {.flags = f, .n = n};
     const cara_events_options wanted = {.store = f->store,
                                         .media = f->media,
                                         .model = f->model,
@@ -204,8 +216,10 @@ static int handle_all(const flags *f, int n, char **events) {
         status = (int)cara_cli_fail_error(&err);
     } else {
         cara_cli_catch_signals();
+        cara_cli_progress_start("", !f->quiet);
         for (int i = 0; i < n && !cara_cli_interrupted() && !h.broken; i++)
             handle_file(&h, &opened.pipeline, events[i]);
+        cara_cli_progress_stop();
         print_summary(&h);
         status = status_of(&h);
     }

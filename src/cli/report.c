@@ -1,6 +1,8 @@
 /* Messages, exit codes, signals and the end of standard output. */
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
+#include "cli/shown.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -61,15 +63,14 @@ cara_exit cara_cli_exit_for(int code) {
 
 /* One line whatever the names in it hold. */
 __attribute__((format(printf, 1, 0))) static void say(const char *format, va_list ap) {
-    char text[1024];
-    int n = vsnprintf(text, sizeof text, format, ap);
-    if (n < 0)
+    char text[16 * 1024], safe[sizeof text];
+    if (vsnprintf(text, sizeof text, format, ap) < 0)
         return;
-    for (char *p = text; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            *p = '?';
+    cara_cli_shown(text, safe, sizeof safe);
     const char *bold = cara_cli_colours(stderr) ? "\033[1m" : "";
-    fprintf(stderr, "%scaracola:%s %s\n", bold, *bold ? "\033[0m" : "", text);
+    cara_cli_progress_hold();
+    fprintf(stderr, "%scaracola:%s %s\n", bold, *bold ? "\033[0m" : "", safe);
+    cara_cli_progress_release();
 }
 
 cara_exit cara_cli_fail(cara_exit status, const char *format, ...) {

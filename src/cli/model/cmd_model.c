@@ -1,6 +1,7 @@
 /* caracola model info | convert | random | fetch (which have files of their own). */
 #include "cli/cli.h"
 #include "cli/model/make.h"
+#include "cli/progress.h"
 #include "model/model.h"
 
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static int fail(const cara_error *err) {
 }
 
 static int on_progress(void *cookie, int64_t done, int64_t total) {
-    cara_cli_progress_update(cookie, done, total);
+    cara_cli_progress_part((double)done, (double)total);
     return cara_cli_interrupted();
 }
 
@@ -153,11 +154,10 @@ static void print_text(const cara_model *model, const char *path, const cara_err
 /* Reads all weights; says what is wrong. */
 static int check_sums(const cara_model *model, const char *path) {
     cara_error err = {.code = CARA_OK, .position = -1};
-    cara_cli_progress progress;
-    cara_cli_progress_start(&progress, "checking", 1);
+    cara_cli_progress_start("checking", 1);
     cara_cli_catch_signals();
-    int rc = cara_model_check(model, on_progress, &progress, &err);
-    cara_cli_progress_clear(&progress);
+    int rc = cara_model_check(model, on_progress, NULL, &err);
+    cara_cli_progress_stop();
     if (!rc)
         return CARA_EXIT_OK;
     cara_cli_remark("%s: %s", path, err.text);
@@ -327,16 +327,14 @@ static int convert(int argc, char **argv) {
     cara_model *model = NULL;
     if (cara_model_open(in, vocab, &model, &err))
         return fail(&err);
-    cara_cli_progress progress;
-    cara_cli_progress_start(&progress, "converting", !quiet);
+    cara_cli_progress_start("converting", !quiet);
     cara_cli_catch_signals();
     if (storage != CARA_STORAGE_AS_IS)
         options_out.compute_type = cara_cli_storage_name(storage);
     options_out.replace = force;
     options_out.progress = on_progress;
-    options_out.cookie = &progress;
     int rc = cara_model_convert(model, out, &options_out, &err);
-    cara_cli_progress_clear(&progress);
+    cara_cli_progress_stop();
     int status = CARA_EXIT_OK;
     if (rc)
         status = (int)cara_cli_model_not_written(out, &err);

@@ -2,11 +2,12 @@
 #include "app/model/fetch.h"
 #include "cli/cli.h"
 #include "cli/model/make.h"
+#include "cli/progress.h"
 
 #include <stdlib.h>
 
 static void on_progress(void *cookie, uint64_t done, uint64_t total) {
-    cara_cli_progress_update(cookie, (int64_t)done, (int64_t)total);
+    cara_cli_progress_part((double)done, (double)total);
 }
 
 static int stop(void *cookie) {
@@ -38,17 +39,15 @@ static int run(int argc, char **argv) {
                                   "operands",
                                   args.argc - args.operands);
     cara_error err = {.code = CARA_OK, .position = -1};
-    cara_cli_progress progress;
-    cara_cli_progress_start(&progress, "fetching", !quiet);
+    cara_cli_progress_start("fetching", !quiet);
     cara_cli_catch_signals();
     const cara_s3_fill fill = {.sha256 = sha256,
                                .path = args.argv[args.operands + 1],
                                .stop = stop,
-                               .progress = on_progress,
-                               .cookie = &progress};
+                               .progress = on_progress};
     cara_s3_filled filled;
     int rc = cara_model_fetch(args.argv[args.operands], "--sha256", &fill, &filled, &err);
-    cara_cli_progress_clear(&progress);
+    cara_cli_progress_stop();
     if (rc)
         return (int)cara_cli_fail_error(&err);
     if (filled.busy)

@@ -1,4 +1,5 @@
 #include "cli/model/make.h"
+#include "cli/progress.h"
 
 #include "base/limits.h"
 
@@ -35,7 +36,7 @@ cara_exit cara_cli_model_not_written(const char *out, const cara_error *err) {
 }
 
 static int on_progress(void *cookie, int64_t done, int64_t total) {
-    cara_cli_progress_update(cookie, done, total);
+    cara_cli_progress_part((double)done, (double)total);
     return cara_cli_interrupted();
 }
 
@@ -76,14 +77,12 @@ static int run(int argc, char **argv) {
     char name[80];
     snprintf(name, sizeof name, "random-%.60s.cara", shape);
     const char *out = operands == 2 ? args.argv[args.operands + 1] : name;
-    cara_cli_progress progress;
-    cara_cli_progress_start(&progress, "making", !quiet);
+    cara_cli_progress_start("making", !quiet);
     cara_cli_catch_signals();
     written.progress = on_progress;
-    written.cookie = &progress;
     cara_error err = {.code = CARA_OK, .position = -1};
     int rc = cara_model_write_random(shape, (uint64_t)seed, &written, out, &err);
-    cara_cli_progress_clear(&progress);
+    cara_cli_progress_stop();
     if (rc)
         return (int)cara_cli_model_not_written(out, &err);
     if (!quiet)

@@ -1,31 +1,35 @@
 #include "cli/setup/shared.h"
 
 #include "cli/cli.h"
+#include "cli/progress.h"
+#include "cli/shown.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static void clear_line(void) {
-    if (isatty(STDERR_FILENO) == 1)
-        fputs("\r\033[K", stderr);
+static int has_line(void) {
+    const char *term = getenv("TERM");
+    return isatty(STDERR_FILENO) == 1 && term && *term && strcmp(term, "dumb") != 0;
 }
 
 static void print_step(void *cookie, const char *line) {
     FILE *out = cookie;
-    clear_line();
-    for (const char *p = line; *p; p++)
-        fputc((unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p, out);
-    fputc('\n', out);
+    char shown[4096];
+    if (has_line())
+        fputs("\r\033[K", stderr);
+    cara_cli_shown(line, shown, sizeof shown);
+    fprintf(out, "%s\n", shown);
 }
 
 static void print_status(void *cookie, const char *line) {
     (void)cookie;
-    if (isatty(STDERR_FILENO) != 1)
+    char shown[4096];
+    if (!has_line())
         return;
-    clear_line();
-    for (int i = 0; line[i] && i < 78; i++)
-        fputc((unsigned char)line[i] < 0x20 ? '?' : line[i], stderr);
+    cara_cli_shown_within(line, cara_cli_terminal_columns() - 1, shown, sizeof shown);
+    fprintf(stderr, "\r%s\033[K", shown);
 }
 
 cara_progress cara_setup_progress(int dry) {

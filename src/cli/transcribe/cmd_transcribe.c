@@ -1,5 +1,6 @@
 /* caracola transcribe: audio files to text. */
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "cli/transcribe/flags.h"
 #include "cli/transcribe/output.h"
 #include "cli/transcribe/run.h"
@@ -67,10 +68,12 @@ static int run(int argc, char **argv) {
     cara_model *model = NULL, *draft = NULL;
     cara_options options = flags.options;
     cara_session *sessions[CARA_MAX_SESSIONS] = {NULL};
+    cara_cli_progress_start("opening the model", !flags.quiet);
     status = open_model(&flags, &model);
     if (status == CARA_EXIT_OK)
         status = open_draft(&flags, &draft);
     if (status != CARA_EXIT_OK) {
+        cara_cli_progress_stop();
         cara_model_close(model);
         return status;
     }
@@ -93,6 +96,7 @@ static int run(int argc, char **argv) {
         cara_cli_catch_signals();
         status = cara_transcribe_files(&flags, &options, sessions, at_once, n, names);
     }
+    cara_cli_progress_stop();
     for (int i = 0; i < at_once; i++)
         cara_session_free(sessions[i]);
     cara_model_close(draft);

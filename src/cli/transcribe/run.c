@@ -2,6 +2,7 @@
 
 #include "base/threads.h"
 #include "cli/transcribe/output.h"
+#include "cli/transcribe/whole.h"
 #include "tokenizer/language.h"
 
 #include <caracola/caracola.h>
@@ -30,7 +31,7 @@ typedef struct run {
     int next;              /* the next file to transcribe */
     int reporting;         /* the file that is reported next */
     int stop;
-    cara_cli_progress progress; /* of that file */
+    cara_whole whole; /* how much of all is done */
 } run;
 
 /* One session, in a thread of its own where there are several. */
@@ -58,12 +59,24 @@ static int stop(void *cookie) {
     return stopped || cara_cli_interrupted();
 }
 
+/* Tells the line of progress what is done; with r->lock held. */
+static void show_progress(const run *r) {
+    if (r->reporting < 0)
+        return;
+    const char *shown = cara_output_shown_name(r->names[r->reporting]),
+               *slash = strrchr(shown, '/');
+    cara_cli_progress now = {.item = r->reporting + 1, .items = r->n};
+    snprintf(now.label, sizeof now.label, "%s", slash ? slash + 1 : shown);
+    cara_whole_show(&r->whole, &now);
+    cara_cli_progress_set(&now);
+}
+
 static int on_progress(void *cookie, int64_t done, int64_t total) {
     const worker *w = cookie;
     run *r = w->run;
     pthread_mutex_lock(&r->lock);
-    if (w->file == r->reporting)
-        cara_cli_progress_update(&r->progress, done, total);
+    cara_whole_update(&r->whole, w->file, done, total);
+    show_progress(r);
     pthread_mutex_unlock(&r->lock);
     return stop(r);
 }
@@ -73,8 +86,9 @@ static void on_segment(void *cookie, const cara_segment *segment) {
     const worker *w = cookie;
     if (!w->run->flags->verbose || segment->cleared || w->run->at_once > 1)
         return;
-    cara_cli_progress_clear(&w->run->progress);
+    cara_cli_progress_hold(); /* standard output may be the same terminal */
     cara_output_segment(segment);
+    cara_cli_progress_release();
 }
 
 static int open_audio(run *r, const char *name, cara_audio **audio, cara_error *err) {
@@ -103,6 +117,7 @@ static void transcribe(worker *w, int file) {
         h->truncated = cara_audio_truncated(audio);
     cara_audio_close(audio);
     pthread_mutex_lock(&r->lock);
+    cara_whole_end(&r->whole, file);
     h->done = 1;
     pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
@@ -111,12 +126,12 @@ static void transcribe(worker *w, int file) {
 /* ---- reporting ---- */
 
 static void begin(run *r, int file) {
-    const char *shown = cara_output_shown_name(r->names[file]), *slash = strrchr(shown, '/');
+    const char *shown = cara_output_shown_name(r->names[file]);
     if (r->n > 1 && !r->flags->quiet && !r->flags->json)
         cara_cli_remark("%s (%d of %d)", shown, file + 1, r->n);
     pthread_mutex_lock(&r->lock);
     r->reporting = file;
-    cara_cli_progress_start(&r->progress, slash ? slash + 1 : shown, !r->flags->quiet);
+    show_progress(r);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -127,10 +142,6 @@ static int report(run *r, int file) {
     file_result *h = &r->outcomes[file];
     const cara_result *result = h->result;
     int status = CARA_EXIT_OK;
-    pthread_mutex_lock(&r->lock);
-    cara_cli_progress_clear(&r->progress);
-    r->reporting = -1;
-    pthread_mutex_unlock(&r->lock);
     if (!result) {
         status = audio_status(&h->err);
         goto fail;
@@ -219,8 +230,10 @@ static int report_all(run *r, worker *here) {
             transcribe(here, i);
         else if (!wait_for_file(r, i))
             return CARA_EXIT_INTERRUPTED;
+        cara_cli_progress_hold(); /* standard output may be the same terminal */
         int status = report(r, i);
         cara_exit flushed = cara_cli_flush_stdout();
+        cara_cli_progress_release();
         if (flushed != CARA_EXIT_OK)
             return flushed; /* the rest could not be written either */
         interrupted |= status == CARA_EXIT_INTERRUPTED || cara_cli_interrupted();
@@ -268,6 +281,9 @@ int cara_transcribe_files(const cara_transcribe_flags *flags, const cara_options
     r.outcomes = calloc((size_t)n, sizeof *r.outcomes);
     if (!r.outcomes)
         return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for %d files", n);
+    cara_whole_init(&r.whole, n);
+    for (int i = 0; i < n; i++)
+        cara_whole_weigh(&r.whole, i, names[i]);
     pthread_mutex_init(&r.lock, NULL);
     cara_cond_init(&r.changed);
     worker here = {.run = &r, .session = sessions[0]};
@@ -276,6 +292,7 @@ int cara_transcribe_files(const cara_transcribe_flags *flags, const cara_options
         cara_result_free(r.outcomes[i].result);
     pthread_cond_destroy(&r.changed);
     pthread_mutex_destroy(&r.lock);
+    cara_whole_free(&r.whole);
     free(r.outcomes);
     return status;
 }
