@@ -6,6 +6,7 @@
 #include "cli/progress.h"
 #include "pipeline/pipeline.h"
 #include "tokenizer/language.h"
+#include "transcript/result_json.h"
 #include "json/json.h"
 
 #include <stdlib.h>
@@ -92,6 +93,8 @@ static int print_json(const cara_report *r) {
     bad |= json_object_set_new(line, "outcome", json_string(cara_outcome_name(r->outcome)));
     if (r->audio_seconds > 0)
         bad |= json_object_set_new(line, "audio_seconds", json_real(r->audio_seconds));
+    if (r->audio_seconds > 0)
+        bad |= json_object_set_new(line, "audio_gaps", cara_gaps_json(&r->audio_gaps));
     if (r->no_speech)
         bad |= json_object_set_new(line, "no_speech", json_true());
     if (r->error) {
@@ -123,9 +126,13 @@ static void on_report(void *cookie, const cara_report *r) {
     int failed = r->outcome != CARA_OUTCOME_DONE && r->outcome != CARA_OUTCOME_ALREADY;
     if (h->flags->quiet && !failed)
         return;
-    char length[48] = "";
+    char length[96] = "", gaps[64] = "";
+    if (r->audio_gaps.count)
+        snprintf(gaps, sizeof gaps, ", damaged (%lld gap%s, %.1f s)",
+                 (long long)r->audio_gaps.count, r->audio_gaps.count == 1 ? "" : "s",
+                 r->audio_gaps.seconds);
     if (r->audio_seconds > 0)
-        snprintf(length, sizeof length, "  %.1f s%s", r->audio_seconds,
+        snprintf(length, sizeof length, "  %.1f s%s%s", r->audio_seconds, gaps,
                  r->no_speech ? ", no speech" : "");
     cara_cli_remark("%s  %.32s  %s%s%s%s", r->key[0] ? r->key : "(no key)",
                     r->type[0] ? r->type : "-", cara_outcome_name(r->outcome), length,

@@ -260,6 +260,7 @@ static void complete(job *j, const cara_result *result) {
     double end_s = result->cut_short ? (double)j->frame / 100 : result->duration_s;
     j->report->audio_seconds = end_s - (double)j->partial.resume.frame / 100;
     j->report->times.transcription = result->timings;
+    j->report->audio_gaps = result->audio_gaps;
     j->report->no_speech = result->no_speech;
     report_outcome(j, CARA_OUTCOME_DONE);
     if (result->cut_short) {

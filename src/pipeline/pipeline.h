@@ -45,6 +45,7 @@ typedef struct cara_report {
     const char *key;      /* of the record or the quarantined piece; "" where there is none */
     const char *type;     /* the message's; "" for what was not understood */
     double audio_seconds; /* transcribed just now; 0 for none */
+    cara_gaps audio_gaps; /* in the whole audio */
     int no_speech;
     cara_report_times times;
     size_t record;           /* index of its SNS/SQS record */

@@ -1,6 +1,7 @@
 #include "transcript/result_json.h"
 #include "json/json.h"
 
+#include <math.h>
 #include <string.h>
 
 static json_t *string(const char *text) {
@@ -67,4 +68,9 @@ json_t *cara_transcript_json(const cara_result *result) {
         return object;
     json_decref(object);
     return NULL;
+}
+
+json_t *cara_gaps_json(const cara_gaps *gaps) {
+    return json_pack("{s:I, s:f}", "count", (json_int_t)gaps->count, "seconds",
+                     round(gaps->seconds * 1000) / 1000);
 }

@@ -14,4 +14,8 @@ json_t *cara_segment_json(const cara_segment *segment);
  * "words": [], too. A new reference, or NULL where there is no memory. */
 json_t *cara_transcript_json(const cara_result *result);
 
+/* {"count", "seconds"}, the seconds to the millisecond. A new reference, or NULL where there is no
+ * memory. */
+json_t *cara_gaps_json(const cara_gaps *gaps);
+
 #endif

@@ -143,11 +143,12 @@ static json_t *string(const char *text) {
     return cara_json_string(text, strlen(text));
 }
 
-/* openai's object with "file" (and "draft") before its members, on one line. */
+/* openai's object with "file", "audio_gaps" (and "draft") before its members, on one line. */
 static int write_json_line(const cara_transcribe_flags *flags, const char *name,
                            const cara_result *result, cara_error *err) {
     json_t *line = json_object(), *transcript = cara_transcript_json(result);
     int failed = json_object_set_new(line, "file", string(name));
+    failed |= json_object_set_new(line, "audio_gaps", cara_gaps_json(&result->audio_gaps));
     if (flags->draft_model)
         failed |=
             json_object_set_new(line, "draft",

@@ -7,6 +7,7 @@
 
 #include <caracola/caracola.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -135,6 +136,16 @@ static void begin(run *r, int file) {
     pthread_mutex_unlock(&r->lock);
 }
 
+/* Parts of the audio that were not there. Their length may not be known. */
+static void remark_gaps(const char *shown, const cara_gaps *gaps) {
+    char length[32] = "parts";
+    if (gaps->seconds > 0)
+        snprintf(length, sizeof length, "%.1f s", gaps->seconds);
+    cara_cli_remark("%s is damaged: %s of its sound are lost, in %lld place%s; the text there is "
+                    "missing, or wrong",
+                    shown, length, (long long)gaps->count, gaps->count == 1 ? "" : "s");
+}
+
 /* Reports the file's result and frees it; returns its exit status. */
 static int report(run *r, int file) {
     const cara_transcribe_flags *flags = r->flags;
@@ -153,6 +164,8 @@ static int report(run *r, int file) {
         cara_cli_remark(
             "%s ends before its container says; the %.1f s that are there were transcribed", shown,
             result->duration_s);
+    if (result->audio_gaps.count && !flags->quiet)
+        remark_gaps(shown, &result->audio_gaps);
     if (flags->verbose && !flags->quiet && !flags->language_named && result->language) {
         int at = cara_language_find(result->language);
         cara_cli_remark("%s: detected language: %s", shown,

@@ -103,6 +103,7 @@ void cara_record_result(cara_record *record, const cara_result *result, const ch
     set(record, record->root, "transcription", transcription);
     set_known(record, record->about, "model", model);
     set_time(record, record->about, "audio_seconds", result->duration_s);
+    set(record, record->about, "audio_gaps", cara_gaps_json(&result->audio_gaps));
     json_t *times = json_object();
     set_time(record, times, "audio_s", result->timings.audio_s);
     set_time(record, times, "mel_s", result->timings.mel_s);

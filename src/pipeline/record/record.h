@@ -43,7 +43,7 @@ void cara_record_audio_file(cara_record *record, const char *key);
 void cara_record_error(cara_record *record, const char *name, const char *message);
 
 /* "transcription": {"ok": true, text, language, segments[], no_speech[, cut_short]}, and the model,
- * seconds of audio and times in "caracola". NaN is written as null. */
+ * seconds of audio, gaps in it and times in "caracola". NaN is written as null. */
 void cara_record_result(cara_record *record, const cara_result *result, const char *model);
 
 /* caracola.times of what the pipeline itself measured. */

@@ -54,6 +54,7 @@ static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop,
                             .segments = &segment,
                             .n_segments = 1,
                             .duration_s = 2.5,
+                            .audio_gaps = {.count = 2, .seconds = 0.12345},
                             .cut_short = f->cut_short};
     f->resumed_at = resume->frame;
     f->n_context = resume->n_tokens;

@@ -66,6 +66,7 @@ static void results_have_the_ten_fields(void **state) {
         .segments = segments,
         .n_segments = 2,
         .duration_s = 4.8811,
+        .audio_gaps = {.count = 1, .seconds = 3},
         .cut_short = 1,
         .timings = {
             .audio_s = 0.1, .mel_s = 0.2, .encode_s = 0.3, .decode_s = NAN, .total_s = 1.23456}};
@@ -106,6 +107,10 @@ static void results_have_the_ten_fields(void **state) {
     assert_true(json_is_false(json_object_get(t, "no_speech")));
     assert_string_equal(fixture_at(json, "audio_file"), "2025-10-15/1.ogg");
     assert_string_equal(fixture_at(json, "caracola.model"), "tiny");
+    json_t *gaps = json_object_get(json_object_get(json, "caracola"), "audio_gaps");
+    assert_int_equal(json_object_size(gaps), 2);
+    assert_int_equal(json_integer_value(json_object_get(gaps, "count")), 1);
+    assert_true(json_real_value(json_object_get(gaps, "seconds")) == 3);
     json_t *times = json_object_get(json_object_get(json, "caracola"), "times");
     assert_true(json_real_value(json_object_get(times, "transcribe_s")) == 1.235);
     assert_null(json_object_get(times, "decode_s"));

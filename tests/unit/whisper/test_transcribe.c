@@ -508,6 +508,33 @@ static void bad_sources_are_errors(void **state) {
     }
 }
 
+static cara_gaps two_gaps(void *ctx) {
+    (void)ctx;
+    return (cara_gaps){.count = 2, .seconds = 0.75};
+}
+
+/* What was missing in the audio is in the result; a source that does not know it has no gaps. */
+static void gaps_of_the_source_are_in_the_result(void **state) {
+    (void)state;
+    for (int knows = 0; knows < 2; knows++) {
+        fake f = {.backend = {&fake_ops}};
+        cara_session session = session_over(&f);
+        int64_t returns = 0; /* no samples */
+        cara_pcm_source source = {.read = bad_read, .rewind = rewind_nothing, .ctx = &returns};
+        source.gaps = knows ? two_gaps : NULL;
+        cara_options options;
+        cara_result *r = NULL;
+        cara_error err;
+        cara_options_default(&options, sizeof options);
+        options.language = "es";
+        assert_int_equal(cara_transcribe(&session, source, &options, &r, &err), CARA_OK);
+        assert_int_equal(r->audio_gaps.count, knows ? 2 : 0);
+        assert_true(r->audio_gaps.seconds == (knows ? 0.75 : 0));
+        cara_result_free(r);
+        free(session.mel);
+    }
+}
+
 static void a_transcript_above_the_limit_is_an_error(void **state) {
     (void)state;
     const window_script script[] = {
@@ -534,6 +561,7 @@ int main(void) {
         cmocka_unit_test(callbacks_follow_the_windows),
         cmocka_unit_test(the_language_is_detected_on_padded_audio),
         cmocka_unit_test(bad_sources_are_errors),
+        cmocka_unit_test(gaps_of_the_source_are_in_the_result),
         cmocka_unit_test(a_transcript_above_the_limit_is_an_error),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
