@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -82,6 +83,37 @@ const char *cara_deploy_value(const cara_deploy *d, cara_setting_id id) {
     return deployed ? deployed : cara_deploy_settings[id].fallback;
 }
 
+/* A variant with a network that the stack creates. */
+static int has_network(const cara_deploy *d) {
+    const char *variant = cara_deploy_value(d, CARA_SET_VARIANT);
+    return (strcmp(variant, "vpc") == 0 || strcmp(variant, "worker") == 0) &&
+           !cara_deploy_value(d, CARA_SET_SUBNET)[0];
+}
+
+int cara_deploy_applies(const cara_deploy *d, cara_setting_id id) {
+    if (id == CARA_SET_NETWORK || id == CARA_SET_ZONES)
+        return has_network(d);
+    if (id == CARA_SET_RETENTION || id == CARA_SET_VERSION_RETENTION)
+        return !cara_deploy_value(d, CARA_SET_STORE_BUCKET)[0];
+    return 1;
+}
+
+void cara_deploy_retention(const cara_deploy *d, char *dst, size_t size) {
+    long days = strtol(cara_deploy_value(d, CARA_SET_RETENTION), NULL, 10);
+    long versions = strtol(cara_deploy_value(d, CARA_SET_VERSION_RETENTION), NULL, 10);
+    const char *bucket = cara_deploy_value(d, CARA_SET_STORE_BUCKET);
+    if (bucket[0])
+        snprintf(dst, size, "messages: kept as bucket %s is set, which is not changed", bucket);
+    else if (!days)
+        snprintf(dst, size,
+                 "messages: kept; what is deleted or replaced can be restored for %ld days",
+                 versions);
+    else
+        snprintf(dst, size,
+                 "messages: deleted after %ld days, restorable for %ld more, gone after %ld", days,
+                 versions, days + versions);
+}
+
 const char *cara_deploy_package(const cara_deploy *d) {
     if (d->request.zip || d->request.image)
         return d->request.zip ? "zip" : "image";
@@ -142,6 +174,14 @@ int cara_deploy_check(const cara_deploy *d, cara_error *err) {
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "--delivery efs needs --variant vpc: a file system is reached only from "
                          "its network");
+    if (!has_network(d) && (strcmp(cara_deploy_value(d, CARA_SET_NETWORK), "internet") != 0 ||
+                            strcmp(cara_deploy_value(d, CARA_SET_ZONES), "1") != 0))
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "--network %s with --zones %s is for a network that setup creates, with "
+                         "--variant vpc or worker and without --subnet; for another one give "
+                         "--network internet --zones 1",
+                         cara_deploy_value(d, CARA_SET_NETWORK),
+                         cara_deploy_value(d, CARA_SET_ZONES));
     if ((strcmp(variant, "queued") == 0 &&
          strcmp(cara_deploy_value(d, CARA_SET_CONCURRENCY), "1") == 0) ||
         (strcmp(variant, "worker") == 0 &&

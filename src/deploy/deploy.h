@@ -52,6 +52,10 @@ void cara_deploy_close(cara_deploy *d);
 
 /* A setting as it will be: requested, else deployed, else the template's default. Never NULL. */
 const char *cara_deploy_value(const cara_deploy *d, cara_setting_id id);
+/* 1 where the setting has an effect, with the others as they will be. */
+int cara_deploy_applies(const cara_deploy *d, cara_setting_id id);
+/* One sentence: how long messages, and what is deleted or replaced of them, will be kept. */
+void cara_deploy_retention(const cara_deploy *d, char *dst, size_t size);
 /* "zip" or "image": what is to run; NULL where nothing was named and nothing is there. */
 const char *cara_deploy_package(const cara_deploy *d);
 

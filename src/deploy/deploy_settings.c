@@ -18,6 +18,15 @@ const cara_setting cara_deploy_settings[CARA_N_SETTINGS] = {
          "vpc: in a network of its own; worker: containers on Fargate",
          "How should it run: direct, queued, vpc or worker", "direct", "direct queued vpc worker",
          0, 0},
+    [CARA_SET_NETWORK] =
+        {"network", "Network", "WAY",
+         "with variant vpc or worker: internet (default: by NAT or public addresses) or\n"
+         "endpoints (AWS's services inside the network, which has no way to the internet)",
+         "Way from the network to AWS: internet or endpoints", "internet", "internet endpoints", 0,
+         0},
+    [CARA_SET_ZONES] = {"zones", "Zones", "N",
+                        "with variant vpc or worker: availability zones, 1 (default) or 2",
+                        "Availability zones, 1 or 2", "1", "1 2", 0, 0},
     [CARA_SET_DELIVERY] = {"delivery", "ModelDelivery", "WAY",
                            "where the model is: image (inside the package), s3 (default with\n"
                            "--model) or efs (variant vpc)",
@@ -47,6 +56,11 @@ const cara_setting cara_deploy_settings[CARA_N_SETTINGS] = {
                             "after which messages are deleted; 0, the default, keeps them",
                             "Days after which messages are deleted (0: never)", "0", NULL, 0,
                             36500},
+    [CARA_SET_VERSION_RETENTION] =
+        {"version-retention", "VersionRetentionDays", "DAYS",
+         "for which a deleted or replaced message can be restored; then it is gone;\n"
+         "default 30",
+         "Days for which a deleted or replaced message can be restored", "30", NULL, 1, 36500},
     [CARA_SET_LOG_RETENTION] = {"log-retention", "LogRetentionDays", "DAYS",
                                 "after which logs are deleted; default 30", NULL, "30",
                                 "1 3 5 7 14 30 60 90 120 150 180 365 400 545 731 1096 1827", 0, 0},

@@ -153,6 +153,9 @@ static json_t *parameters(const cara_deploy *d, const uploads *p) {
 
 int cara_deploy_run(cara_deploy *d, cara_error *err) {
     uploads p = {.code_key = ""};
+    char kept[200];
+    cara_deploy_retention(d, kept, sizeof kept);
+    cara_progress_report(&d->progress, "%s", kept);
     int rc = bootstrap(d, err);
     if (!rc)
         rc = send_all(d, &p, err);

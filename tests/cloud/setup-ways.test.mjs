@@ -71,6 +71,36 @@ test('teardown keeps the buckets and frees the number', async () => {
   assert.match(again.err, /there is no stack caracola in us-east-1: nothing to remove/);
 });
 
+test('a network in two zones by endpoints, whose questions are asked only for it', async () => {
+  const others = ['--language', 'es', '--timezone', 'UTC', '--reply', 'no', '--memory', '3008', '--concurrency', '5', '--retention', '0', '--version-retention', '30', '--email', 'a@example.org'];
+  const done = await bench.run(cloud, ['setup', '--stack', 'inside', '--no-link', '--region', 'us-east-1', '--zip', bench.zip, '--delivery', 'image', ...others], {
+    answers: [
+      ['How should it run.*\\[direct\\]: ', 'vpc\r'],
+      ['Way from the network to AWS: internet or endpoints \\[internet\\]: ', 'nat\r'],
+      ['That takes one of internet endpoints', ''],
+      ['Way from the network to AWS.*: ', 'endpoints\r'],
+      ['Availability zones, 1 or 2 \\[1\\]: ', '2\r'],
+      ['Make stack inside in account 123456789012, us-east-1 \\[y/N\\]: ', 'y\r'],
+    ],
+  });
+  assert.equal(done.code, 0, done.out);
+  assert.equal(cfn().parameter('inside', 'Network'), 'endpoints');
+  assert.equal(cfn().parameter('inside', 'Zones'), '2');
+  assert.match(done.out, /SocialMessagingEndpoint \(AWS::EC2::VPCEndpoint\) CREATE_COMPLETE/);
+  assert.match(done.out, /PrivateSubnet2 \(AWS::EC2::Subnet\) CREATE_COMPLETE/);
+  assert.doesNotMatch(done.out, /NatGateway/);
+  // The other variants have no network, and this is said before anything is done.
+  const other = await bench.run(cloud, ['setup', '--yes', '--stack', 'inside', '--no-link', '--variant', 'direct']);
+  assert.equal(other.code, 2);
+  assert.match(other.err, /--network endpoints with --zones 2 is for a network that setup creates.*give --network internet --zones 1/s);
+  const back = await bench.run(cloud, ['setup', '--yes', '--stack', 'inside', '--no-link', '--network', 'internet', '--zones', '1']);
+  assert.equal(back.code, 0, back.err);
+  assert.match(back.err, /NatGateway \(AWS::EC2::NatGateway\) CREATE_COMPLETE/);
+  const gone = await bench.run(cloud, ['teardown', '--yes', '--stack', 'inside']);
+  assert.equal(gone.code, 0, gone.err);
+  await cfn().put('caracola-bootstrap', template('bootstrap'), {});
+});
+
 test('onto EFS the function itself brings the model, in as many calls as it takes', async () => {
   const answers = [
     { ok: true, body: '{"caracola":"fill","done":false,"already":false,"busy":false,"bytes":8388608,"size":30204928,"seconds":1}' },
@@ -112,6 +142,7 @@ test('every question is answered on a terminal', async () => {
       ['Memory of the function in MB \\[3008\\]: ', '1769\r'],
       ['Events at once at most \\[5\\]: ', '10\r'],
       ['Days after which messages.*\\[0\\]: ', '90\r'],
+      ['Days for which a deleted or replaced.*\\[30\\]: ', '14\r'],
       ['E-mail address for alarms.*: ', 'a@example.org\r'],
       ['Whose voice notes \\[waba-7be1', 'waba-11aa\r'],
       ['Make stack caracola in account 123456789012, us-east-1 \\[y/N\\]: ', 'y\r'],
@@ -119,9 +150,11 @@ test('every question is answered on a terminal', async () => {
   });
   assert.equal(done.code, 0, done.out);
   assert.match(done.out, /Send a voice note to \+52 55 0000 0000/);
+  assert.match(done.out, /messages: deleted after 90 days, restorable for 14 more, gone after 104\r?\n/);
+  assert.doesNotMatch(done.out, /Way from the network|Availability zones/); // this variant has no network
   const want = {
     Variant: 'queued', Language: 'es', TimeZone: 'America/Mazatlan', Reply: 'yes', MemorySize: '1769', Concurrency: '10',
-    MessageRetentionDays: '90', AlarmEmail: 'a@example.org', ModelDelivery: 's3', PackageType: 'zip',
+    MessageRetentionDays: '90', VersionRetentionDays: '14', AlarmEmail: 'a@example.org', ModelDelivery: 's3', PackageType: 'zip',
   };
   for (const [key, value] of Object.entries(want)) assert.equal(cfn().parameter('caracola', key), value, key);
 });
@@ -140,6 +173,11 @@ test('messages are deleted only after the name of the bucket was typed', async (
   const bucket = cfn().output('caracola', 'BucketName');
   cloud.s3.put(bucket, '2025-10-15/a & b.json', '{}');
   cloud.s3.put(bucket, '2025-10-15/b.ogg', 'x');
+  // As the bucket is left by a claim, a transcript and someone's deletion: old versions, and a marker.
+  cloud.s3.put(bucket, '2025-10-15/b.ogg', 'y');
+  cloud.s3.put(bucket, '2025-10-15/gone.json', '{}');
+  cloud.s3.DeleteObject(cloud.s3.bucket(bucket), { bucket, key: '2025-10-15/gone.json', params: new Map(), by: '' });
+  assert.equal(cloud.s3.versions(bucket).length, 5);
   const no = await bench.run(cloud, ['teardown', '--delete-bucket'], {
     answers: [['Remove stack caracola .*\\[y/N\\]: ', 'y\r'], ['Type the bucket.s name to go on: ', 'bucket\r']],
   });
@@ -151,6 +189,6 @@ test('messages are deleted only after the name of the bucket was typed', async (
   });
   assert.equal(yes.code, 0, yes.out);
   assert.ok(!cloud.s3.buckets.has(bucket));
-  assert.match(yes.out, new RegExp(`bucket ${bucket}: deleted, with 2 objects in it`));
+  assert.match(yes.out, new RegExp(`bucket ${bucket}: deleted, with 5 objects in it`));
   assert.equal(cfn().stack('caracola'), undefined);
 });

@@ -42,6 +42,7 @@ test('a dry run touches nothing and says all', async () => {
   assert.match(out, /would upload .*demo\.cara \(30\.\d MB\) to s3:\/\/the new bucket\/models\/[0-9a-f]{64}\.cara\n/);
   assert.match(out, /would create stack caracola:\n/);
   assert.match(out, /  MemorySize: 1769\n/);
+  assert.match(out, /^messages: kept; what is deleted or replaced can be restored for 30 days$/m);
   assert.match(out, /would send events of Caracola Test \(waba-[0-9a-f]+\) to the new topic/);
   assert.deepEqual(cfn().stacks, []);
   assert.deepEqual([...new Set(cfn().calls.map(({ action }) => action))], ['DescribeStacks']);

@@ -14,8 +14,8 @@ import { eumEvent, loadVoices, makeMessage, snsNotification, snsToLambda, sqsToL
 import { asLambda, MODEL, PROGRAM, SOURCE } from '../cloud/lib/program.mjs';
 import { environmentOf } from './lib/checks.mjs';
 import { expand } from './lib/expand.mjs';
-import { features } from './lib/features.mjs';
-import { compare, matches, statementsOf } from './lib/iam.mjs';
+import { ENDPOINTS, endpointsOf, features } from './lib/features.mjs';
+import { compare, decide, matches, statementsOf } from './lib/iam.mjs';
 import { readTemplate } from './lib/template.mjs';
 import { EXISTING, parametersOf } from './lib/variants.mjs';
 
@@ -39,8 +39,10 @@ async function cloudOf(stack) {
   cloud.requests = [];
   cloud.capture = (service, route, request) => {
     if (route.action) cloud.requests.push({ action: route.action, resource: arnOf(service, request, route) });
+    if (service.signingName) cloud.called.add(service.signingName); // Lambda's own interface, inside the function, has none
   };
-  cloud.s3.createBucket(stack.outputs.BucketName);
+  cloud.called = new Set(); // services
+  cloud.s3.createBucket(stack.outputs.BucketName, 'us-east-1', { versioned: true });
   if (f.source) {
     cloud.s3.createBucket(f.p.ModelBucket);
     cloud.s3.put?.(f.p.ModelBucket, f.p.ModelKey, readFileSync(MODEL));
@@ -116,6 +118,8 @@ const RUNS = {
   'vpc, the model filled': { ...parametersOf('vpc, zip, model by efs'), ModelSha256 },
   'worker, the model streamed': { ...parametersOf('worker, image, model by s3'), ModelSha256 },
   'vpc, the first system\'s file system': { ...image('vpc'), ModelDelivery: 'efs', ...EXISTING },
+  'vpc, by endpoints, the model filled': { ...parametersOf('vpc, zip, model by efs, by endpoints, two zones'), ModelSha256 },
+  'worker, by endpoints': parametersOf('worker, image, model by image, by endpoints, one zone'),
   worker: image('worker'),
   'worker, with replies': { ...image('worker'), Reply: 'yes' },
 };
@@ -143,7 +147,28 @@ for (const [name, parameters] of Object.entries(RUNS)) {
       assert.match([...compare(more, cloud.requests)].join(), /grants s3:DeleteObject /, Sid);
     }
     assert.deepEqual(new Set(cloud.requests.map(({ action }) => action)), cloud.permissions);
+    // Inside a network without a way out, each service that is called has its endpoint, and each endpoint a caller:
+    // the program, or ECS, which fetches the image and writes the log.
+    const f = features(stack);
+    const byEcs = f.worker ? ['ecr.api', 'ecr.dkr', 'logs'] : [];
+    if (f.endpoints) assert.deepEqual([...cloud.called, ...byEcs].sort(), endpointsOf(f).map((id) => ENDPOINTS[id]).sort());
     // The copy of the media is written with the caller's rights: by the grant for records.
+    // Nothing is deleted, by the program or in its name, and every version that it replaced is still there.
+    assert.deepEqual(cloud.requests.filter(({ action }) => /^s3:(?!GetObject$|PutObject$|ListBucket$)/.test(action)), []);
+    assert.deepEqual(cloud.s3.history.filter(({ what }) => what !== 'put'), []);
+    const bucket = stack.outputs.BucketName;
+    assert.equal(cloud.s3.versions(bucket).length, cloud.s3.history.filter((one) => one.bucket === bucket).length);
+    const records = cloud.s3.keys(bucket).filter((key) => key.startsWith('20'));
+    assert.ok(records.some((key) => key.endsWith('.json')) && records.some((key) => key.endsWith('.ogg')), String(records));
+    for (const key of records) {
+      for (const action of ['s3:DeleteObject', 's3:DeleteObjectVersion', 's3:GetObjectVersion', 's3:PutObjectAcl', 's3:PutObjectRetention', 's3:RestoreObject']) {
+        assert.equal(decide(statements, action, `arn:aws:s3:::${bucket}/${key}`), 'denied', `${action} on ${key}`);
+      }
+      for (const action of ['s3:GetObject', 's3:PutObject']) assert.equal(decide(statements, action, `arn:aws:s3:::${bucket}/${key}`), 'allowed');
+    }
+    for (const action of ['s3:DeleteBucket', 's3:PutBucketVersioning', 's3:PutLifecycleConfiguration', 's3:PutBucketPolicy', 's3:DeleteBucketPolicy', 's3:PutBucketPublicAccessBlock', 's3:PutEncryptionConfiguration']) {
+      assert.equal(decide(statements, action, `arn:aws:s3:::${bucket}`), 'denied', action);
+    }
     const write = statements.find(({ Sid }) => Sid === 'CodeObjects');
     assert.ok(cloud.social.copies.length >= 2);
     for (const { bucket, key } of cloud.social.copies) assert.ok(write.resources.some((one) => matches(one, `arn:aws:s3:::${bucket}/${key}`)));

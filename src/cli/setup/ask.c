@@ -45,7 +45,7 @@ int cara_ask_yes(const char *question) {
 
 static int ask_setting(cara_deploy *d, int id, char *dst, size_t size) {
     const cara_setting *setting = &cara_deploy_settings[id];
-    if (!setting->question || d->request.values[id])
+    if (!setting->question || d->request.values[id] || !cara_deploy_applies(d, id))
         return 0;
     for (;;) {
         if (cara_ask(setting->question, cara_deploy_value(d, id), dst, size))

@@ -11,8 +11,9 @@ const KINDS = {
     name: ({ stackName, logicalId }) => `${lower(stackName)}-${lower(logicalId)}-${unique()}`,
     attributes: ({ physicalId }) => ({ Arn: `arn:aws:s3:::${physicalId}` }),
     create: ({ physicalId }, { s3 }) => s3.createBucket(physicalId),
+    apply: ({ physicalId, properties }, { s3 }) => { s3.bucket(physicalId).versioned = properties.VersioningConfiguration?.Status === 'Enabled'; },
     remove: ({ physicalId }, { s3 }) => {
-      if (s3.buckets.get(physicalId)?.objects.size) throw new Error('The bucket you tried to delete is not empty');
+      if (s3.buckets.get(physicalId)?.versions.size) throw new Error('The bucket you tried to delete is not empty');
       s3.buckets.delete(physicalId);
     },
   },
@@ -39,6 +40,9 @@ const KINDS = {
     remove: ({ physicalId }, { functions }) => functions.functions.delete(physicalId),
     check: ({ properties }, { s3, ecr }) => {
       const { S3Bucket, S3Key, ImageUri } = properties.Code ?? {};
+      for (const { Key, Value } of properties.Tags ?? []) {
+        if (!/^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u.test(Value)) throw new Error(`1 validation error detected: Value at 'tags.${Key}.member' failed to satisfy constraint`);
+      }
       if (ImageUri && !ecr.has(ImageUri)) throw new Error(`Source image ${ImageUri} does not exist. Provide a valid source image.`);
       if (!ImageUri && !s3.buckets.get(S3Bucket)?.objects.has(S3Key)) {
         throw new Error('Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified key does not exist.');
@@ -76,6 +80,10 @@ const KINDS = {
   'AWS::EFS::FileSystem': { service: 'elasticfilesystem', name: () => `fs-${unique()}`, arn: ({ physicalId }) => `file-system/${physicalId}` },
   'AWS::EFS::AccessPoint': { service: 'elasticfilesystem', name: () => `fsap-${unique()}`, arn: ({ physicalId }) => `access-point/${physicalId}` },
   'AWS::EC2::SecurityGroup': { name: () => `sg-${unique()}`, attributes: ({ physicalId }) => ({ GroupId: physicalId }) },
+  'AWS::EC2::Route': {
+    name: ({ properties }) => `${properties.RouteTableId}|${properties.DestinationCidrBlock}`, attributes: ({ properties }) => ({ CidrBlock: properties.DestinationCidrBlock }),
+  },
+  'AWS::ApplicationAutoScaling::ScalingPolicy': { service: 'autoscaling', arn: ({ physicalId }) => `scalingPolicy:${physicalId}` },
   'AWS::ECS::Service': { attributes: ({ physicalId }) => ({ Name: physicalId }) },
   'AWS::EC2::EIP': { attributes: () => ({ AllocationId: `eipalloc-${unique()}` }) },
 };

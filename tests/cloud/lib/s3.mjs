@@ -48,15 +48,16 @@ export class S3 {
   /** `pageLimit` caps the keys of a list page, as small max-keys would. */
   constructor({ region, pageLimit = 1000, listAllowed = true }) {
     Object.assign(this, { region, pageLimit, listAllowed });
-    this.buckets = new Map(); // name -> {region, objects: Map of key -> object}
+    this.buckets = new Map(); // name -> {region, versioned, objects: Map of key -> object, versions: Map of key -> [{id, object}]}
     this.history = []; // every write and delete, in order
     this.lies = null; // see mutate()
     this.uploads = new Map(); // upload id -> {bucket, key, parts}
   }
 
-  createBucket(name, region = this.region) {
+  /** `versioned`: as a bucket with versioning enabled; its versions are kept, oldest first, a delete marker with `object` null. */
+  createBucket(name, region = this.region, { versioned = false } = {}) {
     if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name)) throw new ServiceError(400, 'InvalidBucketName', name);
-    this.buckets.set(name, { region, created: new Date(), objects: new Map() });
+    this.buckets.set(name, { region, versioned, created: new Date(), objects: new Map(), versions: new Map() });
   }
 
   /**
@@ -69,6 +70,8 @@ export class S3 {
   keys(bucket) { return [...this.bucket(bucket).objects.keys()].sort(byBytes); }
   object(bucket, key) { return this.bucket(bucket).objects.get(key); }
   text(bucket, key) { return this.object(bucket, key)?.body.toString(); }
+  /** [key, what the version is: its text, or null for a delete marker], oldest first. */
+  versions(bucket) { return [...this.bucket(bucket).versions].flatMap(([key, list]) => list.map(({ object }) => [key, object && object.body.toString()])); }
 
   /** Writes without HTTP: what another AWS service does on the caller's behalf. */
   put(bucketName, key, body, { contentType = 'binary/octet-stream', by = '' } = {}) {
@@ -90,9 +93,26 @@ export class S3 {
       etag: `"${createHash('md5').update(body).digest('hex')}"`,
       writes: (bucket.objects.get(key)?.writes ?? 0) + 1,
     };
-    bucket.objects.set(key, object);
+    this.addVersion(bucket, key, object);
     this.history.push({ what: 'put', bucket: bucketName, key, size: body.length, by, at: Date.now() });
     return object;
+  }
+
+  /** The newest version of a key is what the key is; without versioning there is only that one. Gives its id. */
+  addVersion(bucket, key, object) {
+    const id = bucket.versioned ? randomUUID().replaceAll('-', '') : 'null';
+    const before = bucket.versions.get(key) ?? [];
+    bucket.versions.set(key, [...(bucket.versioned ? before : []), { id, object }]);
+    this.showNewest(bucket, key);
+    return id;
+  }
+
+  showNewest(bucket, key) {
+    const list = bucket.versions.get(key).filter(({ object }) => object || bucket.versioned);
+    if (list.length > 0) bucket.versions.set(key, list);
+    else bucket.versions.delete(key);
+    if (list.at(-1)?.object) bucket.objects.set(key, list.at(-1).object);
+    else bucket.objects.delete(key);
   }
 
   // ---- the service ----
@@ -112,7 +132,8 @@ export class S3 {
         GET: ['GetObject', 's3:GetObject'], HEAD: ['HeadObject', 's3:GetObject'],
         PUT: ['PutObject', 's3:PutObject'], DELETE: ['DeleteObject', 's3:DeleteObject'],
       }[method];
-      return known ? { ...base, op: known[0], action: known[1], conditional: conditional && method === 'PUT' } : null;
+      const version = query.has('versionId') && !['HEAD', 'PUT'].includes(method);
+      return known ? { ...base, op: known[0], action: known[1] + (version ? 'Version' : ''), conditional: conditional && method === 'PUT' } : null;
     }
     if (bucket === '') return method === 'GET' ? { ...base, op: 'ListBuckets', action: 's3:ListAllMyBuckets' } : null;
     if (method === 'HEAD') return { ...base, op: 'HeadBucket', action: 's3:ListBucket' };
@@ -306,29 +327,36 @@ export class S3 {
     return { status: 204, headers: {} };
   }
 
-  /** Versioning is not kept: each object has one, as in a bucket that never had it. */
   ListObjectVersions(bucket, { bucket: name, params }) {
-    const keys = [...bucket.objects.keys()].sort(byBytes);
+    const prefix = params.get('prefix') ?? '';
+    const rows = [...bucket.versions.keys()].filter((key) => key.startsWith(prefix)).sort(byBytes)
+      .flatMap((key) => bucket.versions.get(key).toReversed().map(({ id, object }, at) => ({ key, id, object, newest: at === 0 })));
     const after = params.get('key-marker');
-    const rest = after ? keys.filter((key) => byBytes(key, after) > 0) : keys;
+    const version = params.get('version-id-marker');
+    const from = after === undefined ? 0 : version ? rows.findIndex(({ key, id }) => key === after && id === version) + 1 : rows.findIndex(({ key }) => byBytes(key, after) > 0);
+    const rest = from < 0 ? [] : rows.slice(from);
     const page = rest.slice(0, Math.min(Number(params.get('max-keys') ?? 1000), this.pageLimit));
     const more = page.length < rest.length;
-    const next = more ? `<NextKeyMarker>${escapeXml(page.at(-1))}</NextKeyMarker><NextVersionIdMarker>null</NextVersionIdMarker>` : '';
-    return xml(200, `<ListVersionsResult ${XMLNS}><Name>${name}</Name><IsTruncated>${more}</IsTruncated>${next}` +
-      page.map((key) => `<Version><Key>${escapeXml(key)}</Key><VersionId>null</VersionId><IsLatest>true</IsLatest></Version>`).join('') + '</ListVersionsResult>');
+    const next = more ? `<NextKeyMarker>${escapeXml(page.at(-1).key)}</NextKeyMarker><NextVersionIdMarker>${page.at(-1).id}</NextVersionIdMarker>` : '';
+    return xml(200, `<ListVersionsResult ${XMLNS}><Name>${name}</Name><IsTruncated>${more}</IsTruncated>${next}` + page.map(({ key, id, object, newest }) => {
+      const kind = object ? 'Version' : 'DeleteMarker';
+      return `<${kind}><Key>${escapeXml(key)}</Key><VersionId>${id}</VersionId><IsLatest>${newest}</IsLatest></${kind}>`;
+    }).join('') + '</ListVersionsResult>');
   }
 
   DeleteObjects(_bucket, { bucket: bucketName, by }, request) {
     this.checkDigests(request);
     const names = new Map([['amp', '&'], ['lt', '<'], ['gt', '>'], ['quot', '"'], ['apos', "'"]]);
-    const keys = [...request.body.toString().matchAll(/<Key>([^<]*)<\/Key>/g)].map(([, key]) => key.replace(/&(\w+);/g, (_, n) => names.get(n)));
-    if (keys.length === 0 || keys.length > 1000) throw new ServiceError(400, 'MalformedXML', 'from 1 to 1000 keys');
-    for (const key of keys) this.DeleteObject(this.bucket(bucketName), { bucket: bucketName, key, by });
+    const objects = [...request.body.toString().matchAll(/<Object>(.*?)<\/Object>/gs)].map(([, text]) => ({
+      key: /<Key>([^<]*)</.exec(text)?.[1].replace(/&(\w+);/g, (_, n) => names.get(n)), params: new Map(/<VersionId>([^<]+)</.test(text) ? [['versionId', /<VersionId>([^<]+)</.exec(text)[1]]] : []),
+    }));
+    if (objects.length === 0 || objects.length > 1000) throw new ServiceError(400, 'MalformedXML', 'from 1 to 1000 keys');
+    for (const one of objects) this.DeleteObject(this.bucket(bucketName), { bucket: bucketName, ...one, by });
     return xml(200, `<DeleteResult ${XMLNS}></DeleteResult>`);
   }
 
   DeleteBucket(bucket, { bucket: name }) {
-    if (bucket.objects.size > 0) throw new ServiceError(409, 'BucketNotEmpty', 'The bucket you tried to delete is not empty');
+    if (bucket.versions.size > 0) throw new ServiceError(409, 'BucketNotEmpty', 'The bucket you tried to delete is not empty. You must delete all versions in the bucket.');
     this.buckets.delete(name);
     return { status: 204, headers: {} };
   }
@@ -378,10 +406,15 @@ export class S3 {
     return { status: response.status, head: true, headers: { ...response.headers, ...length } };
   }
 
-  DeleteObject(bucket, { bucket: bucketName, key, by }) {
-    if (bucket.objects.delete(key)) {
-      this.history.push({ what: 'delete', bucket: bucketName, key, size: 0, by, at: Date.now() });
+  DeleteObject(bucket, { bucket: bucketName, key, params, by }) {
+    const there = bucket.objects.has(key);
+    const version = params.get('versionId');
+    if (version === undefined && bucket.versioned) this.addVersion(bucket, key, null);
+    else if (bucket.versions.has(key)) {
+      bucket.versions.set(key, bucket.versions.get(key).filter(({ id }) => version !== undefined && id !== version));
+      this.showNewest(bucket, key);
     }
+    if (there && !bucket.objects.has(key)) this.history.push({ what: 'delete', bucket: bucketName, key, size: 0, by, at: Date.now() });
     return { status: 204, headers: {} };
   }
 

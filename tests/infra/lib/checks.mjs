@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { NETWORK_CHECKS } from './checks-network.mjs';
 import { ACCOUNT } from './expand.mjs';
 import { exactly, features, inventory, list, same } from './features.mjs';
-import { statementsOf } from './iam.mjs';
+import { decide, statementsOf } from './iam.mjs';
 import { EVERYWHERE, PLATFORM } from './platform.mjs';
 import { checkReferences } from './references.mjs';
 import { validate } from './schema.mjs';
@@ -14,7 +14,7 @@ const policiesOf = (stack) => Object.entries(stack.resources).flatMap(([id, { Ty
   if (Type === 'AWS::IAM::Role') return [{ id, document: p.AssumeRolePolicyDocument }, ...(p.Policies ?? []).map((one) => ({ id, role: true, document: one.PolicyDocument }))];
   if (Type === 'AWS::IAM::RolePolicy') return [{ id, role: true, document: p.PolicyDocument }];
   const document = p.PolicyDocument ?? p.FileSystemPolicy ?? p.RepositoryPolicyText;
-  return document ? [{ id, document }] : [];
+  return document ? [{ id, document, endpoint: Type === 'AWS::EC2::VPCEndpoint' }] : [];
 });
 
 /** `id`'s policy denies every request without TLS, on all of it. */
@@ -57,6 +57,19 @@ export function* privateBucket(stack, id, policyId) {
   yield* tlsOnly(stack, policyId, [arn, `${arn}/*`]);
 }
 
+// What may be in the bucket: a record, its audio, what was not understood.
+const KEPT = ['2025-10-15/5215512345678-01-10-13-abcdefghijk.json', '2025-10-15/5215512345678-01-10-13-abcdefghijk.ogg', 'quarantine/abc.json'];
+// The actions of S3 that delete or change something, by the page
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html, and those on versions.
+const CHANGES = ['AbortMultipartUpload', 'BypassGovernanceRetention', 'CreateBucket', 'DeleteBucket', 'DeleteBucketPolicy', 'DeleteBucketWebsite', 'DeleteObject',
+  'DeleteObjectTagging', 'DeleteObjectVersion', 'DeleteObjectVersionTagging', 'GetObjectVersion', 'ListBucketVersions', 'ObjectOwnerOverrideToBucketOwner',
+  'PutAccelerateConfiguration', 'PutAnalyticsConfiguration', 'PutBucketAcl', 'PutBucketCORS', 'PutBucketLogging', 'PutBucketNotification',
+  'PutBucketObjectLockConfiguration', 'PutBucketOwnershipControls', 'PutBucketPolicy', 'PutBucketPublicAccessBlock', 'PutBucketRequestPayment',
+  'PutBucketTagging', 'PutBucketVersioning', 'PutBucketWebsite', 'PutEncryptionConfiguration', 'PutIntelligentTieringConfiguration',
+  'PutInventoryConfiguration', 'PutLifecycleConfiguration', 'PutMetricsConfiguration', 'PutObjectAcl', 'PutObjectLegalHold', 'PutObjectRetention',
+  'PutObjectTagging', 'PutObjectVersionAcl', 'PutObjectVersionTagging', 'PutReplicationConfiguration', 'ReplicateDelete', 'ReplicateObject', 'RestoreObject',
+].map((name) => `s3:${name}`);
+
 export const CHECKS = {
   schema: validate,
   references: checkReferences,
@@ -84,7 +97,29 @@ export const CHECKS = {
       if (!same(ends(key), days ? [days] : [])) yield `${key} ends after ${ends(key)} days, not ${days || 'never'}`;
     }
     for (const key of ['medium.pt', 'models/large.cara', 'multilingual.tiktoken']) if (ends(key).length > 0) yield `the model ${key} ends with the messages`;
-    if (stack.resources.Bucket.Properties.VersioningConfiguration && days) yield 'deleted messages stay as versions';
+    if (stack.resources.Bucket.Properties.VersioningConfiguration?.Status !== 'Enabled') yield 'what is deleted or replaced by mistake is lost';
+    const old = rules.filter((one) => one.NoncurrentVersionExpiration);
+    if (old.length !== 1 || old[0].Prefix || old[0].Status !== 'Enabled' || String(old[0].NoncurrentVersionExpiration.NoncurrentDays) !== stack.parameters.VersionRetentionDays) yield 'old versions end at another time than was asked for';
+    if (old[0]?.NoncurrentVersionExpiration.NewerNoncurrentVersions || old[0]?.ExpiredObjectDeleteMarker !== true) yield 'something of a deleted message stays';
+  },
+
+  // The program reads and writes messages; deleting them, or changing the bucket, is denied, whatever else is granted.
+  * keeps(stack) {
+    const arn = `arn:aws:s3:::${bucketOf(stack)}`;
+    const own = statementsOf(stack);
+    const ofBucket = stack.resources.BucketPolicy?.Properties.PolicyDocument.Statement;
+    for (const name of KEPT) {
+      for (const action of CHANGES) {
+        for (const resource of [arn, `${arn}/${name}`]) {
+          const granted = [...own, { Effect: 'Allow', Action: action, Resource: '*' }];
+          if (decide(own, action, resource) !== 'denied' || decide(granted, action, resource) !== 'denied') yield `the role may ${action} on ${resource} where something else grants it`;
+          if (ofBucket && decide([...granted.slice(-1), ...ofBucket], action, resource) !== 'denied') yield `the bucket's policy lets the program ${action} on ${resource}`;
+        }
+      }
+      for (const action of ['s3:GetObject', 's3:PutObject']) if (decide([...own, ...(ofBucket ?? [])], action, `${arn}/${name}`) !== 'allowed') yield `the program cannot ${action} ${name}`;
+    }
+    if (decide([...own, ...(ofBucket ?? [])], 's3:ListBucket', arn) !== 'allowed') yield 'the program cannot list the bucket';
+    if (ofBucket && decide([{ Effect: 'Allow', Action: 's3:*', Resource: '*' }, ...ofBucket], 's3:DeleteObject', `${arn}/x`, 'Administrator') !== 'allowed') yield 'nobody can delete a message';
   },
 
   * topic(stack) {
@@ -139,12 +174,13 @@ export const CHECKS = {
   },
 
   * policies(stack) {
-    for (const { id, role, document } of policiesOf(stack)) {
+    for (const { id, role, endpoint, document } of policiesOf(stack)) {
       if (document.Version !== '2012-10-17') yield `${id}: version ${document.Version}`;
       for (const one of document.Statement) {
         const where = `${id} ${one.Sid ?? ''}`;
-        if (one.Effect === 'Allow' && same(list(one.Principal?.AWS ?? one.Principal), ['*'])) yield `${where} allows everybody`;
-        if (one.NotAction || one.NotResource || one.NotPrincipal) yield `${where} says what is not meant`;
+        // Who may use an endpoint is in its conditions (`endpoints` checks them).
+        if (!endpoint && one.Effect === 'Allow' && same(list(one.Principal?.AWS ?? one.Principal), ['*'])) yield `${where} allows everybody`;
+        if ((one.NotAction && one.Effect !== 'Deny') || one.NotResource || one.NotPrincipal) yield `${where} says what is not meant`;
         for (const action of list(one.Action)) if (one.Effect === 'Allow' && action.includes('*')) yield `${where} allows ${action}`;
         if (!role || one.Effect !== 'Allow') continue;
         for (const resource of list(one.Resource)) if (resource === '*' && !EVERYWHERE.includes(one.Sid)) yield `${where} allows ${one.Action} on everything`;
@@ -173,7 +209,7 @@ export const CHECKS = {
         if (!Why || PLATFORM[sid]?.page !== Page) yield `${id} ${sid}: the page that asks for it is not ${PLATFORM[sid]?.page}`;
       }
       for (const { Sid, Effect, actions, resources } of statementsOf(stack, id)) {
-        if (!/^(Code|Platform)[A-Z]/.test(Sid ?? '')) yield `${id} has a statement ${Sid} that is neither the code's nor the platform's`;
+        if (!/^(Code|Platform|NotCode)[A-Z]/.test(Sid ?? '') || (/^NotCode/.test(Sid) && Effect !== 'Deny')) yield `${id} has a statement ${Sid} that is neither the code's nor the platform's`;
         if (!Sid?.startsWith('Platform')) continue;
         if (!grants[Sid]) yield `${id} ${Sid} is not listed`;
         const known = PLATFORM[Sid];

@@ -7,12 +7,26 @@ export function features({ parameters: p }) {
   const worker = p.Variant === 'worker';
   const vpc = p.Variant === 'vpc';
   const existing = p.ExistingSubnetId !== '';
+  const network = worker || (vpc && !existing); // of its own
+  const endpoints = network && p.Network === 'endpoints';
+  const zones = network ? Number(p.Zones) : 0;
   return {
     worker, vpc, existing, queue: worker || p.Variant === 'queued', queued: p.Variant === 'queued', direct: vpc || p.Variant === 'direct',
-    efs: p.ModelDelivery === 'efs', nat: vpc && !existing, network: worker || (vpc && !existing), ownEfs: p.ModelDelivery === 'efs' && !existing,
+    efs: p.ModelDelivery === 'efs', network, endpoints, zones, nat: network && vpc && !endpoints, ownVpc: network && vpc,
+    private: network && (vpc || endpoints), public: network && !endpoints, ownEfs: p.ModelDelivery === 'efs' && !existing,
     image: p.PackageType === 'image', ownBucket: p.StoreBucket === '', reply: p.Reply === 'yes', source: p.ModelKey !== '', p,
   };
 }
+
+/** The suffix of names in each zone: "", "2". */
+export const zonesOf = ({ zones }) => ['', '2'].slice(0, zones);
+const inEachZone = (f, condition, names) => (condition ? names.split(' ').flatMap((name) => zonesOf(f).map((zone) => name + zone)) : []);
+
+/** The endpoints that a stack needs: what its program calls, and what ECS calls from a task's interface. */
+export const ENDPOINTS = {
+  S3Endpoint: 's3', SocialMessagingEndpoint: 'social-messaging', SqsEndpoint: 'sqs', LogsEndpoint: 'logs', EcrApiEndpoint: 'ecr.api', EcrDkrEndpoint: 'ecr.dkr',
+};
+export const endpointsOf = (f) => (f.endpoints ? Object.keys(ENDPOINTS).slice(0, f.worker ? 6 : 2) : []);
 
 /** The names of what a stack has, by what it is to do. */
 export function inventory(stack) {
@@ -24,9 +38,11 @@ export function inventory(stack) {
     ...when(f.p.AlarmEmail, 'AlarmTopic AlarmTopicPolicy AlarmSubscription'),
     ...when(f.direct, 'FunctionSubscription FunctionPermission FunctionFailures LostAlarm'), ...when(f.queued, 'QueueToFunction'),
     ...when(!f.worker, 'Function ThrottlesAlarm'), ...when(f.queue, 'Queue QueuePolicy QueueSubscription'), ...when(f.vpc, 'NotCodePolicy'),
-    ...when(f.network, 'Vpc PublicSubnet InternetGateway InternetGatewayAttachment PublicRouteTable PublicDefaultRoute PublicSubnetRoutes'),
-    ...when(f.nat, 'PrivateSubnet NatAddress NatGateway PrivateRouteTable PrivateDefaultRoute PrivateSubnetRoutes SecurityGroup SecurityGroupNfs'),
-    ...when(f.ownEfs, 'FileSystem MountTarget AccessPoint'),
+    ...when(f.network, 'Vpc'), ...when(f.public, 'InternetGateway InternetGatewayAttachment PublicRouteTable PublicDefaultRoute'),
+    ...inEachZone(f, f.public, 'PublicSubnet PublicSubnetRoutes'), ...inEachZone(f, f.private, 'PrivateSubnet PrivateRouteTable PrivateSubnetRoutes'),
+    ...inEachZone(f, f.nat, 'NatAddress NatGateway PrivateDefaultRoute'), ...when(f.ownVpc, 'SecurityGroup SecurityGroupNfs'),
+    ...when(f.endpoints, 'EndpointSecurityGroup'), ...endpointsOf(f),
+    ...when(f.ownEfs, 'FileSystem AccessPoint'), ...inEachZone(f, f.ownEfs, 'MountTarget'),
     ...when(f.worker, 'WorkerCluster WorkerSecurityGroup WorkerExecutionRole WorkerTask WorkerService WorkerCount WorkerMore WorkerLess WorkerMoreAlarm WorkerLessAlarm ErrorsInLog'),
   ].sort();
 }

@@ -29,6 +29,7 @@ export const RETURNS = {
   'AWS::EC2::Subnet': row('ec2-subnet', ['SubnetId'], (id) => ({ SubnetId: `subnet-${hex(id)}` })),
   'AWS::EC2::SubnetRouteTableAssociation': row('ec2-subnetroutetableassociation', ['Id'], (id) => ({ Id: `rtbassoc-${hex(id)}` })),
   'AWS::EC2::VPC': row('ec2-vpc', ['VpcId'], (id) => ({ VpcId: `vpc-${hex(id)}` })),
+  'AWS::EC2::VPCEndpoint': row('ec2-vpcendpoint', ['Id'], (id) => ({ Id: `vpce-${hex(id)}` })),
   'AWS::ECR::Repository': row('ecr-repository', ['RepositoryName'], (id) => {
     const name = `caracola-${id.toLowerCase()}-${hex(id, 12)}`;
     return { RepositoryName: name, Arn: arn('ecr', `repository/${name}`), RepositoryUri: `${ACCOUNT}.dkr.ecr.${REGION}.amazonaws.com/${name}` };
@@ -101,6 +102,7 @@ export const IN_WORDS = [
   [/^AWS::CloudWatch::\S+\.Dimensions\.Value$/, '[\\x20-\\x7e]{1,255}', 'https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html'],
   [/^AWS::CloudWatch::Dashboard\.DashboardName$/, '[\\w-]{1,255}', `${REFERENCE}cloudwatch-dashboard.html`],
   [/\.Statement\.Resource$/, `${ARN}|\\*`, 'https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html'],
+  [/^AWS::EC2::VPCEndpoint\.ServiceName$/, 'com\\.amazonaws\\.[a-z0-9-]+\\.[a-z0-9.-]+', 'https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html'],
   [/\.Statement\.Condition\.Arn(Equals|Like)\./, ARN, 'https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html'],
   [/AccessPointArn$/, `arn:aws[a-z-]*:elasticfilesystem:[a-z0-9-]+:[0-9]{12}:access-point/${ID('fsap')}`, `${REFERENCE}efs-accesspoint.html`],
 ];

@@ -24,19 +24,30 @@ const find = (name) => plain.find((one) => one.name === name).parameters;
 const ways = ['direct, zip, model by image', 'queued, zip, model by s3', 'vpc, zip, model by efs', 'worker, image, model by s3'];
 const choices = {
   reply: { Reply: 'yes' },
-  'days that end': { MessageRetentionDays: 30, LogRetentionDays: 7 },
+  'days that end': { MessageRetentionDays: 30, VersionRetentionDays: 7, LogRetentionDays: 7 },
   'e-mail': { AlarmEmail: 'ops@example.org', TestEmail: 'dev@example.org' },
   'a bucket of before': { StoreBucket: 'first-system-messages' },
   'arm64, 900 s, two at once': { Architecture: 'arm64', Timeout: 900, Concurrency: 2 },
 };
 const chosen = ways.flatMap((way) => Object.entries(choices).map(([what, parameters]) => ({ name: `${way}, ${what}`, parameters: { ...find(way), ...parameters } })));
+// The networks: each way to AWS, in one zone and two, with all that lies in them.
+const networks = [];
+for (const way of ['vpc, zip, model by image', 'vpc, zip, model by s3', 'vpc, zip, model by efs', 'worker, image, model by image', 'worker, image, model by s3']) {
+  for (const Network of ['internet', 'endpoints']) {
+    for (const Zones of [1, 2]) {
+      if (Network === 'internet' && Zones === 1) continue; // the default
+      networks.push({ name: `${way}, by ${Network}, ${Zones === 1 ? 'one zone' : 'two zones'}`, parameters: { ...find(way), Network, Zones } });
+    }
+  }
+  networks.push({ name: `${way}, by endpoints, a bucket of before`, parameters: { ...find(way), Network: 'endpoints', StoreBucket: 'first-system-messages' } });
+}
 const unlimited = ways.slice(0, 3).map((way) => ({ name: `${way}, no limit`, parameters: { ...find(way), Concurrency: 0 } }));
 
 export const VARIANTS = [
-  ...plain, ...chosen, ...unlimited,
+  ...plain, ...chosen, ...networks, ...unlimited,
   { name: 'vpc, zip, the first system\'s network and model', parameters: { ...find('vpc, zip, model by image'), ModelDelivery: 'efs', ModelFile: 'medium.pt', ...EXISTING } },
 ];
-export const parametersOf = find;
+export const parametersOf = (name) => VARIANTS.find((one) => one.name === name).parameters;
 
 // What is not allowed, and the error that CloudFormation must give.
 export const IMPOSSIBLE = [
@@ -54,6 +65,13 @@ export const IMPOSSIBLE = [
   [{ ...ZIP, Variant: 'queued', Concurrency: 1 }, /queued needs a Concurrency of 2 or more/],
   [{ ...ZIP, ...SOURCE, Variant: 'vpc', ModelDelivery: 'efs', ...EXISTING, ExistingSubnetId: '' }, /go together/],
   [{ ...ZIP, Variant: 'vpc', ...EXISTING }, /is for Variant vpc with ModelDelivery efs/],
+  [{ ...ZIP, Network: 'endpoints' }, /need Variant vpc or worker/],
+  [{ ...ZIP, Variant: 'queued', Zones: 2 }, /need Variant vpc or worker/],
+  [{ ...ZIP, Variant: 'vpc', ModelDelivery: 'efs', ...EXISTING, Network: 'endpoints' }, /not for ExistingSubnetId/],
+  [{ ...ZIP, Variant: 'vpc', ModelDelivery: 'efs', ...EXISTING, Zones: 2 }, /not for ExistingSubnetId/],
+  [{ ...ZIP, Variant: 'vpc', Zones: 3 }, /allowed values/],
+  [{ ...ZIP, Variant: 'vpc', Network: 'none' }, /allowed values/],
+  [{ ...ZIP, VersionRetentionDays: 0 }, /out of range/],
   [{ ...ZIP, Variant: 'both' }, /allowed values/],
   [{ ...ZIP, MemorySize: 127 }, /out of range/],
   [{ ...ZIP, MemorySize: 10241 }, /out of range/],
