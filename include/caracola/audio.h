@@ -35,53 +35,66 @@ typedef struct cara_pcm_source {
     void *reserved[3]; /* NULL: room for members to come, since a source is passed by value */
 } cara_pcm_source;
 
-/* Ceilings on what one audio may cost. Zero means the default. cara_audio_limits_default() must
- * fill it first. */
-typedef struct cara_audio_limits {
-    size_t struct_size; /* set by cara_audio_limits_default() */
-    size_t max_bytes;   /* of the encoded input; default 2 GiB */
-    double max_seconds; /* of decoded audio; default 24 h */
-    /* Asked some ten times a second while the bytes of a pipe or device are waited for; non-zero
-     * ends the opening with CARA_ERR_CANCELLED. NULL: nothing is asked. */
+/* How one audio is read. cara_audio_options_default() must fill it first. */
+typedef struct cara_audio_options {
+    size_t struct_size; /* set by cara_audio_options_default() */
+    size_t max_bytes;   /* of the encoded input; 0: 2 GiB */
+    double max_seconds; /* of decoded audio; 0: 24 h */
+    /* Of several sound tracks the one to read, counted from 0 as in ffmpeg's 0:a:N. -1, the
+     * default: the one that ffmpeg takes. */
+    int track;
+    /* What sound without a header is, by the ending of its file or the subtype of its media type:
+     * "gsm", "ulaw", "alaw", "sln" (8 kHz), "sln16" (16 kHz; also 12, 24, 32, 44, 48, 96 and 192),
+     * "g722", and other names of these. Bytes that tell their format by themselves are read as what
+     * they are, and other names change nothing, so any ending can be given as it is. Borrowed.
+     * NULL, the default: cara_audio_open_file() takes the ending of the path. */
+    const char *input_format;
+    /* Asked while audio is opened and read, and some ten times a second while the bytes of a pipe
+     * or device are waited for; non-zero ends the work with CARA_ERR_CANCELLED. Kept for as long as
+     * the handle is open. NULL: nothing is asked. */
     int (*stop)(void *cookie);
     void *stop_cookie;
-} cara_audio_limits;
+} cara_audio_options;
 
-/* Fills the caller's struct of `size` bytes (sizeof *limits). It cannot fail. */
-CARA_API void cara_audio_limits_default(cara_audio_limits *limits, size_t size);
+/* 1 where `name` is one of the names that options.input_format knows, in any case. */
+CARA_API int cara_audio_is_input_format(const char *name);
+
+/* Fills the caller's struct of `size` bytes (sizeof *options). It cannot fail. */
+CARA_API void cara_audio_options_default(cara_audio_options *options, size_t size);
 
 typedef struct cara_audio cara_audio;
 
-/* Opens audio held in memory. The format is recognised by the bytes, never by a name. `limits` may
- * be NULL: the defaults. `bytes` stay the caller's and must outlive the handle. On success *out is
- * the caller's, to be freed with cara_audio_close(). On failure *out is NULL. Returns CARA_OK or
- *   CARA_ERR_AUDIO_FORMAT   the bytes are no audio that is known
+/* Opens audio held in memory. The format is recognised by the bytes; a name counts only where
+ * these tell nothing (input_format). `options` may be NULL: the defaults. `bytes` stay the caller's
+ * and must outlive the handle. On success *out is the caller's, to be freed with
+ * cara_audio_close(). On failure *out is NULL. Returns CARA_OK or
+ *   CARA_ERR_AUDIO_FORMAT   the bytes are no audio that is known, or its codec is not decoded here,
+ *                           or there is no such track
  *   CARA_ERR_AUDIO_CORRUPT  audio of a known format that cannot be decoded
- *   CARA_ERR_AUDIO_LIMIT    more bytes than max_bytes
+ *   CARA_ERR_AUDIO_LIMIT    more bytes than max_bytes, or it would cost too much memory or time
  *   CARA_ERR_AUDIO_MODULE   the format needs the libav module, which is not installed
+ *   CARA_ERR_CANCELLED      options.stop ended it
  *   CARA_ERR_USAGE          struct_size was not set, or is that of a newer header than this library
  *   CARA_ERR_MEMORY         no memory
  *   CARA_ERR_INTERNAL       a defect of ours */
 CARA_API CARA_MUST_USE int cara_audio_open_memory(const void *bytes, size_t n,
-                                                  const cara_audio_limits *limits, cara_audio **out,
-                                                  cara_error *err);
+                                                  const cara_audio_options *options,
+                                                  cara_audio **out, cara_error *err);
 
 /* Opens a file, mapped and not copied; it must stay as it is while the handle is open. What is no
  * regular file (a named pipe, /dev/stdin, a device) is read to its end into memory, as
  * cara_audio_open_fd() does. As cara_audio_open_memory(), and also
  *   CARA_ERR_NOT_FOUND      no such file
- *   CARA_ERR_IO             the system refused to read it, or it is a folder
- *   CARA_ERR_CANCELLED      limits.stop ended the waiting for bytes */
-CARA_API CARA_MUST_USE int cara_audio_open_file(const char *path, const cara_audio_limits *limits,
+ *   CARA_ERR_IO             the system refused to read it, or it is a folder */
+CARA_API CARA_MUST_USE int cara_audio_open_file(const char *path, const cara_audio_options *options,
                                                 cara_audio **out, cara_error *err);
 
 /* Reads a descriptor (standard input, a pipe, a socket) from where it stands to its end, into
  * memory of the handle's own. It stays open and the caller's. Reading ends early where the first
  * MiB is no audio. `name` is what error texts call it. As cara_audio_open_memory(), and also
- *   CARA_ERR_IO             the system refused to read it
- *   CARA_ERR_CANCELLED      limits.stop ended the waiting for bytes */
+ *   CARA_ERR_IO             the system refused to read it */
 CARA_API CARA_MUST_USE int cara_audio_open_fd(int fd, const char *name,
-                                              const cara_audio_limits *limits, cara_audio **out,
+                                              const cara_audio_options *options, cara_audio **out,
                                               cara_error *err);
 
 /* The samples as a source; borrowed from the handle. A stream cut short gives what it holds. The
@@ -89,7 +102,9 @@ CARA_API CARA_MUST_USE int cara_audio_open_fd(int fd, const char *name,
  *   CARA_ERR_USAGE          `audio` was NULL
  *   CARA_ERR_AUDIO_CORRUPT  the stream cannot be decoded further
  *   CARA_ERR_AUDIO_FORMAT   a codec that this libav does not have
- *   CARA_ERR_AUDIO_LIMIT    longer than max_seconds; the samples up to there were given
+ *   CARA_ERR_AUDIO_LIMIT    longer than max_seconds, and the samples up to there were given; or it
+ *                           would cost too much memory or time
+ *   CARA_ERR_CANCELLED      options.stop ended it
  *   CARA_ERR_MEMORY         no memory
  *   CARA_ERR_INTERNAL       a defect of ours */
 CARA_API cara_pcm_source cara_audio_source(cara_audio *audio);

@@ -1,5 +1,6 @@
 /* The public functions: pick the decoder, convert to 16 kHz, keep the limits. */
 #include "audio/audio_decoder.h"
+#include "audio/headerless.h"
 #include "audio/sniff.h"
 #include "base/files/file.h"
 #include "base/files/stream.h"
@@ -27,6 +28,7 @@ struct cara_audio {
     char *bytes;                 /* of a stream; NULL for others */
     double max_seconds;
     int64_t max_samples, given;
+    cara_stop stop;
     int failed; /* a code that came after samples which had to be given first */
     cara_error failure;
 };
@@ -36,34 +38,79 @@ static int no_audio(cara_sniffed what, cara_error *err) {
                      what.looks, KNOWN);
 }
 
-static int open_decoder(cara_slice bytes, cara_audio_decoder **out, cara_error *err) {
+/* What the bytes are; *named is set where only the name tells. */
+static cara_sniffed recognise(cara_slice bytes, const char *name, const cara_headerless **named) {
     cara_sniffed what = cara_sniff(bytes);
+    *named = bytes.len && !what.certain ? cara_headerless_find(name) : NULL;
+    return what;
+}
+
+static int no_such_track(const char *format, int track, cara_error *err) {
+    return cara_fail(err, CARA_ERR_AUDIO_FORMAT, -1,
+                     "this %s file has no sound track %d: it has 1, counted from 0", format, track);
+}
+
+static int open_headerless(const cara_headerless *h, cara_libav_file *file,
+                           cara_audio_decoder **out, cara_error *err) {
+    file->format = h->name;
+    file->demuxer = h->demuxer;
+    if (h->demuxer)
+        return cara_libav_open(file, out, err);
+    if (file->track > 0)
+        return no_such_track(h->name, file->track, err);
+    return cara_pcm_open(file->bytes, h->name, h->codec, h->rate, out, err);
+}
+
+static int open_decoder(cara_slice bytes, const cara_audio_options *options,
+                        cara_audio_decoder **out, cara_error *err) {
+    const cara_headerless *named;
+    cara_sniffed what = recognise(bytes, options->input_format, &named);
+    bytes = cara_slice_of(bytes.ptr + what.skip, bytes.len - what.skip);
+    cara_libav_file file = {.bytes = bytes,
+                            .format = what.format,
+                            .demuxer = what.demuxer,
+                            .track = options->track,
+                            .stop = {options->stop, options->stop_cookie}};
+    if (named)
+        return open_headerless(named, &file, out, err);
     switch (what.kind) {
     case CARA_SNIFF_OGG_OPUS:
-        return cara_ogg_open(bytes, out, err);
+        if (options->track < 0)
+            return cara_ogg_open(bytes, out, err);
+        file.demuxer = "ogg";
+        return cara_libav_open(&file, out, err);
     case CARA_SNIFF_WAV: {
+        if (options->track > 0)
+            return no_such_track(what.format, options->track, err);
         int rc = cara_wav_open(bytes, out, err);
         if (rc != CARA_WAV_OTHER_CODEC)
             return rc;
-        return cara_libav_open(bytes, "wav with a compressed codec", "wav", out, err);
+        file.format = "wav with a compressed codec";
+        file.demuxer = "wav";
+        return cara_libav_open(&file, out, err);
     }
     case CARA_SNIFF_LIBAV:
-        return cara_libav_open(bytes, what.format, what.demuxer, out, err);
+        return cara_libav_open(&file, out, err);
     case CARA_SNIFF_NONE:
         break;
     }
     return no_audio(what, err);
 }
 
-void cara_audio_limits_default(cara_audio_limits *limits, size_t size) {
-    const cara_audio_limits defaults = {.struct_size = sizeof defaults};
-    cara_sized_default(limits, size, &defaults, sizeof defaults);
+int cara_audio_is_input_format(const char *name) {
+    return cara_headerless_find(name) != NULL;
 }
 
-/* The caller's limits, with the defaults in place of zeros. */
-static int read_limits(const cara_audio_limits *limits, cara_audio_limits *own, cara_error *err) {
-    cara_audio_limits_default(own, sizeof *own);
-    int rc = cara_sized_read(own, sizeof *own, limits, "cara_audio_limits", err);
+void cara_audio_options_default(cara_audio_options *options, size_t size) {
+    const cara_audio_options defaults = {.struct_size = sizeof defaults, .track = -1};
+    cara_sized_default(options, size, &defaults, sizeof defaults);
+}
+
+/* The caller's options, with the defaults in place of zeros. */
+static int read_options(const cara_audio_options *options, cara_audio_options *own,
+                        cara_error *err) {
+    cara_audio_options_default(own, sizeof *own);
+    int rc = cara_sized_read(own, sizeof *own, options, "cara_audio_options", err);
     if (!own->max_bytes)
         own->max_bytes = CARA_LIMIT_AUDIO_BYTES;
     if (!(own->max_seconds > 0))
@@ -71,18 +118,17 @@ static int read_limits(const cara_audio_limits *limits, cara_audio_limits *own, 
     return rc;
 }
 
-int cara_audio_open_memory(const void *bytes, size_t n, const cara_audio_limits *limits,
+int cara_audio_open_memory(const void *bytes, size_t n, const cara_audio_options *options,
                            cara_audio **out, cara_error *err) {
     if (!out)
         return cara_fail_null(err, __func__, "out");
     *out = NULL;
     if (!bytes && n)
         return cara_fail_null(err, __func__, "bytes");
-    cara_audio_limits own;
-    int rc = read_limits(limits, &own, err);
+    cara_audio_options own;
+    int rc = read_options(options, &own, err);
     if (rc)
         return rc;
-    double max_seconds = own.max_seconds;
     if (n > own.max_bytes)
         return cara_fail(err, CARA_ERR_AUDIO_LIMIT, -1,
                          "the audio has %zu bytes, more than the limit of %zu; raise max_bytes", n,
@@ -90,7 +136,7 @@ int cara_audio_open_memory(const void *bytes, size_t n, const cara_audio_limits 
     cara_audio *audio = calloc(1, sizeof *audio);
     if (!audio)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to open the audio");
-    rc = open_decoder(cara_slice_of(bytes, bytes ? n : 0), &audio->decoder, err);
+    rc = open_decoder(cara_slice_of(bytes, bytes ? n : 0), &own, &audio->decoder, err);
     if (rc)
         goto fail;
     if (audio->decoder->rate != CARA_SAMPLE_RATE) {
@@ -100,9 +146,10 @@ int cara_audio_open_memory(const void *bytes, size_t n, const cara_audio_limits 
             goto fail;
         audio->decoder = wrapped;
     }
-    audio->max_seconds = max_seconds;
+    audio->stop = (cara_stop){own.stop, own.stop_cookie};
+    audio->max_seconds = own.max_seconds;
     audio->max_samples =
-        max_seconds < 1e12 ? (int64_t)floor(max_seconds * CARA_SAMPLE_RATE) : INT64_MAX;
+        own.max_seconds < 1e12 ? (int64_t)floor(own.max_seconds * CARA_SAMPLE_RATE) : INT64_MAX;
     *out = audio;
     return CARA_OK;
 fail:
@@ -111,40 +158,41 @@ fail:
 }
 
 /* An ID3 tag can be larger than the head, and the sound comes behind it. */
-static int may_be_audio(const cara_buf *head, cara_error *err) {
-    cara_sniffed what = cara_sniff(cara_slice_of(head->data, head->len));
-    if (what.kind != CARA_SNIFF_NONE || memcmp(head->data, "ID3", 3) == 0)
+static int may_be_audio(const cara_buf *head, const char *name, cara_error *err) {
+    const cara_headerless *named;
+    cara_sniffed what = recognise(cara_slice_of(head->data, head->len), name, &named);
+    if (named || what.kind != CARA_SNIFF_NONE || memcmp(head->data, "ID3", 3) == 0)
         return CARA_OK;
     return no_audio(what, err);
 }
 
-static int read_stream(int fd, const char *name, const cara_audio_limits *limits, cara_buf *all,
+static int read_stream(int fd, const char *name, const cara_audio_options *options, cara_buf *all,
                        cara_error *err) {
-    const cara_stop stop = {limits->stop, limits->stop_cookie};
-    size_t most = limits->max_bytes < SIZE_MAX ? limits->max_bytes + 1 : SIZE_MAX;
+    const cara_stop stop = {options->stop, options->stop_cookie};
+    size_t most = options->max_bytes < SIZE_MAX ? options->max_bytes + 1 : SIZE_MAX;
     int ended;
     cara_buf_init(all, most);
     int rc = cara_stream_read(fd, name, most < HEAD ? most : HEAD, &stop, all, &ended, err);
     if (!rc && !ended)
-        rc = may_be_audio(all, err);
+        rc = may_be_audio(all, options->input_format, err);
     if (!rc && !ended)
         rc = cara_stream_read(fd, name, most, &stop, all, &ended, err);
-    if (!rc && all->len > limits->max_bytes)
+    if (!rc && all->len > options->max_bytes)
         rc = cara_fail(err, CARA_ERR_AUDIO_LIMIT, -1,
                        "the audio has more than the limit of %zu bytes; raise max_bytes",
-                       limits->max_bytes);
+                       options->max_bytes);
     return rc;
 }
 
-int cara_audio_open_fd(int fd, const char *name, const cara_audio_limits *limits, cara_audio **out,
-                       cara_error *err) {
+int cara_audio_open_fd(int fd, const char *name, const cara_audio_options *options,
+                       cara_audio **out, cara_error *err) {
     if (!out)
         return cara_fail_null(err, __func__, "out");
     *out = NULL;
     if (!name)
         return cara_fail_null(err, __func__, "name");
-    cara_audio_limits own;
-    int rc = read_limits(limits, &own, err);
+    cara_audio_options own;
+    int rc = read_options(options, &own, err);
     if (rc)
         return rc;
     cara_buf all;
@@ -166,27 +214,34 @@ static int is_stream(const char *path) {
     return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
-int cara_audio_open_file(const char *path, const cara_audio_limits *limits, cara_audio **out,
+int cara_audio_open_file(const char *path, const cara_audio_options *options, cara_audio **out,
                          cara_error *err) {
     if (!out)
         return cara_fail_null(err, __func__, "out");
     *out = NULL;
     if (!path)
         return cara_fail_null(err, __func__, "path");
+    cara_audio_options own;
+    int rc = read_options(options, &own, err);
+    if (rc)
+        return rc;
+    const char *dot = strrchr(path, '.');
+    if (!own.input_format && dot)
+        own.input_format = dot + 1;
     if (is_stream(path)) {
         int fd;
-        int rc = cara_stream_open(path, &fd, err);
+        rc = cara_stream_open(path, &fd, err);
         if (rc)
             return rc;
-        rc = cara_audio_open_fd(fd, path, limits, out, err);
+        rc = cara_audio_open_fd(fd, path, &own, out, err);
         close(fd);
         return rc;
     }
     cara_mapping mapping;
-    int rc = cara_map_file(path, &mapping, err);
+    rc = cara_map_file(path, &mapping, err);
     if (rc)
         return rc;
-    rc = cara_audio_open_memory(mapping.data, mapping.size, limits, out, err);
+    rc = cara_audio_open_memory(mapping.data, mapping.size, &own, out, err);
     if (rc) {
         cara_unmap(&mapping);
         cara_error_prefix(err, "%s", path);
@@ -210,6 +265,8 @@ static int64_t audio_read(void *ctx, float *dst, size_t n, cara_error *err) {
     if (!audio)
         return cara_fail_null(err, "cara_audio_source", "audio");
     size_t filled = 0;
+    if (audio->stop.stop && audio->stop.stop(audio->stop.cookie))
+        return cara_fail(err, CARA_ERR_CANCELLED, -1, "reading the audio was stopped");
     while (filled < n && !audio->failed) {
         int64_t got =
             audio->decoder->read(audio->decoder, dst + filled, n - filled, &audio->failure);

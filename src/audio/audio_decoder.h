@@ -3,9 +3,15 @@
 #define AUDIO_DECODER_H
 
 #include "base/error.h"
+#include "base/files/stream.h"
 #include "base/slice.h"
 
 #include <caracola/audio.h>
+
+/* Rates and channels of real sound; what is beyond is damage, or made to cost memory and time. */
+#define CARA_AUDIO_RATE_MIN 1000
+#define CARA_AUDIO_RATE_MAX 384000
+#define CARA_AUDIO_CHANNELS_MAX 64
 
 typedef struct cara_audio_decoder cara_audio_decoder;
 struct cara_audio_decoder {
@@ -30,10 +36,22 @@ int cara_ogg_open(cara_slice bytes, cara_audio_decoder **out, cara_error *err);
 #define CARA_WAV_OTHER_CODEC 1
 int cara_wav_open(cara_slice bytes, cara_audio_decoder **out, cara_error *err);
 
-/* Loads the libav module on first need. `format` names it to users ("mp3"), `demuxer` to libav;
- * both static. Also AUDIO_MODULE. */
-int cara_libav_open(cara_slice bytes, const char *format, const char *demuxer,
-                    cara_audio_decoder **out, cara_error *err);
+/* Bytes without a header: one channel of `codec` at `rate`. */
+typedef enum cara_pcm_codec { CARA_PCM_S16LE, CARA_PCM_ALAW, CARA_PCM_MULAW } cara_pcm_codec;
+int cara_pcm_open(cara_slice bytes, const char *format, cara_pcm_codec codec, int rate,
+                  cara_audio_decoder **out, cara_error *err);
+
+/* What libav gets to read. */
+typedef struct cara_libav_file {
+    cara_slice bytes;
+    const char *format;  /* names it to users ("mp3"); static */
+    const char *demuxer; /* libav's name of the container; static */
+    int track;           /* of its sound tracks, from 0; -1: the one that ffmpeg takes */
+    cara_stop stop;      /* asked with every packet and with every read */
+} cara_libav_file;
+
+/* Loads the libav module on first need. Also AUDIO_MODULE, AUDIO_LIMIT, CANCELLED. */
+int cara_libav_open(const cara_libav_file *file, cara_audio_decoder **out, cara_error *err);
 
 /* A decoder that gives `inner` at CARA_SAMPLE_RATE: ceil(n * 16000 / rate) samples, the first at
  * the time of inner's first. Owns `inner` on success only. */

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE /* dladdr */
 #include "audio/audio_decoder.h"
 #include "audio/libav_module.h"
+#include "audio/mp4.h"
+#include "base/limits.h"
 
 #include <dlfcn.h>
 #include <limits.h>
@@ -12,8 +14,8 @@
 
 typedef struct libav_decoder {
     cara_audio_decoder base;
-    cara_slice bytes;
-    const char *demuxer;
+    cara_libav_file file;
+    cara_mp4 mp4;
     void *handle;
     const cara_libav_module *module;
     cara_libav_stream *stream;
@@ -55,8 +57,10 @@ static int load_from(libav_decoder *d, const char *folder, const char *suffix, c
     int n = snprintf(path, sizeof path, "%s%s/%s", folder, suffix, CARA_LIBAV_MODULE_FILE);
     if (n < 0 || (size_t)n >= sizeof path || access(path, R_OK) != 0)
         return 0;
-    /* NODELETE: the libraries behind it are not made to be unloaded. */
-    d->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    /* NODELETE: the libraries behind it are not made to be unloaded. DEEPBIND: see
+     * libav_memory.h; sanitizers, which replace malloc() themselves, refuse it. */
+    int deep = dlsym(RTLD_DEFAULT, "__sanitizer_get_heap_size") ? 0 : RTLD_DEEPBIND;
+    d->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE | deep);
     if (!d->handle) {
         snprintf(why, why_size, "%s", dlerror());
         return -1;
@@ -109,7 +113,16 @@ static int start(libav_decoder *d, cara_error *err) {
     if (d->stream)
         d->module->close(d->stream);
     d->stream = NULL;
-    int rc = d->module->open(d->bytes.ptr, d->bytes.len, d->demuxer, &d->stream, why, sizeof why);
+    const cara_libav_input input = {.bytes = d->file.bytes.ptr,
+                                    .n = d->file.bytes.len,
+                                    .demuxer = d->file.demuxer,
+                                    .hidden = d->mp4.hidden,
+                                    .n_hidden = d->mp4.n_hidden,
+                                    .track = d->file.track,
+                                    .max_memory = CARA_LIMIT_LIBAV_BYTES + 2 * d->file.bytes.len,
+                                    .should_stop = d->file.stop.stop,
+                                    .cookie = d->file.stop.cookie};
+    int rc = d->module->open(&input, &d->stream, why, sizeof why);
     if (rc)
         return cara_fail(err, (cara_code)rc, -1, "this %s file cannot be read: %s", d->base.format,
                          why);
@@ -144,20 +157,22 @@ static void libav_close(cara_audio_decoder *self) {
     free(d);
 }
 
-int cara_libav_open(cara_slice bytes, const char *format, const char *demuxer,
-                    cara_audio_decoder **out, cara_error *err) {
+int cara_libav_open(const cara_libav_file *file, cara_audio_decoder **out, cara_error *err) {
     *out = NULL;
     libav_decoder *d = calloc(1, sizeof *d);
     if (!d)
-        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to open the %s audio", format);
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to open the %s audio", file->format);
     d->base = (cara_audio_decoder){.read = libav_read,
                                    .rewind = libav_rewind,
                                    .close = libav_close,
-                                   .format = format,
+                                   .format = file->format,
                                    .rate = CARA_SAMPLE_RATE};
-    d->bytes = bytes;
-    d->demuxer = demuxer;
-    int rc = load(d, format, err);
+    d->file = *file;
+    int rc = CARA_OK;
+    if (strcmp(file->demuxer, "mov") == 0)
+        rc = cara_mp4_check(file->bytes, file->stop, &d->mp4, err);
+    if (!rc)
+        rc = load(d, file->format, err);
     if (!rc)
         rc = start(d, err);
     if (rc) {

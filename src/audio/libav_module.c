@@ -5,6 +5,9 @@
  * ffmpeg command does for openai/whisper's load_audio(), so the samples are the same. */
 #include "audio/libav_module.h"
 
+#include "audio/libav_memory.h"
+#include "audio/libav_track.h"
+
 #include <caracola/error.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -14,20 +17,18 @@
 #include <string.h>
 
 #define RATE 16000
-#define IO_BYTES 32768
+#define IO_BYTES 8192 /* small: `should_stop` is asked with each */
 
-/* Decoders that may run; a video stream beside the sound is never decoded. */
-#define CODECS                                                                                     \
-    "aac,aac_fixed,aac_latm,ac3,ac3_fixed,eac3,adpcm_g726,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,"    \
-    "adpcm_swf,alac,amrnb,amrwb,flac,gsm,gsm_ms,mp1,mp1float,mp2,mp2float,mp3,mp3float,"           \
-    "nellymoser,"                                                                                  \
-    "opus,libopus,pcm_alaw,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16le," \
-    "pcm_s24be,pcm_s24le,pcm_s32be,pcm_s32le,pcm_s8,pcm_u8,pcm_bluray,pcm_dvd,qdm2,speex,"         \
-    "libspeex,vorbis,libvorbis,wavpack,wmav1,wmav2,wmapro,wmalossless,wmavoice"
+/* Ceilings beside the one of memory. Real files stay far below. */
+#define MAX_STREAMS "64"
+#define MAX_FRAME_SAMPLES (4 << 20) /* in one frame, of all channels */
+#define MAX_EMPTY_PACKETS 100000    /* without a byte of sound in them */
+#define MAX_REUSE (1 << 20)         /* bytes of packets beyond twice those of the file */
 
 struct cara_libav_stream {
-    const uint8_t *bytes;
-    size_t n, at;
+    cara_libav_input input;
+    cara_libav_budget budget;
+    size_t at; /* in the input's bytes */
     AVIOContext *io;
     AVFormatContext *format;
     AVCodecContext *codec;
@@ -39,8 +40,10 @@ struct cara_libav_stream {
     int index; /* of the stream that is decoded */
     int16_t *pcm;
     size_t pcm_cap, pcm_at, pcm_n;
-    int64_t made; /* samples in all */
-    int ended, draining, cut, last_bad;
+    int64_t made;   /* samples in all */
+    uint64_t taken; /* bytes of packets in all */
+    int empty_packets;
+    int ended, draining, cut, last_bad, stopped;
 };
 
 static void log_nothing(void *who, int level, const char *format, va_list ap) {
@@ -50,21 +53,46 @@ static void log_nothing(void *who, int level, const char *format, va_list ap) {
     (void)ap;
 }
 
+static int should_stop(void *opaque) {
+    cara_libav_stream *s = opaque;
+    if (!s->stopped && s->input.should_stop) {
+        /* The caller's memory is not libav's. */
+        cara_libav_budget_enter(NULL);
+        s->stopped = s->input.should_stop(s->input.cookie) != 0;
+        cara_libav_budget_enter(&s->budget);
+    }
+    return s->stopped;
+}
+
+/* Boxes that libav is not to read get a type that it skips. */
+static void hide(const cara_libav_stream *s, uint8_t *dst, size_t n) {
+    static const char skip[] = "skip";
+    for (size_t i = 0; i < s->input.n_hidden; i++)
+        for (size_t k = 0; k < 4; k++) {
+            size_t at = s->input.hidden[i] + k;
+            if (at >= s->at && at - s->at < n)
+                dst[at - s->at] = (uint8_t)skip[k];
+        }
+}
+
 static int io_read(void *opaque, uint8_t *dst, int n) {
     cara_libav_stream *s = opaque;
-    size_t left = s->at < s->n ? s->n - s->at : 0, take = n < 0 ? 0 : (size_t)n;
+    size_t left = s->at < s->input.n ? s->input.n - s->at : 0, take = n < 0 ? 0 : (size_t)n;
+    if (should_stop(s))
+        return AVERROR_EXIT;
     if (take > left)
         take = left;
     if (!take)
         return AVERROR_EOF;
-    memcpy(dst, s->bytes + s->at, take);
+    memcpy(dst, s->input.bytes + s->at, take);
+    hide(s, dst, take);
     s->at += take;
     return (int)take;
 }
 
 static int64_t io_seek(void *opaque, int64_t offset, int whence) {
     cara_libav_stream *s = opaque;
-    int64_t size = (int64_t)s->n, to;
+    int64_t size = (int64_t)s->input.n, to;
     switch (whence & ~AVSEEK_FORCE) {
     case AVSEEK_SIZE:
         return size;
@@ -97,19 +125,34 @@ static int io_open(AVFormatContext *format, AVIOContext **io, const char *url, i
     return AVERROR(EPERM);
 }
 
-static int refuse(cara_code code, int av_error, const char *what, char *why, size_t why_size) {
+/* A failure of libav's as a code and a sentence. What was refused for its cost is no lack of
+ * memory, which may pass: the file will cost the same again. */
+static int refuse(const cara_libav_stream *s, cara_code code, int av_error, const char *what,
+                  char *why, size_t why_size) {
     char reason[AV_ERROR_MAX_STRING_SIZE] = "";
-    if (av_error == AVERROR(ENOMEM))
-        code = CARA_ERR_MEMORY;
-    if (av_error)
+    if (s->stopped) {
+        snprintf(why, why_size, "reading was stopped");
+        return CARA_ERR_CANCELLED;
+    }
+    if (s->budget.failed || (av_error == AVERROR(ENOMEM) && !s->budget.counted)) {
+        snprintf(why, why_size, "no memory");
+        return CARA_ERR_MEMORY;
+    }
+    if (s->budget.refused) {
+        snprintf(why, why_size,
+                 "it would take more than %zu MiB of memory; convert it to another "
+                 "format first",
+                 s->budget.limit >> 20);
+        return CARA_ERR_AUDIO_LIMIT;
+    }
+    /* libav calls impossible sizes a lack of memory. */
+    if (av_error && av_error != AVERROR(ENOMEM))
         av_strerror(av_error, reason, sizeof reason);
-    snprintf(why, why_size, "%s%s%s%s", what, av_error ? " (" : "", reason, av_error ? ")" : "");
+    snprintf(why, why_size, "%s%s%s%s", what, *reason ? " (" : "", reason, *reason ? ")" : "");
     return code;
 }
 
-static void stream_close(cara_libav_stream *s) {
-    if (!s)
-        return;
+static void close_all(cara_libav_stream *s) {
     swr_free(&s->swr);
     av_channel_layout_uninit(&s->layout);
     av_frame_free(&s->frame);
@@ -120,6 +163,14 @@ static void stream_close(cara_libav_stream *s) {
         av_freep(&s->io->buffer);
     avio_context_free(&s->io);
     av_freep(&s->pcm);
+}
+
+static void stream_close(cara_libav_stream *s) {
+    if (!s)
+        return;
+    cara_libav_budget_enter(&s->budget);
+    close_all(s);
+    cara_libav_budget_enter(NULL);
     av_free(s);
 }
 
@@ -140,13 +191,16 @@ static int open_container(cara_libav_stream *s, const char *demuxer) {
     s->format->pb = s->io;
     s->format->flags |= AVFMT_FLAG_CUSTOM_IO;
     s->format->io_open = io_open;
+    s->format->interrupt_callback = (AVIOInterruptCB){should_stop, s};
     s->format->protocol_whitelist = av_strdup("");
     s->format->format_whitelist = av_strdup(input->name);
-    s->format->codec_whitelist = av_strdup(CODECS);
+    s->format->codec_whitelist = av_strdup(cara_libav_codecs);
     if (!s->format->protocol_whitelist || !s->format->format_whitelist ||
         !s->format->codec_whitelist)
         return AVERROR(ENOMEM);
-    int rc = avformat_open_input(&s->format, NULL, input, NULL); /* frees format on failure */
+    int rc = av_opt_set(s->format, "max_streams", MAX_STREAMS, 0);
+    if (rc >= 0)
+        rc = avformat_open_input(&s->format, NULL, input, NULL); /* frees format on failure */
     if (rc < 0)
         return rc;
     for (unsigned i = 0; i < s->format->nb_streams; i++)
@@ -167,50 +221,54 @@ static int open_codec(cara_libav_stream *s, const AVCodec *codec) {
         return rc;
     s->codec->pkt_timebase = stream->time_base; /* the decoder trims the encoder's delay by it */
     s->codec->thread_count = 1;
-    s->codec->codec_whitelist = av_strdup(CODECS);
+    s->codec->max_samples = MAX_FRAME_SAMPLES;
+    s->codec->codec_whitelist = av_strdup(cara_libav_codecs);
     if (!s->codec->codec_whitelist)
         return AVERROR(ENOMEM);
     return avcodec_open2(s->codec, codec, NULL);
 }
 
-static int stream_open(const uint8_t *bytes, size_t n, const char *demuxer, cara_libav_stream **out,
-                       char *why, size_t why_size) {
-    *out = NULL;
-    /* libav logs to stderr through one callback for the whole process; ours is silent. */
-    av_log_set_callback(log_nothing);
-    cara_libav_stream *s = av_mallocz(sizeof *s);
-    if (!s)
-        return refuse(CARA_ERR_MEMORY, 0, "no memory", why, why_size);
-    s->bytes = bytes;
-    s->n = n;
-    int code, rc = open_container(s, demuxer);
-    if (rc < 0) {
-        code =
-            refuse(CARA_ERR_AUDIO_CORRUPT, rc, "its header is damaged or cut short", why, why_size);
-        goto fail;
-    }
+static int open_stream(cara_libav_stream *s, char *why, size_t why_size) {
     const AVCodec *codec = NULL;
-    s->index = av_find_best_stream(s->format, AVMEDIA_TYPE_AUDIO, -1, -1, &codec, 0);
-    if (s->index == AVERROR_STREAM_NOT_FOUND) {
-        code = refuse(CARA_ERR_AUDIO_FORMAT, 0, "it has no sound track", why, why_size);
-        goto fail;
-    }
-    if (s->index < 0 || !codec) {
-        code = refuse(CARA_ERR_AUDIO_FORMAT, 0, "no decoder for its sound's codec", why, why_size);
-        goto fail;
-    }
+    int rc = open_container(s, s->input.demuxer);
+    if (rc < 0 || s->stopped || s->budget.refused)
+        return refuse(s, CARA_ERR_AUDIO_CORRUPT, rc < 0 ? rc : 0,
+                      "its header is damaged or cut short", why, why_size);
+    int code = cara_libav_track(s->format, s->input.track, &s->index, &codec, why, why_size);
+    if (code)
+        return code;
+    const AVCodecParameters *sound = s->format->streams[s->index]->codecpar;
+    code = cara_libav_check_sound(sound->sample_rate, sound->ch_layout.nb_channels, why, why_size);
+    if (code)
+        return code;
     for (unsigned i = 0; i < s->format->nb_streams; i++)
         if ((int)i != s->index)
             s->format->streams[i]->discard = AVDISCARD_ALL;
     rc = open_codec(s, codec);
-    if (rc < 0) {
-        code = refuse(CARA_ERR_AUDIO_CORRUPT, rc, "its sound cannot be decoded", why, why_size);
-        goto fail;
+    return rc < 0
+               ? refuse(s, CARA_ERR_AUDIO_CORRUPT, rc, "its sound cannot be decoded", why, why_size)
+               : CARA_OK;
+}
+
+static int stream_open(const cara_libav_input *input, cara_libav_stream **out, char *why,
+                       size_t why_size) {
+    *out = NULL;
+    /* libav logs to stderr through one callback for the whole process; ours is silent. */
+    av_log_set_callback(log_nothing);
+    cara_libav_stream *s = av_mallocz(sizeof *s);
+    if (!s) {
+        snprintf(why, why_size, "no memory");
+        return CARA_ERR_MEMORY;
     }
-    *out = s;
-    return CARA_OK;
-fail:
-    stream_close(s);
+    s->input = *input;
+    s->budget.limit = input->max_memory;
+    cara_libav_budget_enter(&s->budget);
+    int code = open_stream(s, why, why_size);
+    cara_libav_budget_enter(NULL);
+    if (code)
+        stream_close(s);
+    else
+        *out = s;
     return code;
 }
 
@@ -248,6 +306,10 @@ static int fit_resampler(cara_libav_stream *s) {
         av_channel_layout_uninit(&f->ch_layout);
         av_channel_layout_default(&f->ch_layout, channels);
     }
+    char ignored[128];
+    if (f->sample_rate <= 0 ||
+        cara_libav_check_sound(f->sample_rate, f->ch_layout.nb_channels, ignored, sizeof ignored))
+        return AVERROR_INVALIDDATA;
     if (s->swr && f->sample_rate == s->rate && f->format == s->sample_format &&
         av_channel_layout_compare(&f->ch_layout, &s->layout) == 0)
         return 0;
@@ -278,10 +340,25 @@ static int is_amr(const cara_libav_stream *s) {
     return s->codec->codec_id == AV_CODEC_ID_AMR_NB || s->codec->codec_id == AV_CODEC_ID_AMR_WB;
 }
 
+/* An index can name the same bytes, or none, any number of times. */
+static int is_made_up(cara_libav_stream *s) {
+    if (s->packet->size <= 0)
+        return ++s->empty_packets > MAX_EMPTY_PACKETS;
+    s->taken += (uint64_t)s->packet->size;
+    return s->taken / 2 > (uint64_t)s->input.n + MAX_REUSE / 2;
+}
+
+/* RIFF pads a chunk of odd length with one byte, which some writers count as sound. */
+static int is_padding(const cara_libav_stream *s) {
+    return s->packet->size == 1 && s->codec->block_align > 1;
+}
+
 /* Gives the decoder one more packet of our stream, or says that there are none. */
 static int feed(cara_libav_stream *s) {
     for (;;) {
         int rc = av_read_frame(s->format, s->packet);
+        if (should_stop(s))
+            return AVERROR_EXIT;
         if (rc < 0) {
             s->cut |= rc != AVERROR_EOF;
             s->draining = 1;
@@ -289,7 +366,11 @@ static int feed(cara_libav_stream *s) {
             return rc == AVERROR_EOF ? 0 : rc;
         }
         int ours = s->packet->stream_index == s->index;
-        if (ours) { /* a damaged packet costs itself only */
+        if (ours && is_made_up(s)) {
+            av_packet_unref(s->packet);
+            return AVERROR_INVALIDDATA;
+        }
+        if (ours && !is_padding(s)) { /* a damaged packet costs itself only */
             rc = avcodec_send_packet(s->codec, s->packet);
             s->last_bad = rc < 0 && !is_amr(s);
         }
@@ -348,12 +429,15 @@ static int refill(cara_libav_stream *s) {
 
 static int64_t stream_read(cara_libav_stream *s, float *dst, size_t n, char *why, size_t why_size) {
     if (s->pcm_at == s->pcm_n) {
+        cara_libav_budget_enter(&s->budget);
         int rc = refill(s);
-        if (rc < 0)
-            return refuse(CARA_ERR_AUDIO_CORRUPT, rc, "its sound cannot be decoded", why, why_size);
-        if (s->ended && s->made == 0)
-            return refuse(CARA_ERR_AUDIO_CORRUPT, 0, "it holds no sound that can be decoded", why,
+        cara_libav_budget_enter(NULL);
+        if (rc < 0 || s->stopped || s->budget.refused || s->budget.failed)
+            return refuse(s, CARA_ERR_AUDIO_CORRUPT, rc, "its sound cannot be decoded", why,
                           why_size);
+        if (s->ended && s->made == 0)
+            return refuse(s, CARA_ERR_AUDIO_CORRUPT, 0, "it holds no sound that can be decoded",
+                          why, why_size);
     }
     size_t take = s->pcm_n - s->pcm_at;
     if (take > n)

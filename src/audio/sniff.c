@@ -8,12 +8,20 @@
 
 #define OGG_REACH ((size_t)64 * 1024)
 
+/* Sound without a header may look like anything. */
+#define UNNAMED " (sound without a header needs a name such as voice.ulaw, or input_format)"
+
 static cara_sniffed libav(const char *format, const char *demuxer) {
     return (cara_sniffed){.kind = CARA_SNIFF_LIBAV, .format = format, .demuxer = demuxer};
 }
 
 static cara_sniffed none(const char *looks) {
     return (cara_sniffed){.kind = CARA_SNIFF_NONE, .looks = looks};
+}
+
+static cara_sniffed certainly(cara_sniffed found) {
+    found.certain = 1;
+    return found;
 }
 
 /* The first pages of an Ogg file each open one stream; its first packet names the codec. Bytes
@@ -77,6 +85,21 @@ static size_t adts_frame(const uint8_t *p) {
     return n >= 7 ? n : 0;
 }
 
+/* Length of the AC-3 or E-AC-3 frame that starts here, or 0 (ETSI TS 102 366). */
+static size_t ac3_frame(const uint8_t *p) {
+    static const uint16_t kbits[19] = {32,  40,  48,  56,  64,  80,  96,  112, 128, 160,
+                                       192, 224, 256, 320, 384, 448, 512, 576, 640};
+    if (p[0] != 0x0B || p[1] != 0x77)
+        return 0;
+    unsigned id = p[5] >> 3, rate = p[4] >> 6, size = p[4] & 63;
+    if (id > 10) /* E-AC-3 */
+        return id <= 16 ? (((size_t)(p[2] & 7) << 8 | p[3]) + 1) * 2 : 0;
+    if (rate == 3 || size >= 38)
+        return 0;
+    unsigned kbps = kbits[size / 2];
+    return 2 * (rate == 0 ? kbps * 2 : rate == 1 ? kbps * 320 / 147 + size % 2 : kbps * 3);
+}
+
 /* How many frames follow each other from `at` (3 is enough); a file that ends inside or after a
  * frame counts as going on. */
 static int count_frames(cara_slice s, size_t at, size_t (*frame)(const uint8_t *)) {
@@ -95,9 +118,11 @@ static int count_frames(cara_slice s, size_t at, size_t (*frame)(const uint8_t *
     return n;
 }
 
-/* MP3 and ADTS have no magic: look for frames that follow each other, near the start. */
+/* MP3, ADTS and AC-3 have no magic: look for frames that follow each other, near the start. */
 static cara_sniffed sniff_frames(cara_slice s, size_t from, size_t reach) {
     for (size_t at = from; at < s.len && at - from < reach; at++) {
+        if (s.ptr[at] == 0x0B && count_frames(s, at, ac3_frame) >= 3)
+            return s.ptr[at + 5] >> 3 > 10 ? libav("e-ac-3", "eac3") : libav("ac-3", "ac3");
         if (s.ptr[at] != 0xFF)
             continue;
         if (count_frames(s, at, adts_frame) >= 3)
@@ -106,21 +131,6 @@ static cara_sniffed sniff_frames(cara_slice s, size_t from, size_t reach) {
             return libav("mp3", "mp3");
     }
     return none(NULL);
-}
-
-static cara_sniffed sniff_id3(cara_slice s) {
-    size_t size = 10;
-    if (s.len >= 10)
-        size += (size_t)(s.ptr[6] & 127) << 21 | (size_t)(s.ptr[7] & 127) << 14 |
-                (size_t)(s.ptr[8] & 127) << 7 | (size_t)(s.ptr[9] & 127);
-    if (s.len < 10 || size >= s.len)
-        return none("is an ID3 tag without the sound that it describes");
-    if (AT(s, size, "OggS"))
-        return sniff_ogg(s, size);
-    if (AT(s, size, "fLaC"))
-        return libav("flac", "flac");
-    cara_sniffed found = sniff_frames(s, size, 4096);
-    return found.kind ? found : libav("mp3", "mp3");
 }
 
 static cara_sniffed sniff_mp4(cara_slice s) {
@@ -172,7 +182,8 @@ static cara_sniffed sniff_text(cara_slice s) {
     return none("looks like plain text");
 }
 
-cara_sniffed cara_sniff(cara_slice s) {
+/* What tells its format by a signature. */
+static cara_sniffed sniff_magic(cara_slice s) {
     static const struct {
         const char *magic;
         size_t n, offset;
@@ -187,6 +198,13 @@ cara_sniffed cara_sniff(cara_slice s) {
         {"\x30\x26\xb2\x75\x8e\x66\xcf\x11", 8, 0, "asf/wma", "asf"},
         {"FLV\x01", 4, 0, "flv", "flv"},
         {"\x00\x00\x01\xba", 4, 0, "mpeg", "mpeg"},
+        {"wvpk", 4, 0, "wavpack", "wv"},
+        {"MPCK", 4, 0, "musepack", "mpc8"},
+        {"MP+", 3, 0, "musepack", "mpc"},
+        {"MAC ", 4, 0, "ape", "ape"},
+        {"TTA1", 4, 0, "tta", "tta"},
+        {"TTA2", 4, 0, "tta", "tta"},
+        {"Creative Voice File\x1a", 20, 0, "voc", "voc"},
         {"AVI ", 4, 8, "avi", "avi"},
         {"AIFF", 4, 8, "aiff", "aiff"},
         {"AIFC", 4, 8, "aiff", "aiff"},
@@ -205,37 +223,84 @@ cara_sniffed cara_sniff(cara_slice s) {
          4, 0, "is a program (ELF)", NULL},
         {"SQLite format 3", 15, 0, "is an SQLite database", NULL},
         {"MThd", 4, 0, "is a MIDI file, notes without sound", NULL},
+        {"\x7f\xfe\x80\x01", 4, 0, "is DTS sound, which is not decoded here", NULL},
+        {"\xf8\x72\x6f\xba", 4, 4, "is TrueHD sound, which is not decoded here", NULL},
+        {"\xf8\x72\x6f\xbb", 4, 4, "is MLP sound, which is not decoded here", NULL},
         {"RIFF", 4, 0, "is a RIFF file cut off in its header or of an unknown kind", NULL},
     };
-    if (s.len == 0)
-        return none("is empty");
     if (AT(s, 0, "OggS"))
-        return sniff_ogg(s, 0);
+        return certainly(sniff_ogg(s, 0));
     if ((AT(s, 0, "RIFF") || AT(s, 0, "RF64") || AT(s, 0, "BW64")) && AT(s, 8, "WAVE"))
-        return (cara_sniffed){.kind = CARA_SNIFF_WAV, .format = "wav"};
+        return certainly((cara_sniffed){.kind = CARA_SNIFF_WAV, .format = "wav"});
     if (AT(s, 4, "ftyp"))
-        return sniff_mp4(s);
+        return certainly(sniff_mp4(s));
     if (AT(s, 0, "\x1a\x45\xdf\xa3"))
-        return sniff_matroska(s);
-    if (AT(s, 0, "ID3"))
-        return sniff_id3(s);
+        return certainly(sniff_matroska(s));
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (s.len < table[i].offset + table[i].n ||
             memcmp(s.ptr + table[i].offset, table[i].magic, table[i].n) != 0)
             continue;
-        return table[i].demuxer ? libav(table[i].format, table[i].demuxer) : none(table[i].format);
+        cara_sniffed found =
+            table[i].demuxer ? libav(table[i].format, table[i].demuxer) : none(table[i].format);
+        found.certain = table[i].n >= 4;
+        return found;
     }
+    return none(NULL);
+}
+
+/* The length of the ID3 tag that starts at `at`, or 0. */
+static size_t id3_size(cara_slice s, size_t at) {
+    if (s.len - at < 10 || !AT(s, at, "ID3"))
+        return 0;
+    const uint8_t *p = s.ptr + at;
+    size_t size = (size_t)(p[6] & 127) << 21 | (size_t)(p[7] & 127) << 14 |
+                  (size_t)(p[8] & 127) << 7 | (size_t)(p[9] & 127);
+    return 10 + size + (p[5] & 0x10 ? 10 : 0);
+}
+
+/* Tags stand before MP3, and some programs put them before anything. */
+static cara_sniffed sniff_id3(cara_slice s) {
+    size_t at = 0, size;
+    while (at < s.len && (size = id3_size(s, at)) > 0)
+        at = size < s.len - at ? at + size : s.len;
+    if (at == 0 || at == s.len)
+        return none("is an ID3 tag without the sound that it describes");
+    cara_slice rest = cara_slice_of(s.ptr + at, s.len - at);
+    cara_sniffed found = sniff_magic(rest);
+    if (found.kind) {
+        found.skip = at;
+        return found;
+    }
+    if (found.looks && found.certain)
+        return none("is an ID3 tag before something else than sound");
+    found = sniff_frames(s, at, 4096);
+    return found.kind ? found : libav("mp3", "mp3");
+}
+
+cara_sniffed cara_sniff(cara_slice s) {
+    if (s.len == 0)
+        return none("is empty");
+    if (AT(s, 0, "ID3"))
+        return certainly(sniff_id3(s));
+    cara_sniffed found = sniff_magic(s);
+    if (found.kind || found.looks)
+        return found;
     if (s.len > 376 && s.ptr[0] == 0x47 && s.ptr[188] == 0x47 && s.ptr[376] == 0x47)
         return libav("mpeg-ts", "mpegts");
-    if (is_text(s))
-        return sniff_text(s);
-    cara_sniffed found = sniff_ogg(s, 0);
-    if (!found.kind)
-        found = sniff_frames(s, 0, 8192);
+    if (is_text(s)) {
+        found = sniff_text(s);
+        found.certain = s.len >= 64;
+        return found;
+    }
+    found = sniff_ogg(s, 0);
+    if (found.kind)
+        return certainly(found);
+    found = sniff_frames(s, 0, 8192);
     if (found.kind)
         return found;
     size_t zeros = 0;
     while (zeros < s.len && !s.ptr[zeros])
         zeros++;
-    return none(zeros == s.len ? "holds only zero bytes" : "is binary data of an unknown kind");
+    return none(zeros == s.len ? "holds only zero bytes" UNNAMED
+                               : "is binary data of an unknown kind" UNNAMED);
 }

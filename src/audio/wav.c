@@ -1,13 +1,12 @@
 /* WAV (RIFF, RF64, BW64): PCM of 8, 16, 24 and 32 bits, float of 32 and 64, A-law and mu-law, any
- * number of channels. Sizes in the header are not trusted: the bytes that are there count. */
+ * number of channels. Sizes in the header are not trusted: the bytes that are there count. Also
+ * such sound without a header. */
 #include "audio/audio_decoder.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RATE_MIN 1000
-#define RATE_MAX 384000
 /* Writers that stream do not know the size yet and leave 0, -1 or another huge number. */
 #define SIZE_UNKNOWN 0x7FFFF000U
 /* Float files may overshoot full scale; beyond this it is damage, and must not upset a filter. */
@@ -159,10 +158,10 @@ static int read_format(wav_decoder *d, const uint8_t *p, size_t size, cara_error
     if (d->channels == 0)
         return cara_fail(err, CARA_ERR_AUDIO_CORRUPT, -1,
                          "the WAV header says 0 channels; at least 1 was expected");
-    if (rate < RATE_MIN || rate > RATE_MAX)
+    if (rate < CARA_AUDIO_RATE_MIN || rate > CARA_AUDIO_RATE_MAX)
         return cara_fail(err, CARA_ERR_AUDIO_CORRUPT, -1,
                          "the WAV header says %u samples a second; %d to %d are read", rate,
-                         RATE_MIN, RATE_MAX);
+                         CARA_AUDIO_RATE_MIN, CARA_AUDIO_RATE_MAX);
     d->base.rate = (int)rate;
     uint32_t channels = (uint32_t)d->channels;
     uint32_t sample_bytes = align && align % channels == 0 ? align / channels : (bits + 7) / 8;
@@ -235,6 +234,26 @@ int cara_wav_open(cara_slice bytes, cara_audio_decoder **out, cara_error *err) {
         free(d);
         return rc;
     }
+    *out = &d->base;
+    return CARA_OK;
+}
+
+int cara_pcm_open(cara_slice bytes, const char *format, cara_pcm_codec codec, int rate,
+                  cara_audio_decoder **out, cara_error *err) {
+    *out = NULL;
+    wav_decoder *d = calloc(1, sizeof *d);
+    if (!d)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to open the %s audio", format);
+    d->base = (cara_audio_decoder){
+        .read = wav_read, .rewind = wav_rewind, .close = wav_close, .format = format, .rate = rate};
+    d->codec = codec == CARA_PCM_ALAW    ? CODEC_ALAW
+               : codec == CARA_PCM_MULAW ? CODEC_MULAW
+                                         : CODEC_PCM;
+    d->sample_bytes = codec == CARA_PCM_S16LE ? 2 : 1;
+    d->channels = 1;
+    d->frame = (size_t)d->sample_bytes;
+    d->data = bytes.ptr;
+    d->frames = bytes.len / d->frame;
     *out = &d->base;
     return CARA_OK;
 }

@@ -13,6 +13,8 @@
 #define CARA_LIMIT_JSON_VALUES 1000000              /* values in one JSON text from outside */
 #define CARA_LIMIT_AUDIO_BYTES (2 * CARA_GIB)       /* encoded audio */
 #define CARA_LIMIT_AUDIO_SECONDS (24.0 * 3600)      /* decoded audio */
+/* Held by libav for one audio, beside twice its size. */
+#define CARA_LIMIT_LIBAV_BYTES (128 * CARA_MIB)
 #define CARA_LIMIT_ANSWER_BYTES                                                                    \
     (16 * CARA_MIB)                              /* JSON from AWS: ten messages of 1 MiB, escaped  \
                                                   */

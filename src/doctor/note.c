@@ -146,6 +146,7 @@ void cara_doctor_note(cara_doctor *d) {
     time_limit l = {.doctor = d, .end = cara_clock_monotonic() + cara_doctor_time(d, NOTE_S)};
     const cara_transcriber *t = d->transcriber;
     cara_error err = {.code = CARA_OK, .position = -1};
+    const cara_encoded_audio encoded = {note->bytes, note->n, "ogg"};
     cara_resume resume = {0};
     cara_result *result = NULL;
     double begun = cara_clock_monotonic(), started = begun;
@@ -153,7 +154,7 @@ void cara_doctor_note(cara_doctor *d) {
     if (!rc)
         started = cara_clock_monotonic();
     if (!rc)
-        rc = t->transcribe(t->ctx, note->bytes, note->n, should_stop, &l, &resume, &result, &err);
+        rc = t->transcribe(t->ctx, &encoded, should_stop, &l, &resume, &result, &err);
     double seconds = cara_clock_monotonic() - started;
     if (rc && rc != CARA_ERR_CANCELLED) {
         cara_checkup_add(d->checkup, "note", CARA_FINDING_FAILURE,

@@ -299,15 +299,14 @@ static void transcribe_audio(job *j) {
     }
     cara_result *result = NULL;
     cara_resume resume = j->partial.resume;
-    rc = t->transcribe(t->ctx, j->file.bytes, j->file.n, renew_claim_or_stop, j, &resume, &result,
-                       j->err);
+    const cara_encoded_audio encoded = {j->file.bytes, j->file.n, j->file.ext};
+    rc = t->transcribe(t->ctx, &encoded, renew_claim_or_stop, j, &resume, &result, j->err);
     if (!j->claim_lost && is_unusable(&j->partial, rc, result)) {
         if (result)
             t->release(t->ctx, result);
         cara_partial_free(&j->partial);
         resume = (cara_resume){.frame = 0};
-        rc = t->transcribe(t->ctx, j->file.bytes, j->file.n, renew_claim_or_stop, j, &resume,
-                           &result, j->err);
+        rc = t->transcribe(t->ctx, &encoded, renew_claim_or_stop, j, &resume, &result, j->err);
     }
     j->frame = resume.frame;
     if (j->claim_lost)

@@ -9,7 +9,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static inline void fuzz_audio(const uint8_t *data, size_t size) {
-    static const cara_audio_limits limits = {
+    static const cara_audio_options limits = {
         .struct_size = sizeof limits, .max_bytes = 1 << 20, .max_seconds = 5};
     cara_audio *audio;
     cara_error err;

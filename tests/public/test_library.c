@@ -104,10 +104,10 @@ static void failures_say_why_and_leave_nothing(void **state) {
     assert_int_equal(cara_session_new(model, &options, &sessions[0], &err), CARA_ERR_USAGE);
     assert_null(sessions[0]);
     cara_model_close(model);
-    const cara_audio_limits unset = {.max_bytes = 1}; /* struct_size was forgotten */
+    const cara_audio_options unset = {.max_bytes = 1}; /* struct_size was forgotten */
     assert_int_equal(cara_audio_open_memory("not audio", 9, &unset, &audio, &err), CARA_ERR_USAGE);
     assert_null(audio);
-    assert_non_null(strstr(err.text, "cara_audio_limits_default()"));
+    assert_non_null(strstr(err.text, "cara_audio_options_default()"));
     cara_model_close(NULL);
     cara_audio_close(NULL);
     cara_session_free(NULL);

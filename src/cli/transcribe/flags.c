@@ -4,6 +4,7 @@
 #include "tokenizer/language.h"
 #include "transcript/transcript.h"
 
+#include <caracola/audio.h>
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -37,6 +38,8 @@ typedef enum flag {
     CLIP_TIMESTAMPS,
     AUDIO_CTX,
     SEED,
+    AUDIO_TRACK,
+    INPUT_FORMAT,
     MAX_SECONDS,
     THREADS,
     BATCH_SIZE,
@@ -119,6 +122,13 @@ const cara_cli_option cara_transcribe_options[N_FLAGS + 1] = {
                    "other words now and then; or 1 to 1500 positions of 20 ms,\n"
                    "but never less than the audio (default: full)"},
     [SEED] = {"seed", 0, "N", "of the sampling above temperature 0 (default: 0)"},
+    [AUDIO_TRACK] = {"audio-track", 0, "N",
+                     "of several sound tracks the one to read, counted from 0 as in\n"
+                     "ffmpeg's 0:a:N (default: the one that ffmpeg takes)"},
+    [INPUT_FORMAT] = {"input-format", 0, "FORMAT",
+                      "of sound without a header, on - or in a file of another name:\n"
+                      "gsm, ulaw, alaw, sln (8 kHz, mono), g722, sln16 (16 kHz), or\n"
+                      "sln12 to sln192; other sound is recognised by its bytes"},
     [MAX_SECONDS] = {"max-seconds", 0, "NUMBER", "refuse audio that is longer (default: 86400)"},
     [THREADS] = {"threads", 0, "N", "0: as many as this process may use (default: 0)"},
     [BATCH_SIZE] = {"batch-size", 0, "N",
@@ -335,6 +345,16 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
         rc = cara_cli_int(args, 0, INT64_MAX, NULL, &number);
         o->seed = (uint64_t)number;
         return rc;
+    case AUDIO_TRACK:
+        rc = cara_cli_int(args, 0, 255, NULL, &number);
+        flags->audio_track = (int)number;
+        return rc;
+    case INPUT_FORMAT:
+        flags->input_format = args->value;
+        return cara_audio_is_input_format(args->value)
+                   ? 0
+                   : cara_cli_bad_value(args, "one of gsm, ulaw, alaw, g722, sln, sln12, sln16, "
+                                              "sln24, sln32, sln44, sln48, sln96, sln192");
     case MAX_SECONDS:
         return cara_cli_double(args, 0.001, 1e9, NULL, &flags->max_seconds);
     case THREADS:
@@ -379,6 +399,7 @@ int cara_transcribe_flags_parse(const cara_cli_command *command, int argc, char 
     flags->options.best_of = 5; /* the command's default; the library's is None */
     flags->output_format = CARA_OUTPUT_ALL;
     flags->output_dir = ".";
+    flags->audio_track = -1;
     ladder steps = {.temperature = 0.0, .increment = 0.2};
     *status = CARA_EXIT_USAGE;
 

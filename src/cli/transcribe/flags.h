@@ -11,15 +11,17 @@ enum { CARA_OUTPUT_ALL = 100 }; /* output_format beside those of cara_transcript
 typedef struct cara_transcribe_flags {
     const char *model; /* NULL: see cara_cli_model_file() */
     const char *vocab;
-    const char *draft_model; /* NULL: none */
-    int draft_tokens;        /* 0: as many as seem to pay */
-    const char *output_dir;  /* "." where only a format was given */
-    int write_files;         /* 1 where --output_format or --output_dir was given */
-    int output_format;       /* a cara_transcript_format, or CARA_OUTPUT_ALL */
-    int json;                /* JSON on standard output */
-    int verbose;             /* segments with their times on standard output */
-    int quiet;               /* errors only on standard error */
-    double max_seconds;      /* of one audio; 0: the default limit */
+    const char *draft_model;  /* NULL: none */
+    int draft_tokens;         /* 0: as many as seem to pay */
+    const char *output_dir;   /* "." where only a format was given */
+    int write_files;          /* 1 where --output_format or --output_dir was given */
+    int output_format;        /* a cara_transcript_format, or CARA_OUTPUT_ALL */
+    int json;                 /* JSON on standard output */
+    int verbose;              /* segments with their times on standard output */
+    int quiet;                /* errors only on standard error */
+    double max_seconds;       /* of one audio; 0: the default limit */
+    int audio_track;          /* of several sound tracks, from 0; -1: the one that ffmpeg takes */
+    const char *input_format; /* of sound without a header; NULL: by the file's name */
     int threads;
     int batch_size;           /* files at once; 0: not given */
     const char *compute_type; /* static; NULL: default */

@@ -93,13 +93,16 @@ static void on_segment(void *cookie, const cara_segment *segment) {
 }
 
 static int open_audio(run *r, const char *name, cara_audio **audio, cara_error *err) {
-    cara_audio_limits limits = {.struct_size = sizeof limits,
-                                .max_seconds = r->flags->max_seconds,
-                                .stop = stop,
-                                .stop_cookie = r};
+    cara_audio_options options;
+    cara_audio_options_default(&options, sizeof options);
+    options.max_seconds = r->flags->max_seconds;
+    options.track = r->flags->audio_track;
+    options.input_format = r->flags->input_format;
+    options.stop = stop;
+    options.stop_cookie = r;
     if (strcmp(name, "-") == 0)
-        return cara_audio_open_fd(STDIN_FILENO, cara_output_shown_name(name), &limits, audio, err);
-    return cara_audio_open_file(name, &limits, audio, err);
+        return cara_audio_open_fd(STDIN_FILENO, cara_output_shown_name(name), &options, audio, err);
+    return cara_audio_open_file(name, &options, audio, err);
 }
 
 static void transcribe(worker *w, int file) {

@@ -238,7 +238,7 @@ static cara_options options_from(concurrent_session *s, const cara_resume *resum
     return options;
 }
 
-static int engine_transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop,
+static int engine_transcribe(void *ctx, const cara_encoded_audio *encoded, cara_stop_fn stop,
                              void *cookie, cara_resume *resume, cara_result **out,
                              cara_error *err) {
     concurrent_session *s = ctx;
@@ -246,7 +246,12 @@ static int engine_transcribe(void *ctx, const void *bytes, size_t n, cara_stop_f
     cara_error failure = {.code = CARA_OK, .position = -1};
     char clip[32];
     *out = NULL;
-    int rc = cara_audio_open_memory(bytes, n, NULL, &audio, &failure);
+    cara_audio_options how;
+    cara_audio_options_default(&how, sizeof how);
+    how.input_format = encoded->ext;
+    how.stop = stop;
+    how.stop_cookie = cookie;
+    int rc = cara_audio_open_memory(encoded->bytes, encoded->n, &how, &audio, &failure);
     if (!rc)
         rc = begin(s, stop, cookie, &failure);
     if (rc)

@@ -18,6 +18,14 @@ typedef struct cara_resume {
     size_t n_tokens;
 } cara_resume;
 
+/* Borrowed. */
+typedef struct cara_encoded_audio {
+    const void *bytes; /* [n] */
+    size_t n;
+    const char *ext; /* of its file, or made of its media type: "ogg"; for sound whose bytes do not
+                        tell what it is */
+} cara_encoded_audio;
+
 typedef struct cara_transcriber {
     /* Called before each transcribe(): gets everything ready that transcribing takes (the model).
      * `stop` may be NULL. What each code means: base/failure.h, CARA_STAGE_MODEL. */
@@ -25,7 +33,7 @@ typedef struct cara_transcriber {
     /* Begins at resume->frame (0: the beginning), and sets it to how far all is transcribed.
      * Stopped work is a success with result->cut_short. On success *out is the caller's, for
      * release(). What each code means: base/failure.h, CARA_STAGE_TRANSCRIBE. */
-    int (*transcribe)(void *ctx, const void *bytes, size_t n, cara_stop_fn stop, void *cookie,
+    int (*transcribe)(void *ctx, const cara_encoded_audio *encoded, cara_stop_fn stop, void *cookie,
                       cara_resume *resume, cara_result **out, cara_error *err);
     void (*release)(void *ctx, cara_result *result);
     /* For the record; NULL before a successful prepare(). */

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Makes the fixtures of this folder again. Needs espeak-ng, sox with libsox-fmt-base, opus-tools, ffmpeg.
+# Makes the fixtures of this folder again. Needs espeak-ng, sox with libsox-fmt-base, opus-tools, ffmpeg,
+# musepack-tools, libvo-amrwbenc0.
 set -euo pipefail
 cd "$(dirname "$0")"
 w=$(mktemp -d)
@@ -34,6 +35,36 @@ ff -i "$w/16.wav" $exact -c:a adpcm_ms adpcm.wav
 sox -D "$w/8.wav" -t amr-nb -C 7 speech.amr
 ff -i "$w/44.wav" $exact -c:a wmav2 -b:a 32k speech.wma
 
+ff -i "$w/8.wav" $exact -c:a wavpack speech.wv
+ff -i "$w/8.wav" $exact -c:a tta speech.tta
+mpcenc --silent --overwrite --telephone "$w/mono44.wav" speech.mpc
+ff -i "$w/48.wav" $exact -c:a ac3 -b:a 32k speech.ac3
+ff -i "$w/48.wav" $exact -c:a eac3 -b:a 32k speech.eac3
+ff -i "$w/8.wav" $exact -c:a pcm_u8 speech.voc
+ff -i "$w/8.wav" $exact -c:a g726 -b:a 32k g726.wav
+sox -D "$w/8.wav" -t wav -e gsm-full-rate gsm.wav trim 0 1.06 # an odd number of odd blocks
+ff -i "$w/8.wav" $exact -c:a gsm speech.gsm
+ff -i "$w/16.wav" $exact -c:a g722 speech.g722
+# Two languages of a film: the second one has more channels. The default flag goes before that.
+ff -i "$w/16.wav" -i "$w/44.wav" $exact -map 0 -map 1 -c:a flac -disposition:a:0 0 -t 0.5 two.mka
+ff -i "$w/16.wav" -i "$w/44.wav" $exact -map 0 -map 1 -c:a flac -disposition:a:0 default \
+    -disposition:a:1 0 -t 0.5 two-default.mka
+# Codecs that we do not decode.
+ff -i "$w/48.wav" $exact -strict -2 -c:a dca -t 0.1 dts.mka
+ff -i "$w/48.wav" $exact -strict -2 -c:a truehd -t 0.1 truehd.mka
+ff -i "$w/48.wav" -i "$w/16.wav" $exact -strict -2 -map 0 -map 1 -c:a:0 dca -c:a:1 flac -t 0.1 \
+    dts-flac.mka
+python3 - "$w/16.wav" speech.awb <<'END'
+import ctypes, sys, wave
+lib = ctypes.CDLL("libvo-amrwbenc.so.0")
+lib.E_IF_init.restype = ctypes.c_void_p
+state, pcm = ctypes.c_void_p(lib.E_IF_init()), wave.open(sys.argv[1]).readframes(1 << 20)
+out, frame = open(sys.argv[2], "wb"), ctypes.create_string_buffer(512)
+out.write(b"#!AMR-WB\n")
+for at in range(0, len(pcm) - 639, 640):
+    out.write(frame.raw[:lib.E_IF_encode(state, 2, pcm[at:at + 640], frame, 0)])
+END
+
 opusenc --quiet --serial 1 --bitrate 16 --framesize 60 "$w/16.wav" speech.ogg
 opusenc --quiet --serial 2 --bitrate 48 --music "$w/44.wav" "$w/stereo.ogg"
 opusenc --quiet --serial 3 --bitrate 32 --speech --framesize 20 "$w/48.wav" hybrid.ogg
@@ -48,8 +79,9 @@ opusenc --quiet --serial 5 "$w/nothing.wav" zero.ogg
 # then every eighth sample.
 rm -rf decoded
 mkdir decoded
-for f in *.mp3 *.m4a *.aac *.flac {flac,vorbis,speex,speech,hybrid,celt,chained,whatsapp,preskip}.ogg *.webm *.mka video.* \
-    *.amr *.wma adpcm.wav; do
+for f in *.mp3 *.m4a *.aac *.flac {flac,vorbis,speex,speech,hybrid,celt,chained,whatsapp,preskip}.ogg *.webm speech.mka video.* \
+    *.amr *.wma adpcm.wav *.wv *.tta *.mpc *.ac3 *.eac3 *.voc g726.wav gsm.wav *.gsm *.g722 *.awb \
+    two.mka two-default.mka; do
     ff -i "$f" -f s16le -ac 1 -acodec pcm_s16le -ar 16000 "$w/s16" 2>/dev/null
     python3 - "$w/s16" "decoded/$f.s16" <<'END'
 import array, struct, sys

@@ -97,7 +97,7 @@ typedef struct decoded {
 } decoded;
 
 /* Opens exactly n malloc'd bytes (so that a sanitizer sees any step beyond) and reads all. */
-static inline decoded decode(const void *bytes, size_t n, const cara_audio_limits *limits,
+static inline decoded decode(const void *bytes, size_t n, const cara_audio_options *limits,
                              size_t block) {
     decoded d = {0};
     uint8_t *copy = malloc(n ? n : 1);

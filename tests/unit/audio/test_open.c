@@ -35,6 +35,10 @@ static void non_audio_formats_are_named(void **state) {
          "ELF\x02",
          0, "is a program"},
         {"MThd\0\0\0\x06", 8, "MIDI"},
+        {"\x7f\xfe\x80\x01\xfc\x3c", 6, "is DTS sound, which is not decoded"},
+        {"\x31\x40\x12\x34\xf8\x72\x6f\xba", 8, "is TrueHD sound, which is not decoded"},
+        {"\x31\x40\x12\x34\xf8\x72\x6f\xbb", 8, "is MLP sound, which is not decoded"},
+        {"ID3\x04\0\0\0\0\0\x02..%PDF-1.7\n", 21, "ID3 tag before something else"},
         {"RIFF", 4, "RIFF"},
         {"RIFF\x10\0\0\0WAVX", 12, "RIFF"},
         {"OggS", 4, "Ogg file"},
@@ -115,8 +119,8 @@ static void a_broken_module_is_refused(void **state) {
 static void limits_are_kept_and_named(void **state) {
     (void)state;
     blob b = fixture("audio/speech.ogg");
-    cara_audio_limits bytes = {.struct_size = sizeof bytes, .max_bytes = 1000},
-                      seconds = {.struct_size = sizeof seconds, .max_seconds = 0.5};
+    cara_audio_options bytes = {.struct_size = sizeof bytes, .max_bytes = 1000},
+                       seconds = {.struct_size = sizeof seconds, .max_seconds = 0.5};
     decoded d = decode(b.data, b.n, &bytes, 64);
     assert_int_equal(d.code, CARA_ERR_AUDIO_LIMIT);
     assert_int_equal(d.opened, 0);
@@ -129,7 +133,7 @@ static void limits_are_kept_and_named(void **state) {
     assert_non_null(strstr(d.err.text, "0.5 seconds"));
     assert_non_null(strstr(d.err.text, "max_seconds"));
     free(d.got.pcm);
-    cara_audio_limits enough = {
+    cara_audio_options enough = {
         .struct_size = sizeof enough, .max_bytes = b.n, .max_seconds = 29227.0 / 16000};
     d = decode(b.data, b.n, &enough, 100);
     assert_int_equal(d.code, CARA_OK);
@@ -201,7 +205,7 @@ static void pipes_are_read_as_files_are(void **state) {
         if (how == 0)
             rc = cara_audio_open_file(path, NULL, &audio, &err);
         else if (how == 1) { /* a limit that ends before the pipe does */
-            cara_audio_limits limits = {.struct_size = sizeof limits, .max_bytes = 1000};
+            cara_audio_options limits = {.struct_size = sizeof limits, .max_bytes = 1000};
             rc = cara_audio_open_file(here, &limits, &audio, &err);
             assert_int_equal(rc, CARA_ERR_AUDIO_LIMIT);
             assert_null(audio);
@@ -262,7 +266,7 @@ static void endless_streams_end(void **state) {
     assert_int_equal(cara_audio_open_file("/dev/null", NULL, &audio, &err), CARA_ERR_AUDIO_FORMAT);
     assert_non_null(strstr(err.text, "is empty"));
     int asked = 0;
-    cara_audio_limits limits = {
+    cara_audio_options limits = {
         .struct_size = sizeof limits, .stop = count_to_two, .stop_cookie = &asked};
     assert_int_equal(cara_audio_open_file(path, &limits, &audio, &err), CARA_ERR_CANCELLED);
     assert_int_equal(asked, 3);

@@ -18,7 +18,7 @@ static int prepare(void *ctx, cara_stop_fn stop, void *cookie, cara_error *err) 
     return f->prepare_rc ? cara_fail(err, (cara_code)f->prepare_rc, -1, "there is no model") : 0;
 }
 
-static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop, void *cookie,
+static int transcribe(void *ctx, const cara_encoded_audio *encoded, cara_stop_fn stop, void *cookie,
                       cara_resume *resume, cara_result **out, cara_error *err) {
     static const int32_t tokens[] = {50364, 1, 50464};
     static cara_segment segment = {.id = 0,
@@ -34,6 +34,7 @@ static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop,
                                    .no_speech_prob = 0.01};
     fixture *f = ctx;
     f->n_transcribed++;
+    snprintf(f->last_ext, sizeof f->last_ext, "%s", encoded->ext);
     *out = NULL;
     if (f->busy_ms) {
         struct timespec t = {f->busy_ms / 1000, f->busy_ms % 1000 * 1000000L};

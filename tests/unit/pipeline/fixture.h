@@ -28,7 +28,8 @@ typedef struct fixture {
     const char *text;   /* of the transcript; NULL: " hay una panga" */
     int64_t resumed_at; /* frame at which the last transcription began */
     size_t n_context;
-    int busy_ms; /* how long a transcription takes */
+    int busy_ms;       /* how long a transcription takes */
+    char last_ext[16]; /* of the last audio that was transcribed */
     /* of the last event */
     cara_summary summary;
     char last_key[CARA_KEY_SIZE];

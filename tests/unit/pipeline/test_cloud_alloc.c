@@ -144,7 +144,7 @@ static int prepare(void *ctx, cara_stop_fn stop, void *cookie, cara_error *err) 
     return CARA_OK;
 }
 
-static int transcribe(void *ctx, const void *bytes, size_t n, cara_stop_fn stop, void *cookie,
+static int transcribe(void *ctx, const cara_encoded_audio *encoded, cara_stop_fn stop, void *cookie,
                       cara_resume *resume, cara_result **out, cara_error *err) {
     static const int32_t tokens[] = {50364, 1, 50464};
     static const cara_segment segment = {.text = " hay una panga", .tokens = tokens, .n_tokens = 3};

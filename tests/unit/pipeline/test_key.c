@@ -150,6 +150,31 @@ static void media_folder(void **state) {
                      CARA_ERR_NOT_FOUND);
 }
 
+/* The transcriber gets the ending of the file, else one made of the media type: sound without a
+ * header is known by nothing else. */
+static void the_transcriber_is_told_the_ending(void **state) {
+    static const struct {
+        const char *file, *mime_type, *ext;
+    } cases[] = {
+        {"1.ulaw", "audio/ogg", "ulaw"},
+        {"2", "audio/basic", "basic"},
+        {"3.SLN16", "audio/x-unknown", "sln16"},
+        {"4", "audio/ogg; codecs=opus", "ogg"},
+    };
+    fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char message[256];
+        fixture_media(f, cases[i].file, "sound", 5);
+        snprintf(message, sizeof message,
+                 "{\"id\":\"w%zu\",\"from\":\"1\",\"timestamp\":\"5\",\"type\":\"audio\","
+                 "\"audio\":{\"id\":\"%c\",\"mime_type\":\"%s\"}}",
+                 i, cases[i].file[0], cases[i].mime_type);
+        fixture_message(f, message);
+        assert_int_equal(f->last_outcome, CARA_OUTCOME_DONE);
+        assert_string_equal(f->last_ext, cases[i].ext);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(senders),
@@ -157,6 +182,8 @@ int main(void) {
         cmocka_unit_test(times_without_a_date_have_no_key),
         cmocka_unit_test(media_names),
         cmocka_unit_test_setup_teardown(media_folder, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(the_transcriber_is_told_the_ending, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
