@@ -25,6 +25,6 @@
 #define CARA_LIMIT_PROMPT_BYTES (64 * CARA_KIB)  /* initial_prompt */
 #define CARA_LIMIT_THREADS 256
 #define CARA_LIMIT_SLOW_BYTES_S 8192 /* of a transfer; a slower one is given up */
-#define CARA_LIMIT_LIST_PAGES 10000  /* of one list of S3's, a thousand keys each */
+#define CARA_LIMIT_LIST_PAGES 1000   /* of one list of S3's, a thousand keys each */
 
 #endif

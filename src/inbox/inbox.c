@@ -235,11 +235,14 @@ static int read_contacts(parse *p, envelope_fields *envelope, const json_t *valu
 static int read_change(parse *p, envelope_fields *envelope, json_t *change) {
     const char *field = cara_json_text(change, "field");
     json_t *value = json_object_get(change, "value");
+    json_t *messages = json_object_get(value, "messages");
     if (json_is_object(change) && field && strcmp(field, "messages") != 0) {
+        if (json_array_size(messages))
+            return reject_json(p, change,
+                               "messages in a change of a field that is not \"messages\"");
         p->out->n_other_fields++;
         return CARA_OK;
     }
-    json_t *messages = json_object_get(value, "messages");
     const json_t *statuses = json_object_get(value, "statuses");
     const json_t *errors = json_object_get(value, "errors");
     if (json_is_null(messages))

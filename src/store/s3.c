@@ -24,7 +24,8 @@
 
 #define PREFIX_MAX (CARA_S3_KEY_MAX - CARA_STORE_KEY_MAX - 1)
 #define LEASE_DEFAULT_S 15.0
-#define MARK 48 /* blanks, each a bit */
+#define MARK 48                    /* blanks, each a bit */
+#define CLOCKS_MS (15 * 60 * 1000) /* how far apart clocks may be; AWS allows a request as much */
 
 typedef struct s3_store {
     cara_store base;
@@ -206,7 +207,8 @@ static int s3_claim_take(cara_store *store, const char *key, cara_store_claim **
         goto done;
     int64_t now = platform->now_ms(platform->ctx);
     int64_t leased = lease_end(object.metadata);
-    if (leased > now) {
+    /* One that would last longer was written by a wrong clock, and its process may have ended. */
+    if (leased > now && leased - now <= (int64_t)(s->options.lease_s * 1000) + CLOCKS_MS) {
         rc = cara_fail(err, CARA_ERR_CONFLICT, -1,
                        "%s is being handled by another process, for %lld s at most", key,
                        (long long)((leased - now) / 1000 + 1));

@@ -124,12 +124,13 @@ test('a slow S3 is only slow', async () => {
   assert.equal(asked().length, PARTS);
 });
 
-test('a part that never comes is asked for again', async () => {
+test('a part that never comes, and one that comes a byte a second, are asked for again', async () => {
   cloud.faults.command('s3.GetObject', 'hang', { times: 1, key: KEY, applied: true });
+  cloud.faults.command('s3.GetObject', 'drip', { times: 1, key: KEY });
   const note = voiceNote();
   await asLambda(cloud, { env: STREAM, timeoutMs: 120000 }, async (fn) => assert.ok((await fn.invoke(sns(note))).ok));
   assert.equal(recordOf(note).transcription.ok, true);
-  assert.equal(asked().length, PARTS + 1);
+  assert.equal(asked().length, PARTS + 2);
 });
 
 test('with one flipped byte, nothing that was transcribed is kept', async () => {

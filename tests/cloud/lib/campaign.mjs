@@ -12,7 +12,7 @@ import { judge } from './verdict.mjs';
 const BUCKET = 'caracola-campaign';
 const PREFIX = 'inbox/';
 
-const EVERYWHERE = { 429: 0.006, 500: 0.008, 503: 0.01, drop: 0.006, reset: 0.01, length: 0.004, skew: 0.001, expired: 0.002, hang: 0.001 };
+const EVERYWHERE = { 429: 0.006, 500: 0.008, 503: 0.01, drop: 0.006, reset: 0.01, length: 0.004, skew: 0.001, expired: 0.002, hang: 0.001, drip: 0.001 };
 /** The plan: every call of every service may fail; some in special ways. */
 export const RULES = [
   ...['s3', 'social'].flatMap((service) => Object.entries(EVERYWHERE).map(([kind, p]) => ({ op: `${service}.*`, kind, p }))),

@@ -7,6 +7,7 @@
 
 #include "aws/s3/checksum.h"
 #include "aws/s3/s3.h"
+#include "base/limits.h"
 #include "fake_platform.h"
 #include "fake_s3.h"
 #include "test_server.h"
@@ -25,10 +26,8 @@ typedef struct fixture {
     cara_error err;
 } fixture;
 
-static void begin(fixture *f, const test_reply *replies, size_t n) {
-    memset(f, 0, sizeof *f);
-    f->server =
-        replies ? test_server_start(replies, n) : test_server_start_handler(fake_s3_handle, &f->s3);
+static void begin_at(fixture *f, test_server *server) {
+    f->server = server;
     f->platform = (fake_platform){.env = {{"AWS_ACCESS_KEY_ID", "AKID"},
                                           {"AWS_SECRET_ACCESS_KEY", "secret"},
                                           {"AWS_REGION", "us-east-1"},
@@ -39,6 +38,12 @@ static void begin(fixture *f, const test_reply *replies, size_t n) {
     const cara_aws_options options = {.platform = &platform};
     if (cara_aws_open(&options, &f->aws, &f->err))
         fail_msg("%s", f->err.text);
+}
+
+static void begin(fixture *f, const test_reply *replies, size_t n) {
+    memset(f, 0, sizeof *f);
+    begin_at(f, replies ? test_server_start(replies, n)
+                        : test_server_start_handler(fake_s3_handle, &f->s3));
 }
 
 static void end(fixture *f) {
@@ -145,6 +150,29 @@ static void lists_over_pages(void **state) {
     assert_int_equal(cara_s3_list(f.aws, "bucket", "zzz", collect, &c, &f.err), CARA_OK);
     assert_int_equal(c.n, 0);
     assert_int_equal(cara_s3_list(f.aws, "other-bucket", "", collect, &c, &f.err), CARA_ERR_DENIED);
+    end(&f);
+}
+
+/* Always another page with another token. */
+static void give_a_page(void *ctx, const test_request *request, test_reply *reply) {
+    static char xml[200];
+    (void)request;
+    snprintf(xml, sizeof xml,
+             "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>%d"
+             "</NextContinuationToken></ListBucketResult>",
+             ++*(int *)ctx);
+    reply->status = 200;
+    reply->body = xml;
+}
+
+static void a_list_without_an_end_is_given_up(void **state) {
+    (void)state;
+    int pages = 0;
+    fixture f = {.server = NULL};
+    begin_at(&f, test_server_start_handler(give_a_page, &pages));
+    collected c = {.stop_at = 20};
+    assert_int_equal(cara_s3_list(f.aws, "bucket", "", collect, &c, &f.err), CARA_ERR_NETWORK);
+    assert_int_equal(pages, CARA_LIMIT_LIST_PAGES);
     end(&f);
 }
 
@@ -282,6 +310,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(put_head_get_and_delete),
         cmocka_unit_test(lists_over_pages),
+        cmocka_unit_test(a_list_without_an_end_is_given_up),
         cmocka_unit_test(answers_that_are_no_list_are_refused),
         cmocka_unit_test(checksums_are_compared),
         cmocka_unit_test(invalid_bucket_names_and_keys_are_refused),

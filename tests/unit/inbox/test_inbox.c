@@ -200,6 +200,7 @@ static void bad_envelopes_are_one_reject(void **state) {
         "{\"entry\":[{\"changes\":[{\"field\":\"messages\"}]}]}",
         "{\"entry\":[{\"changes\":[{\"field\":\"messages\",\"value\":{\"messages\":{}}}]}]}",
         "{\"changes\":[{\"value\":{}}]}",
+        "{\"changes\":[{\"field\":\"later\",\"value\":{\"messages\":[{\"id\":\"1\"}]}}]}",
         "{\"whatsAppWebhookEntry\":null}",
         "{\"whatsAppWebhookEntry\":\"\"}",
         "{\"whatsAppWebhookEntry\":\"{\"}",

@@ -148,6 +148,34 @@ static void a_lease_outlives_its_process_until_it_ends(void **state) {
     end(&f);
 }
 
+/* Else the record would be "handled by another process" for ever. */
+static void a_lease_of_a_wrong_clock_is_no_lease(void **state) {
+    (void)state;
+    static const struct {
+        int64_t ms; /* the end of the lease, from now on */
+        int rc;
+    } cases[] = {
+        {60 * 1000, CARA_ERR_CONFLICT},
+        {14 * 60 * 1000, CARA_ERR_CONFLICT},
+        {17 * 60 * 1000, CARA_OK},
+        {INT64_C(999999999999999), CARA_OK},
+        {-1, CARA_OK},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        fixture f;
+        begin_with(&f, 60);
+        fake_s3_set(&f.s3, FULL, PENDING);
+        struct fake_s3_object *o = fake_s3_find(&f.s3, FULL);
+        snprintf(o->note, sizeof o->note, "claimed-until=%lld",
+                 (long long)(f.platform[0].now_ms + cases[i].ms));
+        cara_store_claim *claim;
+        assert_int_equal(cara_store_claim_take(f.store[0], KEY, &claim, &f.err), cases[i].rc);
+        if (claim)
+            cara_store_claim_release(claim);
+        end(&f);
+    }
+}
+
 static void a_claim_lasts_as_long_as_it_is_renewed(void **state) {
     (void)state;
     fixture f;
@@ -256,6 +284,7 @@ int main(void) {
         cmocka_unit_test(put_get_and_conflict),
         cmocka_unit_test(one_claim_at_a_time),
         cmocka_unit_test(a_lease_outlives_its_process_until_it_ends),
+        cmocka_unit_test(a_lease_of_a_wrong_clock_is_no_lease),
         cmocka_unit_test(a_claim_lasts_as_long_as_it_is_renewed),
         cmocka_unit_test(one_of_two_concurrent_writers_wins),
         cmocka_unit_test(lost_answers_are_not_conflicts),
