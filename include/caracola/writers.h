@@ -51,6 +51,12 @@ typedef struct cara_transcript_options {
      * field gets an apostrophe before it, as OWASP advises. 1 leaves it out, for tables that only
      * programs read; default 0. */
     int allow_formulas;
+    /* VTT and SRT of a result with word times (SubtitlesWriter of whisper/utils.py); 0: none.
+     * Without both max_line_width and max_line_count, a cue is a segment. */
+    int highlight_words;       /* 1: a cue for each word, which is underlined in it */
+    size_t max_line_width;     /* characters of a line, except of a longer word */
+    size_t max_line_count;     /* lines of a cue; without max_line_width it has no effect */
+    size_t max_words_per_line; /* words of a cue, where a cue is a segment or less */
 } cara_transcript_options;
 
 /* Fills the caller's struct of `size` bytes (sizeof *options) with the defaults. It cannot fail. */

@@ -4,6 +4,8 @@
 #include "base/utf8.h"
 #include "transcript/csv.h"
 #include "transcript/result_json.h"
+#include "transcript/subtitles.h"
+#include "transcript/timestamp.h"
 #include "transcript/transcript.h"
 #include "json/json.h"
 
@@ -30,31 +32,6 @@ int cara_transcript_format_find(const char *name) {
     return -1;
 }
 
-/* Python's round(): to the nearest integer, halves to the even one. */
-static int64_t milliseconds(double seconds) {
-    double ms = seconds * 1000.0;
-    double below = floor(ms), rest = ms - below;
-    int up = rest > 0.5 || (rest == 0.5 && fmod(below, 2.0) != 0.0);
-    return (int64_t)(below + up);
-}
-
-/* A time that a file can hold: not NaN, not before 0, less than some 31,000 years. */
-static int is_time(double seconds) {
-    return seconds >= 0 && seconds < 1e12;
-}
-
-int cara_transcript_timestamp(double seconds, int always_hours, char decimal_marker,
-                              cara_buf *out) {
-    if (!is_time(seconds))
-        return -1;
-    int64_t ms = milliseconds(seconds);
-    int64_t hours = ms / 3600000;
-    int minutes = (int)(ms / 60000 % 60), whole = (int)(ms / 1000 % 60), rest = (int)(ms % 1000);
-    if (always_hours || hours > 0)
-        cara_buf_printf(out, "%02" PRId64 ":", hours);
-    return cara_buf_printf(out, "%02d:%02d%c%03d", minutes, whole, decimal_marker, rest);
-}
-
 static cara_slice stripped(const cara_segment *segment) {
     const char *text = segment->text ? segment->text : "";
     return cara_utf8_strip(text, strlen(text));
@@ -66,28 +43,9 @@ static void write_txt(const cara_segment *segment, cara_buf *out) {
     cara_buf_char(out, '\n');
 }
 
-/* "-->" separates the times in both formats, so a text must not hold it. */
-static void write_subtitle(const cara_segment *segment, int always_hours, char decimal_marker,
-                           cara_buf *out) {
-    cara_transcript_timestamp(segment->start, always_hours, decimal_marker, out);
-    cara_buf_str(out, " --> ");
-    cara_transcript_timestamp(segment->end, always_hours, decimal_marker, out);
-    cara_buf_char(out, '\n');
-    cara_slice text = stripped(segment);
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.len - i >= 3 && !memcmp(text.ptr + i, "-->", 3)) {
-            cara_buf_str(out, "->");
-            i += 2;
-        } else {
-            cara_buf_char(out, (char)text.ptr[i]);
-        }
-    }
-    cara_buf_str(out, "\n\n");
-}
-
 static void write_tsv(const cara_segment *segment, cara_buf *out) {
-    cara_buf_printf(out, "%" PRId64 "\t%" PRId64 "\t", milliseconds(segment->start),
-                    milliseconds(segment->end));
+    cara_buf_printf(out, "%" PRId64 "\t%" PRId64 "\t", cara_milliseconds(segment->start),
+                    cara_milliseconds(segment->end));
     cara_slice text = stripped(segment);
     for (size_t i = 0; i < text.len; i++)
         cara_buf_char(out, text.ptr[i] == '\t' ? ' ' : (char)text.ptr[i]);
@@ -200,23 +158,37 @@ static void add_segment(const cara_result *result, size_t i, cara_transcript_for
         write_txt(segment, out);
         break;
     case CARA_TRANSCRIPT_VTT:
-        write_subtitle(segment, 0, '.', out);
-        break;
     case CARA_TRANSCRIPT_SRT:
-        cara_buf_printf(out, "%zu\n", i + 1);
-        write_subtitle(segment, 1, ',', out);
+        cara_subtitle_cue(format, i + 1, segment->start, segment->end, (const char *)text.ptr,
+                          text.len, out);
         break;
     case CARA_TRANSCRIPT_TSV:
         write_tsv(segment, out);
         break;
     case CARA_TRANSCRIPT_CSV:
         if (text.len)
-            cara_csv_row(options, milliseconds(segment->start), milliseconds(segment->end),
-                         (const char *)text.ptr, text.len, out);
+            cara_csv_row(options, cara_milliseconds(segment->start),
+                         cara_milliseconds(segment->end), (const char *)text.ptr, text.len, out);
         break;
     case CARA_TRANSCRIPT_JSON: /* written as a whole */
         break;
     }
+}
+
+/* Cues from the times of words. */
+static int write_words(const cara_result *result, cara_transcript_format format,
+                       const cara_transcript_options *options, cara_buf *out, cara_error *err) {
+    for (size_t i = 0; i < result->n_segments; i++)
+        for (size_t k = 0; k < result->segments[i].n_words; k++) {
+            const cara_word *word = &result->segments[i].words[k];
+            if (!cara_is_time(word->start) || !cara_is_time(word->end))
+                return cara_fail(err, CARA_ERR_USAGE, -1,
+                                 "A word of segment %" PRId32
+                                 " lasts from %g s to %g s, which %s cannot express",
+                                 result->segments[i].id, word->start, word->end, names[format]);
+        }
+    cara_subtitles_of_words(result, format, options, out);
+    return CARA_OK;
 }
 
 /* A table names each of its files, those without words too. */
@@ -225,10 +197,10 @@ static int add_silence(const cara_result *result, const cara_transcript_options 
     for (size_t i = 0; i < result->n_segments; i++)
         if (stripped(&result->segments[i]).len)
             return CARA_OK;
-    if (!is_time(result->duration_s))
+    if (!cara_is_time(result->duration_s))
         return cara_fail(err, CARA_ERR_USAGE, -1, "The audio lasts %g s, which csv cannot express",
                          result->duration_s);
-    cara_csv_row(options, 0, milliseconds(result->duration_s), "", 0, out);
+    cara_csv_row(options, 0, cara_milliseconds(result->duration_s), "", 0, out);
     return CARA_OK;
 }
 
@@ -249,12 +221,16 @@ int cara_transcript_write(const cara_result *result, cara_transcript_format form
     if (format == CARA_TRANSCRIPT_CSV)
         rc = add_silence(result, &o, &to.piece, err);
     int subtitles = format == CARA_TRANSCRIPT_VTT || format == CARA_TRANSCRIPT_SRT;
-    size_t n = format == CARA_TRANSCRIPT_JSON || (subtitles && all_cleared(result))
+    int by_words = subtitles && result->n_segments && result->segments[0].words;
+    if (by_words)
+        rc = write_words(result, format, &o, &to.piece, err);
+    size_t n = format == CARA_TRANSCRIPT_JSON || by_words || (subtitles && all_cleared(result))
                    ? 0
                    : result->n_segments;
     for (size_t i = 0; i < n && rc == CARA_OK; i++) {
         const cara_segment *segment = &result->segments[i];
-        if (format != CARA_TRANSCRIPT_TXT && (!is_time(segment->start) || !is_time(segment->end)))
+        if (format != CARA_TRANSCRIPT_TXT &&
+            (!cara_is_time(segment->start) || !cara_is_time(segment->end)))
             rc = cara_fail(err, CARA_ERR_USAGE, -1,
                            "Segment %" PRId32 " lasts from %g s to %g s, which %s cannot express",
                            segment->id, segment->start, segment->end, names[format]);

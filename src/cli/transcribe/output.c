@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/memory/buf.h"
 #include "transcript/result_json.h"
+#include "transcript/timestamp.h"
 #include "transcript/transcript.h"
 #include "json/json.h"
 

@@ -7,6 +7,7 @@
 
 #include "transcript/result.h"
 #include "transcript/result_json.h"
+#include "transcript/timestamp.h"
 #include "transcript/transcript.h"
 #include "json/json.h"
 
