@@ -21,7 +21,7 @@ help:
 	@echo 'make bench-invocation  a cold and a warm invocation, and where the time goes; BENCH_ARGS=...'
 	@echo 'make bench-delivery  the time to the first token for each way to get the model; BENCH_ARGS=...'
 	@echo 'make format    clang-format on all C files'
-	@echo 'make package   Lambda zip, OCI image and .deb into build/package; MODEL=file.cara for the image'
+	@echo 'make package   Lambda zip, OCI image and .debs into build/package; MODEL=file.cara for the image'
 	@echo 'make package-test  starts each of them in a bare root and has it handle a voice note'
 	@echo 'make install   into PREFIX (/usr/local), DESTDIR honoured'
 	@echo 'make deps      only install the packages that are missing'

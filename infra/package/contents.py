@@ -38,8 +38,12 @@ def build(folder, jobs, epoch):
     root = folder / "root"
     shutil.rmtree(root, ignore_errors=True)
     debian.run("meson", "install", "-C", str(folder), "--no-rebuild", "--quiet", "--destdir", str(root), env=env)
-    for path in (root / "usr/bin/caracola", root / "usr" / LIBDIR / "caracola/caracola-libav.so"):
-        debian.run("strip", "--strip-unneeded", "--remove-section=.comment", "--remove-section=.note", str(path))
+    libraries = root / "usr" / LIBDIR
+    for path, what in ((root / "usr/bin/caracola", "--strip-unneeded"),
+                       (libraries / "caracola/caracola-libav.so", "--strip-unneeded"),
+                       ((libraries / "libcaracola.so").resolve(), "--strip-unneeded"),
+                       (libraries / "libcaracola.a", "--strip-debug")):
+        debian.run("strip", what, "--enable-deterministic-archives", "--remove-section=.comment", "--remove-section=.note", str(path))
     launcher = folder / "bootstrap"
     debian.run("gcc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", "-Os", "-Wall", "-Wextra", "-Werror", "-static", "-s",
                f'-DLOADER_NAME="{debian.LOADER}"', "-o", str(launcher), str(HERE / "launcher.c"), env=env)
@@ -53,6 +57,8 @@ class Program:
         self.root, self.launcher = root, launcher
         self.binary = root / "usr/bin/caracola"
         self.module = root / "usr" / LIBDIR / "caracola/caracola-libav.so"
+        link = root / "usr" / LIBDIR / "libcaracola.so"
+        self.library, self.soname = link.resolve(), os.readlink(link)
         self.data = root / "usr/share/caracola"
         self.libraries = debian.closure([self.binary], OPENED_BY_NAME)
         self.module_libraries = {name: path for name, path in

@@ -82,7 +82,9 @@ def bill(artifact, tree, version, epoch, depends=(), static=()):
     for kind, names in (("DEPENDS_ON", depends), ("STATIC_LINK", static)):
         for name in sorted(names):
             if name not in packages:
-                packages[name] = {**describe_debian(name), "filesAnalyzed": False}
+                ours = name.startswith("libcaracola")
+                packages[name] = {**(describe_caracola(version, name) if ours else describe_debian(name)),
+                                  "filesAnalyzed": False}
             relate(packages["caracola"]["SPDXID"], kind, packages[name]["SPDXID"])
     return json.dumps({
         "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",

@@ -13,6 +13,7 @@ class Tree:
 
     def __init__(self):
         self.files = {}
+        self.links = {}  # path: what it leads to
         self.folder_modes = {}
 
     def add(self, path, source, mode=0o644, origin="caracola"):
@@ -22,6 +23,10 @@ class Tree:
         if not isinstance(data, bytes) and not data.is_file():
             raise SystemExit(f"package: {data} is not there, and {path} needs it")
         self.files[path] = (data, mode, origin)
+
+    def link(self, path, to):
+        """A symbolic link, as packages of libraries have; only .debs have any."""
+        self.links[path] = to
 
     def folder(self, path, mode):
         self.folder_modes[path.strip("/")] = mode
@@ -39,7 +44,7 @@ class Tree:
 
     def folders(self):
         found = dict(self.folder_modes)
-        for path in list(self.files) + list(self.folder_modes):
+        for path in list(self.files) + list(self.links) + list(self.folder_modes):
             for parent in list(pathlib.PurePosixPath(path).parents)[:-1]:
                 found.setdefault(str(parent), 0o755)
         return found

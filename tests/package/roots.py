@@ -111,9 +111,21 @@ def depends_closure(fields):
     return found
 
 
+def own_packages(package):
+    """The .deb, and those beside it that it depends on."""
+    found = [package]
+    for entry in run("dpkg-deb", "-f", package, "Depends").split(","):
+        found += package.parent.glob(f"{re.split(r'[ (]', entry.strip())[0]}_*.deb")
+    return found
+
+
 def add_packages(root, package, field):
-    """Adds what the .deb names in that field: libraries and the files that they read, from this machine."""
-    packages = depends_closure(run("dpkg-deb", "-f", package, field))
+    """Adds what the .deb, and ours that it depends on, name in that field: libraries and the files that they read, from
+    this machine."""
+    own = own_packages(package)
+    fields = ", ".join(run("dpkg-deb", "-f", one, field).strip() for one in own)
+    names = [one.name.split("_")[0] for one in own]
+    packages = depends_closure(", ".join(part for part in fields.split(",") if re.split(r"[ (]", part.strip())[0] not in names))
     for name in run("dpkg-query", "-L", *sorted(packages)).splitlines():
         wanted = re.match(r"/(usr/)?(lib|lib64)/|/usr/share/zoneinfo/|/etc/(nsswitch|gai)", name)
         source, target = pathlib.Path(name), root / name.lstrip("/")
@@ -128,7 +140,9 @@ def unpack_deb(package, root):
     """The .deb, with the files of the packages that it depends on. Returns its own files."""
     root.mkdir(parents=True)
     run("dpkg-deb", "-x", package, root)
-    files = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
+    files = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file() and not path.is_symlink()}
+    for other in own_packages(package)[1:]:
+        run("dpkg-deb", "-x", other, root)
     # A merged /usr, as in Debian.
     for folder in ("bin", "sbin", "lib", "lib64"):
         (root / "usr" / folder).mkdir(parents=True, exist_ok=True)

@@ -310,6 +310,56 @@ def test_image(package, bill):
     case("an image without a library does not transcribe", lose, root, "image-lost", "libopus.so.0", transcribe)
 
 
+def library_files(files):
+    for name in ("libcaracola.so.0.", "caracola/caracola-libav.so"):
+        if not any(path.startswith(f"usr/lib/x86_64-linux-gnu/{name}") for path in files):
+            raise Broken(f"{name} is missing")
+
+
+def development_files(files):
+    for name in ("usr/include/caracola/caracola.h", "usr/include/caracola/version.h", "usr/share/man/man3/cara_transcribe.3.gz",
+                 "usr/share/man/man3/libcaracola.3.gz", "usr/lib/x86_64-linux-gnu/libcaracola.a",
+                 "usr/lib/x86_64-linux-gnu/pkgconfig/caracola.pc"):
+        if name not in files:
+            raise Broken(f"{name} is missing")
+
+
+def linked(root):
+    """A program that is compiled with the package, and runs with its library."""
+    library, program = root / "usr/lib/x86_64-linux-gnu", WORK / "example"
+    flags = run("pkg-config", "--cflags", "--libs", "caracola",
+                env={**os.environ, "PKG_CONFIG_PATH": str(library / "pkgconfig"), "PKG_CONFIG_SYSROOT_DIR": str(root),
+                     "PKG_CONFIG_ALLOW_SYSTEM_CFLAGS": "1", "PKG_CONFIG_ALLOW_SYSTEM_LIBS": "1"}).split()
+    run("gcc", "-std=c11", "-Wall", "-Werror", ROOT / "examples/file.c", *flags, "-o", program)
+    text = run(program, ROOT / "models/demo.cara", ROOT / "samples/panga-blanca.ogg",
+               env={**os.environ, "LD_LIBRARY_PATH": str(library)})
+    said = " ".join(line for line in text.splitlines() if line and not re.match(r"\d+$|[\d:,]+ --> ", line))
+    if said != SAID:
+        raise Broken(f"said:        {SAID}\ntranscribed: {said}")
+
+
+def test_library_deb(package, bill, name, has_files):
+    root = WORK / name
+    case(f"{name} is lintian-clean", lintian, package)
+    files = case(f"{name} unpacks beside what it depends on", roots.unpack_deb, package, root)
+    if not files:
+        return
+    case(f"{name} has what its bill says", bill_fits, files, bill)
+    case(f"{name} is what its bill is of", bill_names_artifact, package, bill)
+    case(f"{name} names no address that does not exist", addresses, run("dpkg-deb", "--field", package))
+    case(f"{name} has its files", has_files, files)
+    if has_files is development_files:
+        case(f"a program is compiled with {name}", linked, root)
+
+
+def test_debs(package, bill):
+    name = package.name.split("_")[0]
+    if name == "caracola":
+        test_deb(package, bill)
+    else:
+        test_library_deb(package, bill, name, {"libcaracola0": library_files, "libcaracola-dev": development_files}[name])
+
+
 def test_deb(package, bill):
     root = WORK / "deb"
     case("deb is lintian-clean", lintian, package)
@@ -341,9 +391,9 @@ def test_deb(package, bill):
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/package").resolve()
     packages = sorted(path for path in folder.glob("*") if not path.name.endswith(".json"))
-    kinds = {".zip": test_zip, ".tar": test_image, ".deb": test_deb}
+    kinds = {".zip": test_zip, ".tar": test_image, ".deb": test_debs}
     if {path.suffix for path in packages} != set(kinds):
-        sys.exit(f"package-test: {folder} should hold a .zip, a .tar and a .deb; run make package first")
+        sys.exit(f"package-test: {folder} should hold a .zip, a .tar and .debs; run make package first")
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     os.umask(0o022)

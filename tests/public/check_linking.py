@@ -2,7 +2,7 @@
 """Installs the build into an empty root, and works with what is there as another project would: by
 pkg-config, in C and C++, with the shared and the static library.
 
-Usage: check_installed.py BUILD_DIR SOURCE_DIR VERSION        prints TAP
+Usage: check_linking.py BUILD_DIR SOURCE_DIR VERSION        prints TAP
 """
 import csv
 import io
