@@ -271,6 +271,17 @@ done:
     return status;
 }
 
+static const cara_cli_advice advice[] = {
+    {"--stack_name", NULL, "that is --stack here"},
+    {"--function_name", "--lambda", "that is --function here"},
+    {"--queue_url", NULL, "that is --queue here"},
+    {"--topic_arn", NULL, "that is --topic here"},
+    {"--dead_letter_queue", "--dlq", "that is --dead_letters here"},
+    {"--bucket", "--s3_bucket", "--store s3://bucket/prefix is a bucket"},
+    {"--verbose", NULL, "every check is shown; -q, --quiet shows warnings and failures alone"},
+    {NULL, NULL, NULL},
+};
+
 static const cara_cli_status statuses[] = {
     {CARA_EXIT_OK, "all is well"},
     {CARA_EXIT_SOME, "it works, with warnings"},
@@ -295,5 +306,6 @@ const cara_cli_command cara_command_doctor = {
         "alarm mails: the function checks its own processor, model and memory. Nothing is\n"
         "changed but one small object, PREFIX/.doctor, which is written once.",
     .options = options,
+    .advice = advice,
     .statuses = statuses,
 };

@@ -296,6 +296,16 @@ static const cara_cli_value values[] = {
     {NULL, CARA_CLI_TEXT, NULL, NULL},
 };
 
+static const cara_cli_advice advice[] = {
+    {"--file", "--event", "events are named without a flag: caracola handle event.json"},
+    {"--output_dir", "--output", "that is --store here"},
+    {"--bucket", "--s3_bucket", "--store s3://bucket/prefix is a bucket"},
+    {"--media_dir", "--audio", "that is --media here"},
+    {"--retry", "--retry_failed", "that is --again here"},
+    {"--time_zone", "--tz", "that is --timezone here"},
+    {NULL, NULL, NULL},
+};
+
 static const cara_cli_status statuses[] = {
     {CARA_EXIT_OK, "all was kept, whether understood or quarantined"},
     {CARA_EXIT_SOME, "some messages failed, or some events could not be read"},
@@ -325,5 +335,6 @@ const cara_cli_command cara_command_handle = {
         "under quarantine/ with the reason). Texts are not printed.",
     .options = options,
     .values = values,
+    .advice = advice,
     .statuses = statuses,
 };

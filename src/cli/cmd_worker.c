@@ -78,6 +78,15 @@ static int run(int argc, char **argv) {
     return CARA_EXIT_INTERRUPTED;
 }
 
+static const cara_cli_advice advice[] = {
+    {"--queue_url", NULL, "that is --queue here"},
+    {"--visibility_timeout", NULL, "that is --visibility here"},
+    {"--output_dir", "--output", "that is --store here"},
+    {"--bucket", "--s3_bucket", "--store s3://bucket/prefix is a bucket"},
+    {"--time_zone", "--tz", "that is --timezone here"},
+    {NULL, NULL, NULL},
+};
+
 static const cara_cli_status statuses[] = {
     {CARA_EXIT_USAGE, "a flag or value that does not exist or fit; nothing was done"},
     {CARA_EXIT_MODEL, "the model or its vocabulary could not be used"},
@@ -99,5 +108,6 @@ const cara_cli_command cara_command_worker = {
         "back into the queue. Logs go to standard error, as JSON if $AWS_LAMBDA_LOG_FORMAT is\n"
         "JSON.",
     .options = options,
+    .advice = advice,
     .statuses = statuses,
 };

@@ -38,6 +38,13 @@ typedef struct cara_cli_option {
     const char *help;  /* one line; '\n' starts a new one */
 } cara_cli_option;
 
+/* What to write in the place of a flag that other programs have; or of a command. */
+typedef struct cara_cli_advice {
+    const char *name;    /* "--output_srt", with underscores; NULL ends the list */
+    const char *another; /* "-osrt", or NULL */
+    const char *advice;  /* "-f srt writes it" */
+} cara_cli_advice;
+
 /* One line of a command's "Exit status". */
 typedef struct cara_cli_status {
     int status;          /* a cara_exit */
@@ -55,6 +62,7 @@ typedef struct cara_cli_command {
      * what its word means; returns 0, or -1 where there is none. */
     int (*more_options)(int i, cara_cli_option *option, cara_cli_value *value);
     const cara_cli_value *values;    /* its own words; ends with a NULL word, or NULL */
+    const cara_cli_advice *advice;   /* ends with a NULL name, or NULL */
     const cara_cli_status *statuses; /* what it may end with, or NULL for a group */
     /* Of a group such as "model", which has no `run`: its commands, ending with NULL. */
     const struct cara_cli_command *const *commands;
@@ -127,7 +135,16 @@ int cara_cli_choice(const cara_cli_args *args, int *out);
 /* For a command's own checks: prints `--flag takes <takes>, got "value"` and returns -1. */
 int cara_cli_bad_value(const cara_cli_args *args, const char *takes);
 
-/* The nearest of `names` (ends with NULL) to what was typed, or NULL where none is near. */
+/* ---- what was meant ---- */
+
+/* The nearest of `names` (ends with NULL) to what was typed, or NULL where none is near: about one
+ * slip in four letters, of a letter that is missing, too much, another or in its neighbour's place.
+ * Hyphens before a name do not count as letters. */
 const char *cara_cli_nearest(const char *typed, const char *const *names);
+/* The advice for a name, or NULL. `list` may be NULL. */
+const char *cara_cli_advice_for(const cara_cli_advice *list, const char *name);
+/* What to say of a flag that a command does not have, "did you mean --x?", in dst. `typed` is the
+ * argument as it was given. */
+void cara_cli_suggest_flag(const cara_cli_args *args, const char *typed, char *dst, size_t size);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <caracola/version.h>
 #include <string.h>
+#include <unistd.h>
 
 static int cmd_help(int argc, char **argv);
 static int cmd_version(int argc, char **argv);
@@ -99,6 +100,24 @@ static const cara_cli_command *find(const cara_cli_command *const *commands, con
     return NULL;
 }
 
+/* Names of other programs' commands. */
+static const cara_cli_advice advice[] = {
+    {"run", "main", "`caracola transcribe FILE` turns speech into text"},
+    {"translate", NULL, "`caracola transcribe --task translate FILE` translates into English"},
+    {"whisper", "whisper-cli", "`caracola transcribe FILE` turns speech into text"},
+    {"info", NULL, "`caracola model info FILE` says what a model file is"},
+    {"convert", NULL, "`caracola model convert IN OUT` writes a .cara file"},
+    {"quantize", "quantise", "`caracola model convert IN OUT --compute_type int8` does it"},
+    {"fetch", "download", "`caracola model fetch s3://BUCKET/KEY FILE` brings a model from S3"},
+    {"deploy", "install", "`caracola setup` sets it up in an AWS account"},
+    {"destroy", "delete", "`caracola teardown` removes what setup made"},
+    {"uninstall", "remove", "`caracola teardown` removes what setup made"},
+    {"check", "status", "`caracola doctor` says what is fine and what is missing"},
+    {"completions", NULL, "`caracola completion SHELL` prints a shell's completion"},
+    {"lambda", "bootstrap", "as a Lambda function the program is started under the name bootstrap"},
+    {NULL, NULL, NULL},
+};
+
 /* `group` is NULL at the top. */
 static int unknown_command(const cara_cli_command *group, const char *name) {
     enum { MOST = 32 };
@@ -108,6 +127,13 @@ static int unknown_command(const cara_cli_command *group, const char *name) {
         names[i] = cara_each_own_name(commands[i]);
     const char *near = cara_cli_nearest(name, names), *of = group ? group->name : "",
                *blank = group ? " " : "";
+    const char *known = group ? NULL : cara_cli_advice_for(advice, name);
+    if (known)
+        return cara_cli_fail(CARA_EXIT_USAGE, "there is no command \"%s\": %s", name, known);
+    if (!near && !group && (strpbrk(name, "./") || access(name, F_OK) == 0))
+        return cara_cli_fail(CARA_EXIT_USAGE,
+                             "there is no command \"%s\"; did you mean `caracola transcribe %s`?",
+                             name, name);
     if (near)
         return cara_cli_fail(CARA_EXIT_USAGE,
                              "there is no command \"%s%s%s\"; did you mean \"%s%s%s\"?", of, blank,
@@ -210,11 +236,17 @@ int cara_cli_run(int argc, char **argv) {
         argv[1] = help;
     else if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
         argv[1] = version;
-    if (argv[1][0] == '-')
+    if (argv[1][0] == '-') {
+        static const char *const own[] = {"--help", "--version", NULL};
+        const char *near = cara_cli_nearest(argv[1], own);
+        if (near)
+            return cara_cli_fail(CARA_EXIT_USAGE, "there is no flag %s; did you mean %s?", argv[1],
+                                 near);
         return cara_cli_fail(CARA_EXIT_USAGE,
                              "a command comes before its flags, got \"%s\"; `caracola help` lists "
                              "the commands",
                              argv[1]);
+    }
     const cara_cli_command *command = find(cara_cli_commands, argv[1]);
     if (!command)
         return unknown_command(NULL, argv[1]);

@@ -17,22 +17,11 @@ void cara_cli_args_init(cara_cli_args *args, const cara_cli_command *command, in
     opterr = 0; /* errors are printed here */
 }
 
-static int unknown_flag(cara_cli_args *args, const char *typed) {
-    const char *list[CARA_CLI_MAX_OPTIONS + 2] = {NULL};
-    for (int i = 0; i < args->n_flags; i++)
-        list[i] = args->flags[i].shown;
-    char flag[64];
-    snprintf(flag, sizeof flag, "%.*s", (int)strcspn(typed, "="), typed);
-    for (char *p = flag; *p; p++)
-        if (*p == '-' && p > flag + 1)
-            *p = '_';
-    const char *near = cara_cli_nearest(flag, list);
-    if (near)
-        cara_cli_fail(CARA_EXIT_USAGE, "%s has no flag %s; did you mean %s?", args->command->name,
-                      flag, near);
-    else
-        cara_cli_fail(CARA_EXIT_USAGE, "%s has no flag %s; `caracola help %s` lists its flags",
-                      args->command->name, flag, args->command->name);
+static int unknown_flag(const cara_cli_args *args, const char *typed) {
+    char meant[512];
+    cara_cli_suggest_flag(args, typed, meant, sizeof meant);
+    cara_cli_fail(CARA_EXIT_USAGE, "%s has no flag %.*s%s", args->command->name,
+                  (int)strcspn(typed, "="), typed, meant);
     return CARA_CLI_BAD;
 }
 
@@ -62,10 +51,46 @@ static void fill_tables(const cara_cli_args *args, getopt_tables *t) {
     t->longs[n_longs] = (struct option){NULL, 0, NULL, 0};
 }
 
+/* Index of the flag with a letter; there is one. */
+static int find_letter(const cara_cli_args *args, int letter) {
+    int at = 0;
+    while (args->flags[at].option.letter != letter)
+        at++;
+    return at;
+}
+
+static int lacks_value(const cara_cli_args *args) {
+    const cara_cli_flag *flag =
+        &args->flags[optopt >= FIRST ? optopt - FIRST : find_letter(args, optopt)];
+    cara_cli_fail(CARA_EXIT_USAGE, "%s takes a value (%s), got none", flag->shown,
+                  flag->option.value);
+    return CARA_CLI_BAD;
+}
+
+/* After getopt_long() gave '?'; `typed` is the argument where it is a long flag. */
+static int is_no_flag(const cara_cli_args *args, const char *typed) {
+    if (optopt >= HELP) { /* a bare switch that was given a value */
+        const char *flag = optopt == HELP ? "--help" : args->flags[optopt - FIRST].shown;
+        cara_cli_fail(CARA_EXIT_USAGE, "%s takes no value, got \"%s\"", flag,
+                      strchr(typed, '=') ? strchr(typed, '=') + 1 : typed);
+        return CARA_CLI_BAD;
+    }
+    if (optopt == 0)
+        return unknown_flag(args, typed);
+    /* One of several letters in a word: the word is still the next one, unless it was the last. */
+    for (int i = optind; i >= optind - 1; i--) {
+        const char *word = i < args->argc ? args->argv[i] : "";
+        if (word[0] == '-' && word[1] != '-' && strchr(word + 1, optopt) &&
+            cara_cli_advice_for(args->command->advice, word))
+            return unknown_flag(args, word);
+    }
+    const char letter[3] = {'-', (char)optopt, '\0'};
+    return unknown_flag(args, letter);
+}
+
 int cara_cli_args_next(cara_cli_args *args) {
     getopt_tables tables;
     fill_tables(args, &tables);
-    int n = args->n_flags - 1; /* without --help */
     int before = optind > 0 ? optind : 1;
     int got = getopt_long(args->argc, args->argv, tables.shorts, tables.longs, NULL);
     if (got == -1) {
@@ -76,34 +101,17 @@ int cara_cli_args_next(cara_cli_args *args) {
         cara_cli_print_help(args->command, stdout);
         return CARA_CLI_HELP;
     }
-    const char *typed = optind > before ? args->argv[optind - 1] : args->argv[before];
     int at = got - FIRST;
-    if (got < FIRST || at >= n)
-        for (at = 0; at < n; at++)
-            if (args->flags[at].option.letter &&
-                args->flags[at].option.letter == (got == ':' ? optopt : got))
-                break;
-    if (got == ':') {
-        if (optopt >= FIRST)
-            at = optopt - FIRST;
-        int known = at >= 0 && at < n;
-        cara_cli_fail(CARA_EXIT_USAGE, "%s takes a value (%s), got none",
-                      known ? args->flags[at].shown : "a flag",
-                      known ? args->flags[at].option.value : "see --help");
-        return CARA_CLI_BAD;
-    }
-    if (got == '?') {
-        if (optopt >= HELP) { /* a bare switch that was given a value */
-            const char *flag = optopt == HELP ? "--help" : args->flags[optopt - FIRST].shown;
-            cara_cli_fail(CARA_EXIT_USAGE, "%s takes no value, got \"%s\"", flag,
-                          strchr(typed, '=') ? strchr(typed, '=') + 1 : typed);
-            return CARA_CLI_BAD;
-        }
-        if (optopt != 0 && typed[0] == '-' && typed[1] != '-') {
-            char letter[3] = {'-', (char)optopt, '\0'};
-            return unknown_flag(args, letter);
-        }
-        return unknown_flag(args, typed);
+    if (got == ':')
+        return lacks_value(args);
+    if (got == '?')
+        return is_no_flag(args, optind > before ? args->argv[optind - 1] : args->argv[before]);
+    if (got < FIRST) {
+        at = find_letter(args, got);
+        /* "-osrt" is -o with a folder "srt", but not for those who come from whisper.cpp. */
+        const char *word = args->argv[optind - 1];
+        if (optarg == word + 2 && cara_cli_advice_for(args->command->advice, word))
+            return unknown_flag(args, word);
     }
     args->at = at;
     args->flag = args->flags[at].shown;

@@ -273,6 +273,18 @@ static const cara_cli_value values[] = {
     {NULL, CARA_CLI_TEXT, NULL, NULL},
 };
 
+static const cara_cli_advice advice[] = {
+    {"--stack_name", NULL, "that is --stack here"},
+    {"--guided", "--interactive", "on a terminal it asks: leave it out"},
+    {"--no_confirm_changeset", "--force", "--yes asks nothing"},
+    {"--parameter_overrides", NULL, "each parameter of the template has a flag"},
+    {"--memory_size", NULL, "that is --memory here"},
+    {"--bucket", "--s3_bucket",
+     "--store_bucket is a bucket for the messages that is there already"},
+    {"--time_zone", "--tz", "that is --timezone here"},
+    {NULL, NULL, NULL},
+};
+
 static const cara_cli_status statuses[] = {
     {CARA_EXIT_OK, "it is set up"},
     {CARA_EXIT_USAGE, "a setting that cannot work, or standard input is not a terminal"},
@@ -300,5 +312,6 @@ const cara_cli_command cara_command_setup = {
     .options = options,
     .more_options = setting_option,
     .values = values,
+    .advice = advice,
     .statuses = statuses,
 };

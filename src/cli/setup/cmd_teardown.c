@@ -92,6 +92,13 @@ static int run(int argc, char **argv) {
     return status;
 }
 
+static const cara_cli_advice advice[] = {
+    {"--stack_name", NULL, "that is --stack here"},
+    {"--force", "--no_prompts", "--yes asks nothing"},
+    {"--delete_buckets", NULL, "that is --delete_bucket here"},
+    {NULL, NULL, NULL},
+};
+
 static const cara_cli_status statuses[] = {
     {CARA_EXIT_OK, "all of it is gone, or there was nothing"},
     {CARA_EXIT_USAGE,
@@ -112,5 +119,6 @@ const cara_cli_command cara_command_teardown = {
         "deletes the stacks NAME and NAME-bootstrap. The buckets are kept, and named, unless\n"
         "--delete_bucket is given; a bucket of your own (--store_bucket) always is.",
     .options = options,
+    .advice = advice,
     .statuses = statuses,
 };

@@ -1,6 +1,7 @@
 /* caracola transcribe: audio files to text. */
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "cli/transcribe/advice.h"
 #include "cli/transcribe/flags.h"
 #include "cli/transcribe/output.h"
 #include "cli/transcribe/run.h"
@@ -129,5 +130,6 @@ const cara_cli_command cara_command_transcribe = {
         "of the first failure.\n",
     .options = cara_transcribe_options,
     .values = cara_transcribe_values,
+    .advice = cara_transcribe_advice,
     .statuses = statuses,
 };

@@ -58,7 +58,7 @@ typedef enum flag {
 } flag;
 
 const cara_cli_option cara_transcribe_options[N_FLAGS + 1] = {
-    [MODEL] = {"model", 0, "MODEL",
+    [MODEL] = {"model", 'm', "MODEL",
                "a .cara or .pt model (default: $CARACOLA_MODEL, else the\n"
                "demo model)"},
     [VOCAB] = {"vocab", 0, "VOCAB",
@@ -80,7 +80,7 @@ const cara_cli_option cara_transcribe_options[N_FLAGS + 1] = {
                  "is transcribed (default: False)"},
     [QUIET] = {"quiet", 'q', NULL, "nothing but errors on standard error"},
     [TASK] = {"task", 0, "TASK", "transcribe, or translate into English (default: transcribe)"},
-    [LANGUAGE] = {"language", 0, "LANG|None",
+    [LANGUAGE] = {"language", 'l', "LANG|None",
                   "the language spoken, as a code or an English name\n"
                   "(default: None, detect it)"},
     [TEMPERATURE] = {"temperature", 0, "NUMBER", "of the first attempt at a window (default: 0)"},
@@ -130,7 +130,7 @@ const cara_cli_option cara_transcribe_options[N_FLAGS + 1] = {
                       "gsm, ulaw, alaw, sln (8 kHz, mono), g722, sln16 (16 kHz), or\n"
                       "sln12 to sln192; other sound is recognised by its bytes"},
     [MAX_SECONDS] = {"max-seconds", 0, "NUMBER", "refuse audio that is longer (default: 86400)"},
-    [THREADS] = {"threads", 0, "N", "0: as many as this process may use (default: 0)"},
+    [THREADS] = {"threads", 't', "N", "0: as many as this process may use (default: 0)"},
     [BATCH_SIZE] = {"batch-size", 0, "N",
                     "files to transcribe at once, 1 to 16: while several decode, weights\n"
                     "are read once for all; same text, more memory (default: 4)"},
