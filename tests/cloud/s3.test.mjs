@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import {
-  CreateBucketCommand, DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutObjectCommand,
+  CreateBucketCommand, DeleteBucketCommand, DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command,
+  ListObjectVersionsCommand, PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { s3Client } from './lib/clients.mjs';
 import { startCloud } from './lib/cloud.mjs';
@@ -132,6 +133,32 @@ describe('what only our S3 checks', () => {
     assert.deepEqual([page.KeyCount, page.IsTruncated], [2, true]);
     const rest = await client.send(new ListObjectsV2Command({ Bucket: BUCKET, Prefix: 'page/', StartAfter: 'page/3' }));
     assert.deepEqual(rest.Contents.map((c) => c.Key), ['page/4', 'page/5']);
+  });
+
+  test('a bucket with versions loses none until each is deleted, markers too', async () => {
+    const Bucket = 'with-versions';
+    cloud.s3.createBucket(Bucket, 'us-east-1', { versioned: true });
+    const write = (Key, Body) => client.send(new PutObjectCommand({ Bucket, Key, Body }));
+    const text = async (Key) => (await client.send(new GetObjectCommand({ Bucket, Key }))).Body.transformToString();
+    await write('a', 'one');
+    await write('a', 'two');
+    await write('b', 'x');
+    await client.send(new DeleteObjectCommand({ Bucket, Key: 'a' }));
+    await assert.rejects(text('a'), { name: 'NoSuchKey' });
+    const first = await client.send(new ListObjectVersionsCommand({ Bucket }));
+    assert.deepEqual([first.DeleteMarkers.map(({ Key, IsLatest }) => [Key, IsLatest]), first.Versions.map(({ Key, IsLatest }) => [Key, IsLatest])], [[['a', true]], [['a', false]]]);
+    const next = await client.send(new ListObjectVersionsCommand({ Bucket, KeyMarker: first.NextKeyMarker, VersionIdMarker: first.NextVersionIdMarker }));
+    assert.deepEqual([next.IsTruncated, next.Versions.map(({ Key, IsLatest }) => [Key, IsLatest])], [false, [['a', false], ['b', true]]]);
+    // Without its marker the object is what it was; without its newest version it is the one before.
+    await client.send(new DeleteObjectCommand({ Bucket, Key: 'a', VersionId: first.DeleteMarkers[0].VersionId }));
+    assert.equal(await text('a'), 'two');
+    await client.send(new DeleteObjectCommand({ Bucket, Key: 'a', VersionId: first.Versions[0].VersionId }));
+    assert.equal(await text('a'), 'one');
+    await assert.rejects(client.send(new DeleteBucketCommand({ Bucket })), { name: 'BucketNotEmpty' });
+    await client.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: next.Versions.map(({ Key, VersionId }) => ({ Key, VersionId })) } }));
+    assert.deepEqual(cloud.s3.versions(Bucket), []);
+    await client.send(new DeleteBucketCommand({ Bucket }));
+    assert.ok(!cloud.s3.buckets.has(Bucket));
   });
 
   test('a key is 1,024 bytes at most, and a bucket of another Region is pointed at', async () => {

@@ -68,6 +68,7 @@ const MUTATIONS = [
   ['inventory', DIRECT, 'a queue where none is wanted', (t) => { t.Conditions.HasQueue = { 'Fn::Equals': ['a', 'a'] }; t.Conditions.IsDirect = { 'Fn::Equals': ['a', 'a'] }; }],
   ['inventory', VPC, 'no mount target', (t) => { delete t.Resources.MountTarget; p(t, 'Function').Tags = []; }],
   ['outputs', DIRECT, 'another bucket', (t) => { t.Outputs.BucketName.Value = 'mine'; }],
+  ['outputs', MAIL, 'the topic of events for that of alarms', (t) => { t.Outputs.AlarmTopicArn.Value = { Ref: 'Topic' }; }],
   ['outputs', WORKER, 'no queue', (t) => { delete t.Outputs.QueueUrl; }],
   ['bucket', DIRECT, 'public policies', (t) => { p(t, 'Bucket').PublicAccessBlockConfiguration.BlockPublicPolicy = false; }],
   ['bucket', DIRECT, 'no encryption', (t) => { delete p(t, 'Bucket').BucketEncryption; }],

@@ -79,10 +79,10 @@ export const CHECKS = {
   * outputs(stack) {
     const f = features(stack);
     yield* exactly('outputs', Object.keys(stack.outputs), ['BucketName', 'TopicArn', 'DeadLetterQueueUrl', 'RoleArn', 'LogGroupName', 'DashboardUrl',
-      ...(f.worker ? [] : ['FunctionName']), ...(f.queue ? ['QueueUrl'] : [])]);
+      ...(f.worker ? [] : ['FunctionName']), ...(f.queue ? ['QueueUrl'] : []), ...(f.p.AlarmEmail ? ['AlarmTopicArn'] : [])]);
     const wanted = {
       BucketName: bucketOf(stack), TopicArn: TOPIC_ARN, DeadLetterQueueUrl: `https://sqs.us-east-1.amazonaws.com/${ACCOUNT}/DeadLetterQueue`,
-      RoleArn: `arn:aws:iam::${ACCOUNT}:role/Role`, LogGroupName: 'ref-LogGroup', FunctionName: 'ref-Function', QueueUrl: `https://sqs.us-east-1.amazonaws.com/${ACCOUNT}/Queue`,
+      RoleArn: `arn:aws:iam::${ACCOUNT}:role/Role`, LogGroupName: 'ref-LogGroup', FunctionName: 'ref-Function', AlarmTopicArn: `arn:aws:sns:us-east-1:${ACCOUNT}:AlarmTopic`, QueueUrl: `https://sqs.us-east-1.amazonaws.com/${ACCOUNT}/Queue`,
     };
     for (const [name, value] of Object.entries(stack.outputs)) if (name in wanted && value !== wanted[name]) yield `output ${name} is ${value}, not ${wanted[name]}`;
   },
