@@ -40,7 +40,7 @@ typedef struct cara_audio_options {
     size_t struct_size; /* set by cara_audio_options_default() */
     size_t max_bytes;   /* of the encoded input; 0: 2 GiB */
     double max_seconds; /* of decoded audio; 0: 24 h */
-    /* Of several sound tracks the one to read, counted from 0 as in ffmpeg's 0:a:N. -1, the
+    /* Of several sound tracks the one to read: 1 for the first, which is ffmpeg's 0:a:0. 0, the
      * default: the one that ffmpeg takes. */
     int track;
     /* What sound without a header is, by the ending of its file or the subtype of its media type:

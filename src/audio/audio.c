@@ -65,23 +65,24 @@ static int open_decoder(cara_slice bytes, const cara_audio_options *options,
                         cara_audio_decoder **out, cara_error *err) {
     const cara_headerless *named;
     cara_sniffed what = recognise(bytes, options->input_format, &named);
-    bytes = cara_slice_of(bytes.ptr + what.skip, bytes.len - what.skip);
+    if (what.skip)
+        bytes = cara_slice_of(bytes.ptr + what.skip, bytes.len - what.skip);
     cara_libav_file file = {.bytes = bytes,
                             .format = what.format,
                             .demuxer = what.demuxer,
-                            .track = options->track,
+                            .track = options->track - 1,
                             .stop = {options->stop, options->stop_cookie}};
     if (named)
         return open_headerless(named, &file, out, err);
     switch (what.kind) {
     case CARA_SNIFF_OGG_OPUS:
-        if (options->track < 0)
+        if (file.track < 0)
             return cara_ogg_open(bytes, out, err);
         file.demuxer = "ogg";
         return cara_libav_open(&file, out, err);
     case CARA_SNIFF_WAV: {
-        if (options->track > 0)
-            return no_such_track(what.format, options->track, err);
+        if (file.track > 0)
+            return no_such_track(what.format, file.track, err);
         int rc = cara_wav_open(bytes, out, err);
         if (rc != CARA_WAV_OTHER_CODEC)
             return rc;
@@ -102,7 +103,7 @@ int cara_audio_is_input_format(const char *name) {
 }
 
 void cara_audio_options_default(cara_audio_options *options, size_t size) {
-    const cara_audio_options defaults = {.struct_size = sizeof defaults, .track = -1};
+    const cara_audio_options defaults = {.struct_size = sizeof defaults};
     cara_sized_default(options, size, &defaults, sizeof defaults);
 }
 

@@ -31,7 +31,7 @@ typedef struct scan {
     cara_mp4 *mp4;
     cara_error *err;
     size_t index; /* bytes of moov boxes, which hold no sound */
-    uint64_t samples, fragments;
+    uint64_t samples, rows, fragments;
     uint64_t fragment_bytes; /* that samples of fragments claim */
     uint64_t steps;
     known_track known[CARA_MP4_TRACKS];
@@ -124,10 +124,12 @@ static int add_up_chunks(scan *s, const track *t, const sizes *z, uint64_t *byte
             row++;
         uint64_t count = u32(s, t->chunks.body + 8 + 12 * (size_t)row + 4), sum = 0;
         uint64_t left = offset < s->bytes.len ? s->bytes.len - offset : 0;
+        if (count > z->n - at)
+            count = z->n - at;
         if (z->all) {
             sum = count * z->all;
         } else {
-            for (uint64_t k = 0; k < count && at + k < z->n; k++) {
+            for (uint64_t k = 0; k < count; k++) {
                 sum += size_of(s, z, at + k);
                 if ((rc = poll_stop(s)))
                     return rc;
@@ -170,6 +172,10 @@ static int check_track(scan *s, const track *t) {
                          t->offsets.type == TYPE('c', 'o', '6', '4') ? 64 : 32, "places of chunks");
     if (rc || !t->sizes.body || !t->chunks.body || !t->offsets.body)
         return rc;
+    /* Tables of several tracks can be the same bytes. */
+    s->rows += (uint64_t)u32(s, t->offsets.body + 4) + u32(s, t->chunks.body + 4);
+    if (s->rows > CARA_MP4_SAMPLES)
+        return beyond(s, t->trak, "chunks in its index", CARA_MP4_SAMPLES);
     s->samples += count_entries(s, t, &z);
     if (s->samples > CARA_MP4_SAMPLES)
         return beyond(s, t->trak, "samples in its index", CARA_MP4_SAMPLES);

@@ -101,6 +101,13 @@ def no_bytes(n):
     return m4a(trak(1, n, [0] * n, [(1, n, 1)], [FIRST]), mdat=FRAME)
 
 
+def shared_chunks(n, tracks):
+    """The list of chunks of each track goes on to the end of the file."""
+    stco = full(b"stco", struct.pack(">II", n, FIRST))
+    return m4a(*(trak(i + 1, 1, 64, [(1, 1, 1)], [], big_stco=stco) for i in range(tracks)),
+               after=box(b"free", bytes(4 * n)))
+
+
 def many_edits(n, edits):
     return m4a(trak(1, n, 1, [(1, n, 1)], [FIRST], edits=[(n, 0)] * edits), mdat=bytes(n))
 
@@ -192,6 +199,7 @@ def bombs(shared):
         "two tracks of 4,999,999.m4a": (samples_of_a_byte(4_999_999, 2), "MiB of memory"),
         "5,000,000 over one frame.m4a": (many_offsets(5_000_000), "again and again"),
         "5,000,000 over no bytes.m4a": (no_bytes(5_000_000), "cannot be decoded"),
+        "tracks that share 4,000,000 chunks.m4a": (shared_chunks(4_000_000, 200), "10000000 chunks"),
         "edits that repeat all.m4a": (many_edits(1_000_000, 1000), "MiB of memory"),
         "edits times offsets.m4a": (edits_by_offsets(200_000), "edit list"),
         "a fragment of 5,000,000.m4a": (fragments(5_000_000, len(FRAME)), "than the file can hold"),
@@ -345,7 +353,7 @@ def main():
                               stdout=subprocess.PIPE, text=True)
         names = json.loads(made.stdout)
         folder = pathlib.Path(folder)
-        print(f"1..{2 * len(names) + 4}")
+        print(f"1..{2 * len(names) + 5}")
         for number, (name, says) in enumerate(names.items()):
             path = folder / name
             failed += check(2 * number + 1, f"{name} is refused", *refused(command, path, says))
@@ -357,6 +365,13 @@ def main():
             number += 1
             failed += check(number, f"{name} is recorded as {error}, for good",
                             *recorded(caracola, command[3], folder, folder / name, error))
+        number += 1
+        (folder / "media/77.m4a").unlink()
+        (folder / "media/77.m4a").symlink_to(folder / LONG)
+        handle = [caracola, "handle", "--model", command[3], "--store", folder / "stopped", "--media",
+                  folder / "media"]
+        failed += check(number, f"handle of {LONG} is stopped",
+                        *stopped(handle, folder / "event.json", 1.0))
         failed += check(number + 1, "a lack of memory is called so",
                         *no_memory(command, source / "tests/data/audio/speech.m4a",
                                    folder / "5,000,000 samples of a byte.m4a"))

@@ -347,7 +347,7 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
         return rc;
     case AUDIO_TRACK:
         rc = cara_cli_int(args, 0, 255, NULL, &number);
-        flags->audio_track = (int)number;
+        flags->audio_track = (int)number + 1;
         return rc;
     case INPUT_FORMAT:
         flags->input_format = args->value;
@@ -399,7 +399,6 @@ int cara_transcribe_flags_parse(const cara_cli_command *command, int argc, char 
     flags->options.best_of = 5; /* the command's default; the library's is None */
     flags->output_format = CARA_OUTPUT_ALL;
     flags->output_dir = ".";
-    flags->audio_track = -1;
     ladder steps = {.temperature = 0.0, .increment = 0.2};
     *status = CARA_EXIT_USAGE;
 

@@ -20,7 +20,7 @@ typedef struct cara_transcribe_flags {
     int verbose;              /* segments with their times on standard output */
     int quiet;                /* errors only on standard error */
     double max_seconds;       /* of one audio; 0: the default limit */
-    int audio_track;          /* of several sound tracks, from 0; -1: the one that ffmpeg takes */
+    int audio_track;          /* of several sound tracks, from 1; 0: the one that ffmpeg takes */
     const char *input_format; /* of sound without a header; NULL: by the file's name */
     int threads;
     int batch_size;           /* files at once; 0: not given */

@@ -79,7 +79,7 @@ opusenc --quiet --serial 5 "$w/nothing.wav" zero.ogg
 # then every eighth sample.
 rm -rf decoded
 mkdir decoded
-for f in *.mp3 *.m4a *.aac *.flac {flac,vorbis,speex,speech,hybrid,celt,chained,whatsapp,preskip}.ogg *.webm speech.mka video.* \
+for f in *.mp3 {speech,fragmented}.m4a *.aac *.flac {flac,vorbis,speex,speech,hybrid,celt,chained,whatsapp,preskip}.ogg *.webm speech.mka video.* \
     *.amr *.wma adpcm.wav *.wv *.tta *.mpc *.ac3 *.eac3 *.voc g726.wav gsm.wav *.gsm *.g722 *.awb \
     two.mka two-default.mka; do
     ff -i "$f" -f s16le -ac 1 -acodec pcm_s16le -ar 16000 "$w/s16" 2>/dev/null
