@@ -77,7 +77,7 @@ static int open_decoder(cara_slice bytes, const cara_audio_options *options,
     switch (what.kind) {
     case CARA_SNIFF_OGG_OPUS:
         if (file.track < 0)
-            return cara_ogg_open(bytes, out, err);
+            return cara_ogg_open(bytes, file.stop, out, err);
         file.demuxer = "ogg";
         return cara_libav_open(&file, out, err);
     case CARA_SNIFF_WAV: {

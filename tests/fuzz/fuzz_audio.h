@@ -32,7 +32,12 @@ static inline void fuzz_audio(const uint8_t *data, size_t size) {
         if (!turn && source.rewind(source.ctx, &err))
             abort();
     }
+    cara_gaps gaps = cara_audio_gaps(audio);
     if (n[0] != n[1] || sum[0] != sum[1])
+        abort();
+    /* Where the limit ended the reading, the last gap may go on behind it. */
+    if (gaps.count < 0 || !(gaps.seconds >= 0) || (!gaps.count && gaps.seconds > 0) ||
+        gaps.seconds > 66 + (double)n[0] / CARA_SAMPLE_RATE)
         abort();
     cara_audio_close(audio);
 }

@@ -53,6 +53,8 @@ const char *cara_opus_head_read(cara_slice packet, cara_opus_head *head) {
     int family = p[18];
     if (head->channels == 0)
         return "has no channels";
+    if (head->channels > CARA_AUDIO_CHANNELS_MAX)
+        return "has more channels than real sound has";
     for (int c = 0; c < head->channels; c++)
         head->to_mono[c] = 1.0F / (float)head->channels;
     if (family == 0)
@@ -61,8 +63,10 @@ const char *cara_opus_head_read(cara_slice packet, cara_opus_head *head) {
         return "ends within its channel mapping";
     head->streams = p[19];
     head->coupled = p[20];
-    if (head->streams == 0 || head->coupled > head->streams || head->streams + head->coupled > 255)
+    if (head->streams == 0 || head->coupled > head->streams)
         return "has an impossible number of streams";
+    if (head->streams + head->coupled > CARA_AUDIO_CHANNELS_MAX)
+        return "has more streams than real sound has";
     if (family == 3)
         return read_matrix(packet, head);
     if (family == 2) /* the first channel is the sound of all directions */

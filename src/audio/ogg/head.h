@@ -2,15 +2,17 @@
 #ifndef AUDIO_OGG_HEAD_H
 #define AUDIO_OGG_HEAD_H
 
+#include "audio/audio_decoder.h"
 #include "base/slice.h"
 
 typedef struct cara_opus_head {
-    int channels; /* that libopus is to decode, 1 to 255 */
+    int channels; /* that libopus is to decode, from 1 to CARA_AUDIO_CHANNELS_MAX */
     int streams, coupled;
-    unsigned char mapping[255]; /* [channels] */
-    float to_mono[255];         /* [channels] the part of each in the one that we give */
-    int pre_skip;               /* samples at 48 kHz before the first that counts */
-    int gain;                   /* dB * 256 */
+    unsigned char mapping[CARA_AUDIO_CHANNELS_MAX]; /* [channels] */
+    float
+        to_mono[CARA_AUDIO_CHANNELS_MAX]; /* [channels] the part of each in the one that we give */
+    int pre_skip;                         /* samples at 48 kHz before the first that counts */
+    int gain;                             /* dB * 256 */
 } cara_opus_head;
 
 int cara_opus_is_head(cara_slice packet);

@@ -23,6 +23,7 @@
 typedef struct ogg_decoder {
     cara_audio_decoder base;
     cara_slice bytes;
+    cara_stop stop;
     cara_opus_stream stream;
     cara_opus_head head;       /* of the link */
     OpusMSDecoder *opus;       /* of the link; NULL before its first packet */
@@ -234,8 +235,8 @@ static int ogg_rewind(cara_audio_decoder *self, cara_error *err) {
     ogg_decoder *d = (ogg_decoder *)self;
     close_link(d);
     cara_opus_stream_close(&d->stream);
-    *d = (ogg_decoder){.base = d->base, .bytes = d->bytes};
-    cara_opus_stream_open(&d->stream, d->bytes);
+    *d = (ogg_decoder){.base = d->base, .bytes = d->bytes, .stop = d->stop};
+    cara_opus_stream_open(&d->stream, d->bytes, d->stop);
     cara_rolloff_start(&d->rolloff);
     return CARA_OK;
 }
@@ -247,7 +248,7 @@ static void ogg_close(cara_audio_decoder *self) {
     free(d);
 }
 
-int cara_ogg_open(cara_slice bytes, cara_audio_decoder **out, cara_error *err) {
+int cara_ogg_open(cara_slice bytes, cara_stop stop, cara_audio_decoder **out, cara_error *err) {
     *out = NULL;
     ogg_decoder *d = calloc(1, sizeof *d);
     if (!d)
@@ -258,7 +259,8 @@ int cara_ogg_open(cara_slice bytes, cara_audio_decoder **out, cara_error *err) {
                                    .format = "ogg/opus",
                                    .rate = CARA_SAMPLE_RATE};
     d->bytes = bytes;
-    cara_opus_stream_open(&d->stream, bytes);
+    d->stop = stop;
+    cara_opus_stream_open(&d->stream, bytes, stop);
     cara_rolloff_start(&d->rolloff);
     int rc = refill(d, err); /* a stream without sound fails here, not at the first read */
     if (rc) {

@@ -19,9 +19,9 @@ static int starts_with(cara_slice s, const char *text) {
     return s.len >= n && memcmp(s.ptr, text, n) == 0;
 }
 
-void cara_opus_stream_open(cara_opus_stream *stream, cara_slice bytes) {
+void cara_opus_stream_open(cara_opus_stream *stream, cara_slice bytes, cara_stop stop) {
     *stream = (cara_opus_stream){0};
-    cara_ogg_pages_open(&stream->pages, bytes);
+    cara_ogg_pages_open(&stream->pages, bytes, stop);
     cara_buf_init(&stream->carry, CARRY_MAX);
 }
 
@@ -229,6 +229,9 @@ static int take_page(cara_opus_stream *s, const ogg_page *page, cara_error *err)
 
 int cara_opus_stream_next(cara_opus_stream *s, cara_opus_event *event, cara_error *err) {
     for (;;) {
+        int rc = cara_ogg_pages_ask(&s->pages, err);
+        if (rc)
+            return rc;
         *event = (cara_opus_event){.head = &s->head};
         if (s->new_link) {
             s->new_link = 0;
@@ -251,7 +254,7 @@ int cara_opus_stream_next(cara_opus_stream *s, cara_opus_event *event, cara_erro
             s->sound += event->keep;
             return CARA_OK;
         }
-        int rc = end_page(s, err);
+        rc = end_page(s, err);
         if (rc)
             return rc;
         ogg_page page;

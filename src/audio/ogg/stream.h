@@ -59,10 +59,10 @@ typedef struct cara_opus_stream {
     cara_slice tail; /* of the packet that does not end on the page; empty: there is none */
 } cara_opus_stream;
 
-/* Borrows `bytes`. It cannot fail. */
-void cara_opus_stream_open(cara_opus_stream *stream, cara_slice bytes);
+/* Borrows `bytes`; `stop` is asked with every packet and every 16 KiB. It cannot fail. */
+void cara_opus_stream_open(cara_opus_stream *stream, cara_slice bytes, cara_stop stop);
 
-/* Fills *event; after END, END again. MEMORY. */
+/* Fills *event; after END, END again. MEMORY, CANCELLED. */
 int cara_opus_stream_next(cara_opus_stream *stream, cara_opus_event *event, cara_error *err);
 
 void cara_opus_stream_close(cara_opus_stream *stream);

@@ -105,12 +105,6 @@ static void every_file_is_decoded_as_ffmpeg_does(void **state) {
         int ok = json_is_null(seconds) ? refused && o.took_s < MOST_SECONDS
                                        : !o.code && fabs(got - want) <= 0.01 * want;
         ok = ok && o.peak_kib < MOST_KIB;
-        /* Until the libav module has its limits and its choice of tracks. */
-        if (!ok &&
-            (!strcmp(name, "stts-7fffffff.m4a") || !strcmp(name, "two-mono-then-stereo.mkv"))) {
-            print_message("%s is not right yet\n", name);
-            ok = 1;
-        }
         if (!ok)
             print_error("%s: code %d (%s), %.3f s of %.3f, took %.2f s and %ld KiB\n", name, o.code,
                         o.text, got, want, o.took_s, o.peak_kib);

@@ -1,6 +1,6 @@
 #include "ogg_test.h"
 
-#include <math.h>
+#include <time.h>
 
 static voice v;
 
@@ -387,7 +387,8 @@ static void heads_that_cannot_be_used(void **state) {
         {1, 1, "\1\1\0", 3, "ends within"},
         {1, 1, "\1\0\0\0", 4, "number of streams"},
         {1, 1, "\1\1\2\0", 4, "number of streams"},
-        {1, 1, "\1\377\1\0", 4, "number of streams"},
+        {1, 1, "\1\101\0\0", 4, "more streams"},
+        {65, 1, "\1\1\0\0", 4, "more channels"},
         {1, 1, "\1\1\0\1", 4, "stream that there is not"},
         {1, 1, "\3\1\0\0", 4, "ends within"},
     };
@@ -413,6 +414,68 @@ static void heads_that_cannot_be_used(void **state) {
     }
 }
 
+static int countdown(void *cookie) {
+    return --*(int *)cookie < 0;
+}
+
+/* Wherever it happens: while the first sound is searched, and later. */
+static void reading_stops_when_told(void **state) {
+    (void)state;
+    blob b = voice_file(&v, &usual);
+    int stopped_at[2] = {0}, n = 0;
+    for (int after = 0;; after++) {
+        cara_audio_options options;
+        cara_audio_options_default(&options, sizeof options);
+        int left = after;
+        options.stop = countdown;
+        options.stop_cookie = &left;
+        cara_audio *audio;
+        cara_error err;
+        float block[512];
+        int64_t got = cara_audio_open_memory(b.data, b.n, &options, &audio, &err);
+        int opened = got == 0;
+        cara_pcm_source source = cara_audio_source(audio);
+        while (opened && (got = source.read(source.ctx, block, 512, &err)) > 0)
+            ;
+        cara_audio_close(audio);
+        if (got == 0)
+            break;
+        assert_int_equal(got, CARA_ERR_CANCELLED);
+        stopped_at[opened]++;
+        assert_true(n++ < 1000);
+    }
+    assert_true(stopped_at[0] >= 3);
+    assert_true(stopped_at[1] >= VOICE_PACKETS);
+    free(b.data);
+}
+
+/* A file in which a page of 50 kB seems to begin every 27 bytes: 2000 times the file's bytes. */
+static void damage_does_not_take_minutes(void **state) {
+    (void)state;
+    uint8_t page[27] = "OggS";
+    memset(page + 6, 0xFF, 21);
+    blob b = {0};
+    add_headers(&b, &v, &usual);
+    add_sound(&b, &v, &usual, 0);
+    const size_t n = (size_t)4 << 20;
+    uint8_t *many = malloc(n);
+    assert_non_null(many);
+    for (size_t i = 0; i < n; i++)
+        many[i] = page[i % 27];
+    add_bytes(&b, many, n);
+    free(many);
+    clock_t start = clock();
+    decoded d = decode(b.data, b.n, NULL, 4096);
+    double took = (double)(clock() - start) / CLOCKS_PER_SEC;
+    print_message("%.2f s\n", took);
+    assert_int_equal(d.code, CARA_OK);
+    assert_int_equal(d.truncated, 1);
+    assert_int_equal(d.got.n, (5 * VOICE_PACKET - 312) / 3);
+    assert_true(took < 1.5);
+    free(d.got.pcm);
+    free(b.data);
+}
+
 static int open_voice(void **state) {
     (void)state;
     v = voice_open();
@@ -432,6 +495,8 @@ int main(void) {
         cmocka_unit_test(links_of_one_serial_are_read_through),
         cmocka_unit_test(a_missing_mark_of_the_end),
         cmocka_unit_test(heads_that_cannot_be_used),
+        cmocka_unit_test(reading_stops_when_told),
+        cmocka_unit_test(damage_does_not_take_minutes),
     };
     return cmocka_run_group_tests(tests, open_voice, close_voice);
 }
