@@ -16,7 +16,8 @@ extern "C" {
  * the decoder makes up from the sound before, and silence. */
 typedef struct cara_gaps {
     int64_t count;
-    double seconds; /* of all together; 0 also where the length could not be known */
+    double seconds;     /* of all together; 0 also where the length could not be known */
+    double reserved[2]; /* 0: room for members to come, since it is part of a result */
 } cara_gaps;
 
 /* Where samples come from. `transcribe` reads the audio twice (once for the loudest mel value, once
@@ -128,7 +129,8 @@ CARA_API void cara_audio_close(cara_audio *audio);
 typedef struct cara_pcm_memory {
     const float *pcm; /* [n] */
     size_t n;
-    size_t at; /* samples read; begin with 0 */
+    size_t at;          /* samples read; begin with 0 */
+    size_t reserved[2]; /* 0: room for members to come */
 } cara_pcm_memory;
 CARA_API cara_pcm_source cara_pcm_memory_source(cara_pcm_memory *cursor);
 

@@ -14,9 +14,10 @@ extern "C" {
 
 /* A word and when it was said (whisper/timing.py: WordTiming). */
 typedef struct cara_word {
-    const char *word;   /* valid UTF-8, with the space and the punctuation that belong to it */
-    double start, end;  /* seconds */
-    double probability; /* the mean of its tokens' */
+    const char *word;     /* valid UTF-8, with the space and the punctuation that belong to it */
+    double start, end;    /* seconds */
+    double probability;   /* the mean of its tokens' */
+    uint64_t reserved[2]; /* 0: room for members to come, since words lie in an array */
 } cara_word;
 
 /* The ten fields of openai/whisper's segments (whisper/transcribe.py: new_segment). */

@@ -35,7 +35,7 @@ static int measure_sound(int n_mels, cara_pool *pool, float *mel, cara_bench_tim
         audio_ms[i] = 1e3 * (cara_clock_monotonic() - start);
     }
     for (int i = 0; i < OPENS && !rc; i++) {
-        cara_pcm_memory cursor = {pcm, n, 0};
+        cara_pcm_memory cursor = {.pcm = pcm, .n = n};
         cara_mel_stream *stream;
         double start = cara_clock_monotonic();
         rc = cara_mel_stream_open(tables, cara_pcm_memory_source(&cursor), pool, &stream, err);

@@ -75,7 +75,7 @@ static void end(stream *s, cara_model *model) {
 }
 
 static int transcribe(cara_session *session, cara_result **result, cara_error *err) {
-    cara_pcm_memory memory = {pcm.data, pcm.count, 0};
+    cara_pcm_memory memory = {.pcm = pcm.data, .n = pcm.count};
     cara_options options;
     cara_options_default(&options, sizeof options);
     return cara_transcribe(session, cara_pcm_memory_source(&memory), &options, result, err);

@@ -62,7 +62,7 @@ static int close_all(void **state) {
 static cara_result *transcribe(cara_session *session, const npy *pcm, const cara_options *options) {
     cara_error err = {0};
     cara_result *result = NULL;
-    cara_pcm_memory memory = {pcm->data, pcm->count, 0};
+    cara_pcm_memory memory = {.pcm = pcm->data, .n = pcm->count};
     if (cara_transcribe(session, cara_pcm_memory_source(&memory), options, &result, &err))
         fail_msg("%s", err.text);
     return result;

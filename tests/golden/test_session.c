@@ -40,7 +40,7 @@ static int close_all(void **state) {
 static cara_result *transcribe(cara_session *with, const cara_options *options) {
     cara_error err = {0};
     cara_result *result = NULL;
-    cara_pcm_memory memory = {pcm.data, pcm.count, 0};
+    cara_pcm_memory memory = {.pcm = pcm.data, .n = pcm.count};
     if (cara_transcribe(with, cara_pcm_memory_source(&memory), options, &result, &err))
         fail_msg("%s", err.text);
     return result;
@@ -212,7 +212,7 @@ static void stopping_keeps_the_finished_segments(void **state) {
         options.cookie = &c;
         cara_error err = {.code = CARA_OK, .text = "untouched"};
         cara_result *r = NULL;
-        cara_pcm_memory memory = {pcm.data, pcm.count, 0};
+        cara_pcm_memory memory = {.pcm = pcm.data, .n = pcm.count};
         assert_int_equal(
             cara_transcribe(session, cara_pcm_memory_source(&memory), &options, &r, &err), CARA_OK);
         assert_string_equal(err.text, "untouched");
@@ -252,7 +252,7 @@ static void error_texts_name_the_cause(void **state) {
     cara_options options;
     cara_options_default(&options, sizeof options);
     options.beam_size = -5;
-    cara_pcm_memory memory = {pcm.data, pcm.count, 0};
+    cara_pcm_memory memory = {.pcm = pcm.data, .n = pcm.count};
     assert_int_equal(
         cara_transcribe(session, cara_pcm_memory_source(&memory), &options, &result, &err),
         CARA_ERR_USAGE);

@@ -74,7 +74,7 @@ static void transcribe(cara_session *session, job *j) {
     options.seed = 7;
     options.progress = progress;
     options.cookie = j;
-    cara_pcm_memory memory = {pcm[j->audio].data, pcm[j->audio].count, 0};
+    cara_pcm_memory memory = {.pcm = pcm[j->audio].data, .n = pcm[j->audio].count};
     j->rc = cara_transcribe(session, cara_pcm_memory_source(&memory), &options, &j->result, NULL);
 }
 

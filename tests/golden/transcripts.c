@@ -92,7 +92,7 @@ cara_result *golden_transcribe(golden *g, const char *note, const cara_options *
     if (!from_ogg) {
         snprintf(name, sizeof name, "golden/stages/%s.pcm.npy", note);
         npy pcm = npy_read(name);
-        cara_pcm_memory memory = {pcm.data, pcm.count, 0};
+        cara_pcm_memory memory = {.pcm = pcm.data, .n = pcm.count};
         if (cara_transcribe(g->session, cara_pcm_memory_source(&memory), options, &result, &err))
             fail_msg("%s: %s", note, err.text);
         npy_free(&pcm);

@@ -120,6 +120,21 @@ def pc_file(installed):
     assert len(needed) > 4 and not missing, (missing, static)
 
 
+def structs_can_grow(installed):
+    """A newer library must work with programs that were compiled with older headers: a struct says its size,
+    or has reserved members, or is made by the library alone, one at a time and behind a pointer."""
+    made_by_the_library = {"cara_dims", "cara_result"}
+    found = {}
+    for header in [headers.read(path) for path in sorted(installed.include.glob("*.h"))]:
+        for item in header.items:
+            if item.kind == "struct":
+                first = headers.tidy(headers.without_comments(item.text)).partition("{")[2].strip()
+                found[item.name] = first.startswith("size_t struct_size;") or re.search(r"\breserved\[\d\];", item.text)
+    assert len(found) > 8, found
+    wrong = {name for name, can_grow in found.items() if not can_grow} - made_by_the_library
+    assert not wrong, wrong
+
+
 def man_pages(installed):
     """Each function and each type has one, which names it and says what the header says."""
     parsed = [headers.read(path) for path in sorted(installed.include.glob("*.h"))]
@@ -206,6 +221,7 @@ def main():
         ("the shared library has its soname and links", soname),
         ("all headers are there, and in caracola.h", all_headers),
         ("pkg-config knows the version and the libraries", pc_file),
+        ("structs can grow", structs_can_grow),
         ("each function has its man page", man_pages),
         ("file.c, shared library", lambda i: example_file(i, "shared")),
         ("file.c, static library", lambda i: example_file(i, "static")),

@@ -113,7 +113,7 @@ static void count_gap(ogg_decoder *d, int64_t samples) {
     d->in_gap = 1;
     if (d->gaps > d->base.gaps.count ||
         (d->gaps == d->base.gaps.count && d->gap_samples > d->base.gaps.seconds * 48000))
-        d->base.gaps = (cara_gaps){d->gaps, (double)d->gap_samples / 48000};
+        d->base.gaps = (cara_gaps){.count = d->gaps, .seconds = (double)d->gap_samples / 48000};
 }
 
 static int take_packet(ogg_decoder *d, const cara_opus_event *event, cara_error *err) {

@@ -101,7 +101,8 @@ static void cues_are_those_of_openai_whisper(void **state) {
 /* "-->" would end a cue's times; a time that no file can hold is an error. */
 static void words_cannot_break_the_file(void **state) {
     (void)state;
-    cara_word words[] = {{" -->", 0, 1, 1}, {" x-->", 1, 2, 1}};
+    cara_word words[] = {{.word = " -->", .start = 0, .end = 1, .probability = 1},
+                         {.word = " x-->", .start = 1, .end = 2, .probability = 1}};
     const cara_segment segment = {.end = 2, .text = " --> x-->", .words = words, .n_words = 2};
     const cara_result result = {.segments = &segment, .n_segments = 1};
     cara_buf out;

@@ -226,7 +226,7 @@ static int transcribe_within(fake *f, cara_options *options, int64_t content_fra
     options->progress = on_progress;
     options->on_segment = on_segment;
     options->cookie = f;
-    cara_pcm_memory pcm = {silence, (size_t)content_frames * CARA_HOP_LENGTH, 0};
+    cara_pcm_memory pcm = {.pcm = silence, .n = (size_t)content_frames * CARA_HOP_LENGTH};
     int rc = cara_transcribe(&session, cara_pcm_memory_source(&pcm), options, out, NULL);
     assert_null(f->stop.fn);
     free(session.mel);
