@@ -108,6 +108,14 @@ static int load(libav_decoder *d, const char *format, cara_error *err) {
                      named && *named ? named : CARA_INSTALLED_MODULE_DIR);
 }
 
+/* As the module says why. Stopping is no fault of the file. */
+static int fail(const libav_decoder *d, int code, const char *why, cara_error *err) {
+    if (code == CARA_ERR_CANCELLED)
+        return cara_fail(err, CARA_ERR_CANCELLED, -1, "reading the audio was stopped");
+    return cara_fail(err, (cara_code)code, -1, "this %s file cannot be read: %s", d->base.format,
+                     why);
+}
+
 static int start(libav_decoder *d, cara_error *err) {
     char why[256] = "";
     if (d->stream)
@@ -123,10 +131,7 @@ static int start(libav_decoder *d, cara_error *err) {
                                     .should_stop = d->file.stop.stop,
                                     .cookie = d->file.stop.cookie};
     int rc = d->module->open(&input, &d->stream, why, sizeof why);
-    if (rc)
-        return cara_fail(err, (cara_code)rc, -1, "this %s file cannot be read: %s", d->base.format,
-                         why);
-    return CARA_OK;
+    return rc ? fail(d, rc, why, err) : CARA_OK;
 }
 
 static int64_t libav_read(cara_audio_decoder *self, float *dst, size_t n, cara_error *err) {
@@ -137,8 +142,7 @@ static int64_t libav_read(cara_audio_decoder *self, float *dst, size_t n, cara_e
                          d->base.format);
     int64_t got = d->module->read(d->stream, dst, n, why, sizeof why);
     if (got < 0)
-        return cara_fail(err, (cara_code)got, -1, "this %s file cannot be read: %s", d->base.format,
-                         why);
+        return fail(d, (int)got, why, err);
     if (got == 0)
         d->base.truncated = d->module->truncated(d->stream);
     return got;
