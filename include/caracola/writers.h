@@ -10,7 +10,8 @@
 extern "C" {
 #endif
 
-/* All but CSV are byte for byte what whisper/utils.py writes, in UTF-8.
+/* All but CSV are byte for byte what whisper/utils.py writes, in UTF-8; JSON of a result that was
+ * cut short has "cut_short": true as its last member, which openai/whisper has not.
  *
  * CSV is a table as in RFC 4180: UTF-8 without a byte order mark, lines that end with CR LF, a row
  * of column names, and quotes where a field needs them, as Python's csv.writer. Its columns are

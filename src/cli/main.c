@@ -21,6 +21,7 @@ int main(int argc, char **argv) {
         return CARA_EXIT_INTERNAL;
     /* A closed pipe then fails the write, which is reported, and does not kill the process. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* the same for a file that grows beyond `ulimit -f` */
     int status = cara_cli_is_lambda(argc, argv) ? cara_cmd_lambda() : cara_cli_run(argc, argv);
     cara_exit flushed = cara_cli_flush_stdout();
     return status != CARA_EXIT_OK ? status : (int)flushed;

@@ -95,7 +95,10 @@ void cara_cli_remark(const char *format, ...) {
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int number) {
-    (void)number;
+    if (interrupted) { /* the second one, of either kind, ends the process at once */
+        signal(number, SIG_DFL);
+        raise(number);
+    }
     interrupted = 1;
 }
 
@@ -103,7 +106,6 @@ void cara_cli_catch_signals(void) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;
-    action.sa_flags = SA_RESETHAND; /* a second one ends the process at once */
     sigemptyset(&action.sa_mask);
     static const int numbers[] = {SIGINT, SIGTERM};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {

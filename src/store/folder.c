@@ -306,7 +306,7 @@ int cara_store_open_folder(const char *path, cara_store **out, cara_error *err) 
         .close = folder_close,
     };
     *out = NULL;
-    int rc = cara_make_dir(path, err);
+    int rc = cara_make_dirs(path, 0700, err);
     if (rc)
         return rc;
     folder *f = calloc(1, sizeof *f);

@@ -16,7 +16,8 @@ typedef struct cara_store cara_store;
  * else is refused before any I/O. */
 int cara_store_key_is_valid(const char *key);
 
-/* A folder, made where it is missing (its parent must be there). IO. On failure *out is NULL. */
+/* A folder, made where it is missing, as are those above it. All that is made is for its user alone
+ * (modes 0700 and 0600 less umask). IO. On failure *out is NULL. */
 int cara_store_open_folder(const char *path, cara_store **out, cara_error *err);
 
 /* A bucket, or the part of one below a prefix: "s3://bucket" or "s3://bucket/prefix". `aws` and the

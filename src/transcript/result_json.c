@@ -64,6 +64,8 @@ json_t *cara_transcript_json(const cara_result *result) {
     failed |= json_object_set_new(object, "text", string(result->text));
     failed |= json_object_set_new(object, "segments", segments);
     failed |= json_object_set_new(object, "language", string(result->language));
+    if (result->cut_short)
+        failed |= json_object_set_new(object, "cut_short", json_true());
     if (!failed)
         return object;
     json_decref(object);

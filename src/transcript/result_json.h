@@ -11,7 +11,8 @@
 json_t *cara_segment_json(const cara_segment *segment);
 
 /* {"text", "segments", "language"}, as WriteJSON of whisper/utils.py: cleared segments have
- * "words": [], too. A new reference, or NULL where there is no memory. */
+ * "words": [], too. Ours is "cut_short": true at the end of a result that was stopped. A new
+ * reference, or NULL where there is no memory. */
 json_t *cara_transcript_json(const cara_result *result);
 
 /* {"count", "seconds"}, the seconds to the millisecond. A new reference, or NULL where there is no

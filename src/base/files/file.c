@@ -74,10 +74,25 @@ int cara_sync_dir(const char *path, cara_error *err) {
     return CARA_OK;
 }
 
+/* How much of a name its temporary file has too: with the rest it is shorter than any file system's
+ * limit, which is 255 bytes mostly, and 143 in encrypted folders. */
+#define STEM_BYTES ((size_t)100)
+
+/* The length of `path` with its last name cut to STEM_BYTES, not inside a character. */
+static size_t temporary_stem(const char *path) {
+    const char *slash = strrchr(path, '/');
+    size_t folder = slash ? (size_t)(slash + 1 - path) : 0, n = strlen(path + folder);
+    if (n > STEM_BYTES)
+        for (n = STEM_BYTES; n > 0 && ((unsigned char)path[folder + n] & 0xC0) == 0x80;)
+            n--;
+    return folder + n;
+}
+
 int cara_atomic_begin(cara_atomic_file *file, const char *path, unsigned mode, cara_error *err) {
     /* The serial keeps threads of one process apart; O_EXCL keeps other processes apart. */
     static atomic_uint serial;
     size_t size = strlen(path) + 48;
+    int stem = (int)temporary_stem(path);
     *file = (cara_atomic_file){.fd = -1, .path = malloc(size), .temporary = malloc(size)};
     int rc = CARA_OK;
     if (!file->path || !file->temporary) {
@@ -86,7 +101,7 @@ int cara_atomic_begin(cara_atomic_file *file, const char *path, unsigned mode, c
         memcpy(file->path, path, strlen(path) + 1);
         int tries = 0;
         do { /* process ids come back, in containers at once: a killed writer's file may be there */
-            snprintf(file->temporary, size, "%s.%ld-%u.tmp", path, (long)getpid(),
+            snprintf(file->temporary, size, "%.*s.%ld-%u.tmp", stem, path, (long)getpid(),
                      atomic_fetch_add(&serial, 1));
             file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
         } while (file->fd < 0 && errno == EEXIST && ++tries < 1000);
@@ -170,26 +185,66 @@ void cara_atomic_abort(cara_atomic_file *file) {
     *file = (cara_atomic_file){.fd = -1};
 }
 
-int cara_write_file_atomic(const char *path, const void *bytes, size_t n, cara_error *err) {
+int cara_write_file_atomic(const char *path, const void *bytes, size_t n, unsigned mode,
+                           int replace, cara_error *err) {
     cara_atomic_file file;
-    int rc = cara_atomic_begin(&file, path, 0600, err);
+    int rc = cara_atomic_begin(&file, path, mode, err);
     if (rc)
         return rc;
     rc = cara_atomic_put(&file, 0, bytes, n, err);
     if (!rc)
-        rc = cara_atomic_commit(&file, 1, err);
+        rc = cara_atomic_commit(&file, replace, err);
     cara_atomic_abort(&file);
     return rc;
 }
 
-int cara_make_dir(const char *path, cara_error *err) {
-    if (mkdir(path, 0700) == 0)
+static int make_dir(const char *path, unsigned mode, cara_error *err) {
+    if (mkdir(path, (mode_t)mode) == 0)
         return CARA_OK;
-    if (errno == EEXIST) {
-        struct stat st;
-        if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-            return CARA_OK;
-        return cara_fail(err, CARA_ERR_IO, -1, "%s is there but is not a folder", path);
+    if (errno != EEXIST)
+        return cara_fail_errno(err, "cannot make folder %s", path);
+    struct stat st;
+    if (stat(path, &st) == 0)
+        return S_ISDIR(st.st_mode)
+                   ? CARA_OK
+                   : cara_fail(err, CARA_ERR_IO, -1, "%s is there but is not a folder", path);
+    if (errno == ENOENT)
+        return cara_fail(err, CARA_ERR_IO, -1, "%s is a link that leads nowhere", path);
+    return cara_fail_errno(err, "cannot use folder %s", path);
+}
+
+int cara_make_dirs(const char *path, unsigned mode, cara_error *err) {
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return CARA_OK; /* also where a folder above it may not be looked at */
+    char *copy = strdup(path);
+    if (!copy)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to make folder %s", path);
+    int rc = CARA_OK;
+    for (char *p = copy + strspn(copy, "/"); !rc && *p; p += strspn(p, "/")) {
+        p += strcspn(p, "/");
+        char end = *p;
+        *p = '\0';
+        rc = make_dir(copy, mode, err);
+        *p = end;
     }
-    return cara_fail_errno(err, "cannot make folder %s", path);
+    free(copy);
+    return rc;
+}
+
+int cara_try_folder(const char *path, cara_error *err) {
+    size_t size = strlen(path) + sizeof "/caracola";
+    char *inside = malloc(size);
+    if (!inside)
+        return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory to try %s", path);
+    snprintf(inside, size, "%s/caracola", path);
+    cara_atomic_file file;
+    int rc = cara_atomic_begin(&file, inside, 0600, err);
+    if (!rc)
+        rc = cara_atomic_put(&file, 0, "", 1, err);
+    cara_atomic_abort(&file);
+    free(inside);
+    if (rc)
+        cara_error_prefix(err, "folder %s cannot be written into", path);
+    return rc;
 }

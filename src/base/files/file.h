@@ -22,9 +22,12 @@ int cara_read_fd(int fd, const char *name, size_t limit, char **out, size_t *n, 
 /* The same by path. */
 int cara_read_file(const char *path, size_t limit, char **out, size_t *n, cara_error *err);
 
-/* Writes a temporary file in the same folder, fsyncs, renames it over `path`, fsyncs the folder.
- * The temporary is `<path>.<pid>-<serial>.tmp`. IO on failure, and then no temporary is left. */
-int cara_write_file_atomic(const char *path, const void *bytes, size_t n, cara_error *err);
+/* Writes a temporary file in the same folder, fsyncs, gives it the name `path`, fsyncs the folder.
+ * The temporary is `<path>.<pid>-<serial>.tmp`, less the end of a name of more than 100 bytes.
+ * `mode` is less umask. Without `replace`, a file that is there already is left alone: CONFLICT. IO
+ * on failure, and then no temporary is left. */
+int cara_write_file_atomic(const char *path, const void *bytes, size_t n, unsigned mode,
+                           int replace, cara_error *err);
 
 /* The same piece by piece, for files too large for memory: a temporary file that takes the name
  * only when it is whole. */
@@ -44,8 +47,10 @@ int cara_atomic_commit(cara_atomic_file *file, int replace, cara_error *err);
 /* Removes the temporary file; nothing happens after a commit. */
 void cara_atomic_abort(cara_atomic_file *file);
 
-/* Makes one folder (mode 0700 less umask); one that is there is no error. */
-int cara_make_dir(const char *path, cara_error *err);
+/* Makes a folder and those above it, where they are missing; `mode` is less umask. IO. */
+int cara_make_dirs(const char *path, unsigned mode, cara_error *err);
+/* Whether files can be made in a folder and have room there: tries it with one of a byte. IO. */
+int cara_try_folder(const char *path, cara_error *err);
 
 /* fsyncs a folder, so that names in it survive a crash. */
 int cara_sync_dir(const char *path, cara_error *err);

@@ -17,6 +17,8 @@ typedef enum flag {
     DRAFT_TOKENS,
     OUTPUT_DIR,
     OUTPUT_FORMAT,
+    RECURSIVE,
+    SKIP_EXISTING,
     JSON,
     VERBOSE,
     QUIET,
@@ -71,9 +73,13 @@ const cara_cli_option cara_transcribe_options[N_FLAGS + 1] = {
                       "proposed tokens at a time, 1 to 7; 0: chosen while running\n"
                       "(default: 0)"},
     [OUTPUT_DIR] = {"output-dir", 'o', "DIR", "write files into DIR, not text to standard output"},
-    [OUTPUT_FORMAT] = {"output-format", 'f', "FORMAT",
-                       "write files: txt, vtt, srt, tsv, json or all (default: all\n"
-                       "where --output_dir is given)"},
+    [OUTPUT_FORMAT] = {"output-format", 'f', "FORMATS",
+                       "write files: txt, vtt, srt, tsv, json, several joined by commas,\n"
+                       "or all of these (default: all where --output_dir is given);\n"
+                       "csv: one table of all audio, transcripts.csv"},
+    [RECURSIVE] = {"recursive", 'r', NULL, "of a folder, transcribe the audio in it and below it"},
+    [SKIP_EXISTING] = {"skip-existing", 0, NULL,
+                       "leave out audio whose files are all there, and whole"},
     [JSON] = {"json", 0, NULL, "a JSON object for each file on standard output, one a line"},
     [VERBOSE] = {"verbose", 0, "BOOL",
                  "True: each segment with its times on standard output as it\n"
@@ -152,7 +158,9 @@ const cara_cli_option cara_transcribe_options[N_FLAGS + 1] = {
 };
 
 const cara_cli_value cara_transcribe_values[] = {
-    {"FORMAT", CARA_CLI_CHOICE, "txt vtt srt tsv json all", NULL},
+    {"FORMATS", CARA_CLI_LIST, "txt vtt srt tsv json csv all", NULL},
+    {"FORMAT", CARA_CLI_CHOICE,
+     "gsm ulaw alaw g722 sln sln12 sln16 sln24 sln32 sln44 sln48 sln96 sln192", NULL},
     {"TASK", CARA_CLI_CHOICE, "transcribe translate", NULL},
     {"LANG|None", CARA_CLI_LANGUAGE, "None", NULL},
     {"TYPE", CARA_CLI_CHOICE, "default float32 int8", NULL},
@@ -242,15 +250,28 @@ static int set_language(const cara_cli_args *args, cara_transcribe_flags *flags)
     return 0;
 }
 
-static int set_format(const cara_cli_args *args, cara_transcribe_flags *flags) {
-    flags->write_files = 1;
-    flags->output_format = CARA_OUTPUT_ALL;
-    if (strcmp(args->value, "all") == 0)
-        return 0;
-    flags->output_format = cara_transcript_format_find(args->value);
-    return flags->output_format >= 0 && flags->output_format != CARA_TRANSCRIPT_CSV
-               ? 0
-               : cara_cli_bad_value(args, "one of txt, vtt, srt, tsv, json, all");
+/* openai's five; a table has to be asked for. */
+#define ALL_FORMATS                                                                                \
+    (1U << CARA_TRANSCRIPT_TXT | 1U << CARA_TRANSCRIPT_VTT | 1U << CARA_TRANSCRIPT_SRT |           \
+     1U << CARA_TRANSCRIPT_TSV | 1U << CARA_TRANSCRIPT_JSON)
+
+/* Names joined by commas. */
+static int set_formats(const cara_cli_args *args, cara_transcribe_flags *flags) {
+    flags->formats = 0;
+    for (const char *p = args->value;; p++) {
+        char name[8] = "";
+        size_t n = strcspn(p, ",");
+        if (n < sizeof name)
+            memcpy(name, p, n);
+        int format = cara_transcript_format_find(name);
+        if (format < 0 && strcmp(name, "all") != 0)
+            return cara_cli_bad_value(args, "txt, vtt, srt, tsv, json, csv or all, or several of "
+                                            "them joined by commas");
+        flags->formats |= format < 0 ? ALL_FORMATS : 1U << format;
+        p += n;
+        if (!*p)
+            return 0;
+    }
 }
 
 typedef struct ladder {
@@ -279,11 +300,16 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
         flags->draft_tokens = (int)number;
         return rc;
     case OUTPUT_DIR:
-        flags->write_files = 1;
         flags->output_dir = *args->value ? args->value : ".";
         return 0;
     case OUTPUT_FORMAT:
-        return set_format(args, flags);
+        return set_formats(args, flags);
+    case RECURSIVE:
+        flags->recursive = 1;
+        return 0;
+    case SKIP_EXISTING:
+        flags->skip_existing = 1;
+        return 0;
     case JSON:
         flags->json = 1;
         return 0;
@@ -397,8 +423,6 @@ int cara_transcribe_flags_parse(const cara_cli_command *command, int argc, char 
     memset(flags, 0, sizeof *flags);
     cara_options_default(&flags->options, sizeof flags->options);
     flags->options.best_of = 5; /* the command's default; the library's is None */
-    flags->output_format = CARA_OUTPUT_ALL;
-    flags->output_dir = ".";
     ladder steps = {.temperature = 0.0, .increment = 0.2};
     *status = CARA_EXIT_USAGE;
 
@@ -420,6 +444,15 @@ int cara_transcribe_flags_parse(const cara_cli_command *command, int argc, char 
     if (flags->json && flags->verbose) {
         cara_cli_fail(CARA_EXIT_USAGE, "--json and --verbose True both claim standard output; "
                                        "give one of them");
+        return -1;
+    }
+    if (flags->output_dir && !flags->formats)
+        flags->formats = ALL_FORMATS;
+    if (!flags->output_dir)
+        flags->output_dir = ".";
+    if (flags->skip_existing && !flags->formats) {
+        cara_cli_fail(CARA_EXIT_USAGE, "--skip_existing looks for files, and none are written; "
+                                       "give --output_dir or --output_format too");
         return -1;
     }
     flags->first_file = args.operands;

@@ -6,16 +6,15 @@
 
 #include <caracola/transcribe.h>
 
-enum { CARA_OUTPUT_ALL = 100 }; /* output_format beside those of cara_transcript_format */
-
 typedef struct cara_transcribe_flags {
     const char *model; /* NULL: see cara_cli_model_file() */
     const char *vocab;
     const char *draft_model;  /* NULL: none */
     int draft_tokens;         /* 0: as many as seem to pay */
     const char *output_dir;   /* "." where only a format was given */
-    int write_files;          /* 1 where --output_format or --output_dir was given */
-    int output_format;        /* a cara_transcript_format, or CARA_OUTPUT_ALL */
+    unsigned formats;         /* bit f for cara_transcript_format f: files to write; 0: none */
+    int recursive;            /* folders stand for the audio in them */
+    int skip_existing;        /* leaves out what has its files already */
     int json;                 /* JSON on standard output */
     int verbose;              /* segments with their times on standard output */
     int quiet;                /* errors only on standard error */

@@ -1,26 +1,25 @@
-/* Where transcripts go: standard output, or files named after the audio. */
+/* What `transcribe` prints on standard output. */
 #ifndef CLI_TRANSCRIBE_OUTPUT_H
 #define CLI_TRANSCRIBE_OUTPUT_H
 
-#include "cli/transcribe/flags.h"
+#include "cli/transcribe/inputs.h"
 
 #include <caracola/result.h>
 
-/* "standard input" for "-", else the name itself. */
-const char *cara_output_shown_name(const char *name);
+/* "[00:00.000 --> 00:02.000]  text". `label` is put before each line of text, "LABEL: ", where
+ * there are several files; else it is NULL. */
+void cara_output_segment(const char *label, const cara_segment *segment);
 
-/* Before any work: makes --output_dir, and refuses inputs that would write over each other or over
- * themselves. Says why; returns an exit status. */
-int cara_output_check(const cara_transcribe_flags *flags, int n, char **names);
+/* "LABEL:" alone: of a file without any text. */
+void cara_output_silence(const char *label);
 
-/* "[00:00.000 --> 00:02.000]  text" on standard output. */
-void cara_output_segment(const cara_segment *segment);
+/* The text, a segment a line. With a label, a file without any text has a line of its own. Errors
+ * of standard output show when it is flushed. USAGE, MEMORY. */
+int cara_output_text(const char *label, const cara_result *result, cara_error *err);
 
-/* Writes one result where the flags say. Errors of files; standard output's show when flushed. */
-int cara_output_result(const cara_transcribe_flags *flags, const char *name,
-                       const cara_result *result, cara_error *err);
-
-/* The line that --json gives for a file that failed. */
-void cara_output_json_error(const char *name, const cara_error *err);
+/* The lines of --json: of a result, and of a file that failed. */
+int cara_output_json(const cara_transcribe_flags *flags, const cara_input *input,
+                     const cara_result *result, cara_error *err);
+void cara_output_json_error(const cara_input *input, const cara_error *err);
 
 #endif

@@ -1,15 +1,18 @@
 #include "cli/transcribe/run.h"
 
 #include "base/threads.h"
+#include "cli/transcribe/files.h"
 #include "cli/transcribe/output.h"
 #include "cli/transcribe/whole.h"
 #include "tokenizer/language.h"
+#include "transcript/transcript.h"
 
 #include <caracola/caracola.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The result of one file. */
@@ -23,8 +26,9 @@ typedef struct file_result {
 typedef struct run {
     const cara_transcribe_flags *flags;
     const cara_options *options;
+    const cara_inputs *inputs;
+    cara_table *table; /* or NULL */
     int n;
-    char **names;
     int at_once; /* sessions that transcribe at once */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -52,6 +56,11 @@ static int audio_status(const cara_error *err) {
 
 /* ---- transcribing ---- */
 
+/* What stands before the lines of a file's text; NULL: nothing. */
+static const char *label_of(const run *r, int file) {
+    return r->inputs->named ? cara_input_name(&r->inputs->at[file]) : NULL;
+}
+
 static int stop(void *cookie) {
     run *r = cookie;
     pthread_mutex_lock(&r->lock);
@@ -64,8 +73,7 @@ static int stop(void *cookie) {
 static void show_progress(const run *r) {
     if (r->reporting < 0)
         return;
-    const char *shown = cara_output_shown_name(r->names[r->reporting]),
-               *slash = strrchr(shown, '/');
+    const char *shown = cara_input_name(&r->inputs->at[r->reporting]), *slash = strrchr(shown, '/');
     cara_cli_progress now = {.item = r->reporting + 1, .items = r->n};
     snprintf(now.label, sizeof now.label, "%s", slash ? slash + 1 : shown);
     cara_whole_show(&r->whole, &now);
@@ -88,11 +96,12 @@ static void on_segment(void *cookie, const cara_segment *segment) {
     if (!w->run->flags->verbose || segment->cleared || w->run->at_once > 1)
         return;
     cara_cli_progress_hold(); /* standard output may be the same terminal */
-    cara_output_segment(segment);
+    cara_output_segment(label_of(w->run, w->file), segment);
     cara_cli_progress_release();
 }
 
-static int open_audio(run *r, const char *name, cara_audio **audio, cara_error *err) {
+static int open_audio(run *r, const cara_input *input, cara_audio **audio, cara_error *err) {
+    struct stat st;
     cara_audio_options options;
     cara_audio_options_default(&options, sizeof options);
     options.max_seconds = r->flags->max_seconds;
@@ -100,9 +109,12 @@ static int open_audio(run *r, const char *name, cara_audio **audio, cara_error *
     options.input_format = r->flags->input_format;
     options.stop = stop;
     options.stop_cookie = r;
-    if (strcmp(name, "-") == 0)
-        return cara_audio_open_fd(STDIN_FILENO, cara_output_shown_name(name), &options, audio, err);
-    return cara_audio_open_file(name, &options, audio, err);
+    if (strcmp(input->path, "-") == 0)
+        return cara_audio_open_fd(STDIN_FILENO, cara_input_name(input), &options, audio, err);
+    if (stat(input->path, &st) == 0 && S_ISDIR(st.st_mode))
+        return cara_fail(err, CARA_ERR_IO, -1,
+                         "%s is a folder; --recursive transcribes the audio in it", input->path);
+    return cara_audio_open_file(input->path, &options, audio, err);
 }
 
 static void transcribe(worker *w, int file) {
@@ -115,7 +127,7 @@ static void transcribe(worker *w, int file) {
     options.cookie = w;
     w->file = file;
     h->err = (cara_error){.code = CARA_OK, .position = -1};
-    if (open_audio(r, r->names[file], &audio, &h->err) == CARA_OK &&
+    if (open_audio(r, &r->inputs->at[file], &audio, &h->err) == CARA_OK &&
         cara_transcribe(w->session, cara_audio_source(audio), &options, &h->result, &h->err) ==
             CARA_OK)
         h->truncated = cara_audio_truncated(audio);
@@ -130,7 +142,7 @@ static void transcribe(worker *w, int file) {
 /* ---- reporting ---- */
 
 static void begin(run *r, int file) {
-    const char *shown = cara_output_shown_name(r->names[file]);
+    const char *shown = cara_input_name(&r->inputs->at[file]);
     if (r->n > 1 && !r->flags->quiet && !r->flags->json)
         cara_cli_remark("%s (%d of %d)", shown, file + 1, r->n);
     pthread_mutex_lock(&r->lock);
@@ -149,20 +161,67 @@ static void remark_gaps(const char *shown, const cara_gaps *gaps) {
                     shown, length, (long long)gaps->count, gaps->count == 1 ? "" : "s");
 }
 
+/* Writes the result where the flags say. */
+static int put(const run *r, int file, const cara_result *result, cara_written *how,
+               cara_error *err) {
+    const cara_transcribe_flags *flags = r->flags;
+    const cara_input *input = &r->inputs->at[file];
+    int rc = CARA_OK;
+    *how = CARA_WRITTEN;
+    if (flags->json)
+        rc = cara_output_json(flags, input, result, err);
+    if (!rc && (flags->formats & ~(1U << CARA_TRANSCRIPT_CSV)))
+        rc = cara_files_write(flags, input, result, how, err);
+    if (!rc && r->table && !result->cut_short)
+        rc = cara_table_add(r->table, cara_input_name(input), result, err);
+    if (!rc && !flags->formats && !flags->json && !flags->verbose)
+        rc = cara_output_text(label_of(r, file), result, err);
+    return rc;
+}
+
+/* What became of a transcript that was cut short. */
+static int report_cut(const run *r, const char *shown, const cara_result *result,
+                      cara_written how) {
+    const char *before = "what was transcribed of ", *after = " until then is kept";
+    if (how == CARA_WRITTEN_EARLIER) {
+        before = "the files that an earlier run wrote of ";
+        after = " stay as they were";
+    } else if (!result->n_segments) {
+        before = "nothing of ";
+        after = " was transcribed until then";
+    } else if (r->flags->formats == 1U << CARA_TRANSCRIPT_CSV && !r->flags->json) {
+        after = " is not kept, as the table takes whole transcripts only";
+    }
+    return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; %s%s%s", before, shown, after);
+}
+
+/* Segments that were not shown as they came, and a line for a file without any. */
+static void show_segments(const run *r, int file, const cara_result *result) {
+    const char *label = label_of(r, file);
+    int any = 0;
+    for (size_t i = 0; i < result->n_segments; i++) {
+        any |= !result->segments[i].cleared;
+        if (r->at_once > 1 && !result->segments[i].cleared)
+            cara_output_segment(label, &result->segments[i]);
+    }
+    if (!any && label)
+        cara_output_silence(label);
+}
+
 /* Reports the file's result and frees it; returns its exit status. */
 static int report(run *r, int file) {
     const cara_transcribe_flags *flags = r->flags;
-    const char *name = r->names[file], *shown = cara_output_shown_name(name);
+    const char *shown = cara_input_name(&r->inputs->at[file]);
     file_result *h = &r->outcomes[file];
     const cara_result *result = h->result;
     int status = CARA_EXIT_OK;
+    cara_written how;
     if (!result) {
         status = audio_status(&h->err);
         goto fail;
     }
-    for (size_t i = 0; r->at_once > 1 && flags->verbose && i < result->n_segments; i++)
-        if (!result->segments[i].cleared)
-            cara_output_segment(&result->segments[i]);
+    if (flags->verbose)
+        show_segments(r, file, result);
     if (h->truncated && !flags->quiet)
         cara_cli_remark(
             "%s ends before its container says; the %.1f s that are there were transcribed", shown,
@@ -177,14 +236,12 @@ static int report(run *r, int file) {
     if (flags->verbose && !flags->quiet && flags->draft_model)
         cara_cli_remark("%s: %zu of %zu proposed tokens were accepted", shown,
                         result->drafted_right, result->drafted);
-    if (cara_output_result(flags, name, result, &h->err) != CARA_OK) {
+    if (put(r, file, result, &how, &h->err) != CARA_OK) {
         status = (int)cara_cli_exit_for(h->err.code);
         goto fail;
     }
     if (result->cut_short)
-        status =
-            (int)cara_cli_fail(CARA_EXIT_INTERRUPTED,
-                               "interrupted; what was transcribed of %s until then is kept", shown);
+        status = report_cut(r, shown, result, how);
     goto end;
 fail:
     if (strstr(h->err.text, shown))
@@ -192,7 +249,7 @@ fail:
     else
         cara_cli_remark("%s: %s", shown, h->err.text);
     if (flags->json)
-        cara_output_json_error(name, &h->err);
+        cara_output_json_error(&r->inputs->at[file], &h->err);
 end:
     cara_result_free(h->result);
     h->result = NULL;
@@ -235,32 +292,35 @@ static int was_begun(run *r, int file) {
 
 /* All files in order, each as soon as it is done: in this thread where there is one session. */
 static int report_all(run *r, worker *here) {
-    int failed = 0, first_failure = CARA_EXIT_OK, interrupted = 0;
+    int failed = 0, first_failure = CARA_EXIT_OK, interrupted = 0, reported = 0;
     for (int i = 0; i < r->n; i++) {
         /* Files that other threads have begun are reported too: they stop at once, and their
          * segments are kept. */
-        if (interrupted && !was_begun(r, i))
+        if (interrupted && (here || !was_begun(r, i)))
             break;
         begin(r, i);
         if (here)
             transcribe(here, i);
-        else if (!wait_for_file(r, i))
-            return CARA_EXIT_INTERRUPTED;
+        else if (!wait_for_file(r, i)) {
+            interrupted = 1;
+            break;
+        }
         cara_cli_progress_hold(); /* standard output may be the same terminal */
         int status = report(r, i);
         cara_exit flushed = cara_cli_flush_stdout();
         cara_cli_progress_release();
         if (flushed != CARA_EXIT_OK)
             return flushed; /* the rest could not be written either */
+        reported++;
         interrupted |= status == CARA_EXIT_INTERRUPTED || cara_cli_interrupted();
         if (status != CARA_EXIT_OK && failed++ == 0)
             first_failure = status;
-        if (interrupted && here)
-            break;
     }
+    if (interrupted && reported < r->n)
+        cara_cli_remark("interrupted; %d of %d files were not begun", r->n - reported, r->n);
     if (interrupted)
         return CARA_EXIT_INTERRUPTED;
-    if (failed > 0 && failed < r->n)
+    if (failed > 0 && (failed < r->n || r->inputs->n_skipped))
         return CARA_EXIT_SOME;
     return first_failure;
 }
@@ -287,11 +347,14 @@ static int report_all_at_once(run *r, cara_session **sessions) {
 }
 
 int cara_transcribe_files(const cara_transcribe_flags *flags, const cara_options *options,
-                          cara_session **sessions, int n_sessions, int n, char **names) {
+                          cara_session **sessions, int n_sessions, const cara_inputs *inputs,
+                          cara_table *table) {
+    int n = (int)inputs->n;
     run r = {.flags = flags,
              .options = options,
+             .inputs = inputs,
+             .table = table,
              .n = n,
-             .names = names,
              .at_once = n_sessions < n ? n_sessions : n,
              .reporting = -1};
     r.outcomes = calloc((size_t)n, sizeof *r.outcomes);
@@ -299,7 +362,7 @@ int cara_transcribe_files(const cara_transcribe_flags *flags, const cara_options
         return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for %d files", n);
     cara_whole_init(&r.whole, n);
     for (int i = 0; i < n; i++)
-        cara_whole_weigh(&r.whole, i, names[i]);
+        cara_whole_weigh(&r.whole, i, inputs->at[i].path);
     pthread_mutex_init(&r.lock, NULL);
     cara_cond_init(&r.changed);
     worker here = {.run = &r, .session = sessions[0]};

@@ -293,7 +293,7 @@ static void assert_file(fixture *f) {
 }
 
 static void write_file(fixture *f, const char *path, const void *bytes, size_t n) {
-    assert_int_equal(cara_write_file_atomic(path, bytes, n, &f->err), CARA_OK);
+    assert_int_equal(cara_write_file_atomic(path, bytes, n, 0600, 1, &f->err), CARA_OK);
 }
 
 static void a_file_is_filled_once(void **state) {

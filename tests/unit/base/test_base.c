@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void arena_respects_its_limit_and_alignment(void **state) {
@@ -141,8 +142,8 @@ static void files_are_written_whole_or_not_at_all(void **state) {
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/a.json", dir);
     cara_error err;
-    assert_int_equal(cara_write_file_atomic(path, "one", 3, &err), CARA_OK);
-    assert_int_equal(cara_write_file_atomic(path, "two!", 4, &err), CARA_OK);
+    assert_int_equal(cara_write_file_atomic(path, "one", 3, 0600, 1, &err), CARA_OK);
+    assert_int_equal(cara_write_file_atomic(path, "two!", 4, 0600, 1, &err), CARA_OK);
     char *data;
     size_t n;
     assert_int_equal(cara_read_file(path, 100, &data, &n, &err), CARA_OK);
@@ -155,7 +156,8 @@ static void files_are_written_whole_or_not_at_all(void **state) {
     cara_unmap(&map);
     assert_int_equal(cara_map_file(dir, &map, &err), CARA_ERR_IO);
     assert_int_equal(cara_map_file("/nowhere/x", &map, &err), CARA_ERR_NOT_FOUND);
-    assert_int_equal(cara_write_file_atomic("/nowhere/x", "", 0, &err), CARA_ERR_NOT_FOUND);
+    assert_int_equal(cara_write_file_atomic("/nowhere/x", "", 0, 0600, 1, &err),
+                     CARA_ERR_NOT_FOUND);
     unlink(path);
     assert_int_equal(rmdir(dir), 0); /* fails where a temporary was left behind */
 }
@@ -271,6 +273,63 @@ static void pool_runs_every_task_once(void **state) {
     assert_true(cara_threads_available() >= 1);
 }
 
+static mode_t mode_of(const char *path) {
+    struct stat st;
+    return lstat(path, &st) == 0 ? st.st_mode & 0777 : 0;
+}
+
+/* Modes are less umask; a name may be as long as the file system allows. */
+static void names_and_modes_of_written_files(void **state) {
+    (void)state;
+    char dir[] = "/tmp/caracola-names-XXXXXX", path[64 + 256];
+    assert_non_null(mkdtemp(dir));
+    cara_error err;
+    mode_t before = umask(027);
+    int n = snprintf(path, sizeof path, "%s/", dir);
+    for (int i = 0; i < 127; i++)
+        n += snprintf(path + n, sizeof path - (size_t)n, "\xC3\xB1");
+    snprintf(path + n, sizeof path - (size_t)n, "x"); /* 255 bytes */
+    assert_int_equal(cara_write_file_atomic(path, "one", 3, 0666, 0, &err), CARA_OK);
+    assert_int_equal(mode_of(path), 0640);
+    assert_int_equal(cara_write_file_atomic(path, "two", 3, 0666, 0, &err), CARA_ERR_CONFLICT);
+    assert_int_equal(cara_write_file_atomic(path, "two", 3, 0600, 1, &err), CARA_OK);
+    assert_int_equal(mode_of(path), 0600);
+    unlink(path);
+    umask(before);
+    assert_int_equal(rmdir(dir), 0); /* fails where a temporary was left behind */
+}
+
+static void folders_are_made_and_tried(void **state) {
+    (void)state;
+    char dir[] = "/tmp/caracola-dirs-XXXXXX", path[128];
+    assert_non_null(mkdtemp(dir));
+    cara_error err;
+    mode_t before = umask(027);
+    snprintf(path, sizeof path, "%s//a/./b/../c/", dir);
+    assert_int_equal(cara_make_dirs(path, 0777, &err), CARA_OK);
+    assert_int_equal(cara_make_dirs(path, 0700, &err), CARA_OK); /* is there already */
+    snprintf(path, sizeof path, "%s/a/c", dir);
+    assert_int_equal(mode_of(path), 0750);
+    umask(before);
+    assert_int_equal(cara_try_folder(path, &err), CARA_OK);
+    assert_int_equal(rmdir(path), 0); /* fails where the trial left something */
+    assert_int_equal(cara_try_folder(path, &err), CARA_ERR_NOT_FOUND);
+    assert_non_null(strstr(err.text, "cannot be written into"));
+    assert_int_equal(symlink("nowhere", path), 0);
+    assert_int_equal(cara_make_dirs(path, 0777, &err), CARA_ERR_IO);
+    assert_non_null(strstr(err.text, "is a link that leads nowhere"));
+    unlink(path);
+    assert_int_equal(cara_write_file_atomic(path, "", 0, 0600, 0, &err), CARA_OK);
+    assert_int_equal(cara_make_dirs(path, 0777, &err), CARA_ERR_IO);
+    assert_non_null(strstr(err.text, "is not a folder"));
+    unlink(path);
+    snprintf(path, sizeof path, "%s/a/b", dir);
+    rmdir(path);
+    snprintf(path, sizeof path, "%s/a", dir);
+    rmdir(path);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 /* What a killed writer with our process id left behind (in a container every process is 1). */
 static void stale_temporaries_stop_no_writer(void **state) {
     (void)state;
@@ -283,7 +342,7 @@ static void stale_temporaries_stop_no_writer(void **state) {
         assert_non_null(f);
         fclose(f);
     }
-    assert_int_equal(cara_write_file_atomic(path, "one", 3, NULL), CARA_OK);
+    assert_int_equal(cara_write_file_atomic(path, "one", 3, 0600, 1, NULL), CARA_OK);
     for (int i = 0; i < 100; i++) {
         snprintf(stale, sizeof stale, "%s.%ld-%d.tmp", path, (long)getpid(), i);
         assert_int_equal(unlink(stale), 0);
@@ -348,6 +407,8 @@ int main(void) {
         cmocka_unit_test(files_are_written_whole_or_not_at_all),
         cmocka_unit_test(streams_are_read_within_limits),
         cmocka_unit_test(files_are_written_piece_by_piece),
+        cmocka_unit_test(names_and_modes_of_written_files),
+        cmocka_unit_test(folders_are_made_and_tried),
         cmocka_unit_test(stale_temporaries_stop_no_writer),
         cmocka_unit_test(pool_runs_every_task_once),
         cmocka_unit_test(public_structs_can_grow),

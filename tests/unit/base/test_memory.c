@@ -98,7 +98,7 @@ static sample make_file(size_t n) {
     for (size_t i = 0; i < n; i++)
         bytes[i] = (char)(i * 31 >> 5);
     snprintf(s.path, sizeof s.path, "/tmp/caracola-read-ahead-%ld", (long)getpid());
-    assert_int_equal(cara_write_file_atomic(s.path, bytes, n, &err), CARA_OK);
+    assert_int_equal(cara_write_file_atomic(s.path, bytes, n, 0600, 1, &err), CARA_OK);
     free(bytes);
     int fd = open(s.path, O_RDONLY);
     assert_true(fd >= 0);

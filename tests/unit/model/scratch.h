@@ -59,7 +59,7 @@ static inline const char *fixture_path(const char *name) {
 
 static inline void write_bytes(const char *path, const void *bytes, size_t n) {
     cara_error err;
-    if (cara_write_file_atomic(path, bytes, n, &err))
+    if (cara_write_file_atomic(path, bytes, n, 0600, 1, &err))
         fail_msg("%s", err.text);
 }
 

@@ -20,7 +20,7 @@ static void vocabularies_are_found(void **state) {
     assert_int_equal(cara_read_file(fixture_path(VOCAB), 16 << 20, &vocab, &n, &err), CARA_OK);
     snprintf(folder, sizeof folder, "%s/vocab", scratch);
     snprintf(model_path, sizeof model_path, "%s/m.pt", folder);
-    assert_int_equal(cara_make_dir(folder, &err), CARA_OK);
+    assert_int_equal(cara_make_dirs(folder, 0700, &err), CARA_OK);
     pt_spec spec = {.dims = pt_tiny_dims};
     pt_write(&spec, model_path);
     cara_model *m;

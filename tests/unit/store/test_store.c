@@ -172,14 +172,16 @@ static void s3_errors_become_store_errors(void **state) {
     cara_store *store = NULL;
     cara_error err = {0};
     char path[128];
-    snprintf(path, sizeof path, "%s/no/such/parent", root);
-    assert_int_not_equal(cara_store_open_folder(path, &store, &err), CARA_OK);
-    assert_null(store);
     snprintf(path, sizeof path, "%s/2025-10-16", root);
     int fd = open(path, O_WRONLY | O_CREAT, 0600); /* a file where the day's folder should be */
     assert_true(fd >= 0);
     close(fd);
     assert_int_not_equal(cara_store_open_folder(path, &store, &err), CARA_OK);
+    assert_null(store);
+    snprintf(path, sizeof path, "%s/2025-10-16/below", root);
+    assert_int_not_equal(cara_store_open_folder(path, &store, &err), CARA_OK);
+    assert_null(store);
+    snprintf(path, sizeof path, "%s/2025-10-16", root);
     store = open_store();
     assert_int_equal(cara_store_put(store, "2025-10-16/a", "x", 1, 1, &err), CARA_ERR_STORE);
     assert_non_null(strstr(err.text, "2025-10-16"));
