@@ -273,6 +273,11 @@ static cara_sniffed sniff_id3(cara_slice s) {
     }
     if (found.looks && found.certain)
         return none("is an ID3 tag before something else than sound");
+    found = sniff_ogg(rest, 0);
+    if (found.kind) {
+        found.skip = at;
+        return found;
+    }
     found = sniff_frames(s, at, 4096);
     return found.kind ? found : libav("mp3", "mp3");
 }

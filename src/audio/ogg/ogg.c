@@ -19,6 +19,9 @@
 #define CONCEAL (48000 / 10)     /* so long libopus goes on with the sound before; then silence */
 #define BLOCK CARA_ROLLOFF_BLOCK /* the longest packet at 16 kHz */
 
+/* Decoders that may be opened, one for each stream of a link: that takes longer than decoding. */
+#define DECODERS_MAX 10000
+
 /* Positions and lengths are in samples at 48 kHz, unless they say otherwise. */
 typedef struct ogg_decoder {
     cara_audio_decoder base;
@@ -34,7 +37,7 @@ typedef struct ogg_decoder {
     int64_t conceal;           /* of that, by libopus */
     int64_t gaps, gap_samples; /* of this reading */
     int in_gap;                /* the last packet was concealed */
-    int packets_good, packets_bad, links;
+    int packets_good, packets_bad, links, decoders;
     int ended;
     cara_rolloff rolloff;
     float ready[BLOCK + CARA_ROLLOFF_TAPS];
@@ -63,6 +66,12 @@ static void begin_link(ogg_decoder *d, const cara_opus_head *head) {
 
 static int open_opus(ogg_decoder *d, cara_error *err) {
     int status;
+    d->decoders += d->head.streams;
+    if (d->decoders > DECODERS_MAX)
+        return cara_fail(err, CARA_ERR_AUDIO_LIMIT, (int64_t)d->stream.pages.page_end,
+                         "the Ogg/Opus file is a chain of more than %d streams; convert it to "
+                         "another format",
+                         DECODERS_MAX);
     d->opus = opus_multistream_decoder_create(CARA_SAMPLE_RATE, d->head.channels, d->head.streams,
                                               d->head.coupled, d->head.mapping, &status);
     if (d->opus)
@@ -163,8 +172,8 @@ static int is_silent(const ogg_decoder *d, cara_error *err) {
                          "the Ogg/Opus stream holds only damaged packets; get the file again");
     if (d->links)
         return cara_fail(err, CARA_ERR_AUDIO_CORRUPT, at,
-                         "the Ogg/Opus file holds headers but no sound: it was cut short; get the "
-                         "file again");
+                         "the Ogg/Opus file holds headers but no whole page of sound: it was cut "
+                         "short or damaged; get the file again");
     if (d->stream.refused)
         return cara_fail(err, CARA_ERR_AUDIO_CORRUPT, at,
                          "the Opus header %s; get the file again, or convert it to another format",

@@ -131,7 +131,7 @@ static int begin_link(cara_opus_stream *s, const ogg_page *page, int beside) {
     s->timing = (cara_ogg_timing){0};
     s->has_audio = s->ended = 0;
     s->never_ends = s->serial == 0; /* WhatsApp's */
-    s->damage = s->lost = 0;
+    s->damage = s->lost = s->remains = 0;
     s->missing = 0;
     drop_carry(s);
     return 1;
@@ -143,6 +143,7 @@ static uint32_t check_number(cara_opus_stream *s, const ogg_page *page) {
     uint32_t number = (uint32_t)ogg_page_pageno(page), step = number - s->number;
     if (step > 1 || (step == 0 && s->damage))
         s->lost = 1;
+    s->remains |= s->lost && s->damage;
     if (step > 1 && step < UINT32_MAX / 2)
         s->missing += step - 1;
     s->number = number;
@@ -172,6 +173,7 @@ static void time_page(cara_opus_stream *s, const ogg_page *page, int unnumbered)
     cara_ogg_page_facts facts = {.granule = ogg_page_granulepos(page),
                                  .last = ogg_page_eos(page) != 0,
                                  .lost = s->lost,
+                                 .remains = s->remains,
                                  .missing = s->missing,
                                  .unnumbered = unnumbered};
     int kept = 0, first_bad = 0;
@@ -199,7 +201,7 @@ static void time_page(cara_opus_stream *s, const ogg_page *page, int unnumbered)
     s->gap = times.gap < most ? times.gap : most;
     s->gap_at = facts.lost ? 0 : first_bad;
     s->keep = times.keep;
-    s->lost = 0;
+    s->lost = s->remains = 0;
     s->missing = 0;
 }
 

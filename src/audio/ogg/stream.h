@@ -44,6 +44,7 @@ typedef struct cara_opus_stream {
     /* Since the last page of the link. */
     int damage;      /* bytes that are no page */
     int lost;        /* since the last page with a granule position */
+    int remains;     /* of that, damaged bytes */
     int64_t missing; /* pages, by their numbers */
     /* A packet that goes on on the next page. */
     int has_carry, carry_used, carry_too_long;

@@ -2,8 +2,9 @@
 
 #define RATE 48000
 #define GRANULE_MAX ((int64_t)1 << 60) /* sums and differences of two stay in range */
-#define JOINED (10 * RATE) /* a stream that begins later was recorded from its middle on */
-#define MISSING_MAX 1000   /* pages whose length is guessed */
+/* A stream that begins later, and has no damage before, was recorded from its middle on. */
+#define JOINED (10 * RATE)
+#define MISSING_MAX 1000 /* pages whose length is guessed */
 
 static int64_t round_up(int64_t n, int64_t step) {
     return step > 0 ? (n + step - 1) / step * step : n;
@@ -17,7 +18,8 @@ static int64_t granule_before(const cara_ogg_timing *timing, const cara_ogg_page
     /* The only page may be trimmed, so its start cannot be told from its end. */
     if (page->last && start < 0)
         return 0;
-    return page->lost && start > 0 && start <= JOINED ? 0 : start;
+    int joined = start > JOINED && !page->remains;
+    return (page->lost || page->damaged) && start > 0 && !joined ? 0 : start;
 }
 
 /* How much is missing by the granules: less than nothing where they count fewer samples than there
@@ -32,10 +34,11 @@ static int64_t missing_samples(const cara_ogg_timing *timing, const cara_ogg_pag
                                                                  : 0;
     int64_t missing = page->granule - before - page->samples;
     /* Packets are missing as wholes, and the rest of the last one is not to be played. The very
-     * last packet may be shorter than the others. */
-    return page->last && missing > 0
-               ? round_up(missing, timing->packet ? timing->packet : page->packet)
-               : missing;
+     * last packet may be shorter than the others. Without a packet behind the gap, the end of the
+     * page is its end. */
+    if (!page->last || !page->samples || missing <= 0)
+        return missing;
+    return round_up(missing, timing->packet ? timing->packet : page->packet);
 }
 
 cara_ogg_page_times cara_ogg_timing_page(cara_ogg_timing *timing, const cara_ogg_page_facts *page) {

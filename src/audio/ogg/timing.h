@@ -20,6 +20,7 @@ typedef struct cara_ogg_page_facts {
     int64_t packet;  /* of the first of these; 0: none can be read */
     int last;        /* marked as the last page of the stream */
     int lost;        /* something before it was lost */
+    int remains;     /* and damaged bytes are in its place */
     int64_t missing; /* pages before it, by their numbers; 0: not known */
     int unnumbered;  /* it has the number of the page before */
     int damaged;     /* packets of it cannot be read */

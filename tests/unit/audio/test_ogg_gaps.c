@@ -277,23 +277,50 @@ static void gaps_are_guessed_where_granules_tell_nothing(void **state) {
     free(b.data);
 }
 
+/* The first 40 s: where bytes are in their place they were lost; without, it is a recording that
+ * begins in the middle of a stream. */
+static void a_long_gap_at_the_beginning(void **state) {
+    (void)state;
+    const int64_t late[11] = {[0] = (int64_t)40 * 48000};
+    const uint32_t skip[11] = {[0] = 222};
+    for (int remains = 0; remains < 2; remains++) {
+        blob whole = renumbered(late, skip, -1), b = {0};
+        size_t headers = page_at(&whole, 2);
+        add_bytes(&b, whole.data, headers);
+        for (int i = 0; i < 1000 * remains; i++)
+            add_bytes(&b, "x", 1);
+        add_bytes(&b, whole.data + headers, whole.n - headers);
+        decoded d = decode(b.data, b.n, NULL, 4096);
+        assert_int_equal(d.code, CARA_OK);
+        assert_int_equal(d.gaps.count, remains);
+        assert_true(fabs(d.gaps.seconds - 40 * remains) < 1e-9);
+        assert_int_equal(d.got.n, VOICE_SAMPLES + 40 * 16000 * remains);
+        free(d.got.pcm);
+        free(whole.data);
+        free(b.data);
+    }
+}
+
 static void damaged_packets_are_gaps(void **state) {
     (void)state;
     const uint8_t toc = ((const uint8_t *)v.sound[13].data)[0] & 0xFC;
     const uint8_t no_frames[] = {toc | 3, 0}, bad_padding[] = {toc | 3, 0x41, 255};
     const packet bad[] = {{no_frames, 2}, {bad_padding, 3}, {"", 0}};
     const paging how = {.on_each = 3, .serial = 9};
-    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
-        packet was = v.sound[13];
-        v.sound[13] = bad[k];
+    static const int at[] = {13, 1, 30}; /* in the middle, on the first page, the very last */
+    for (size_t k = 0; k < 9; k++) {
+        int i = at[k / 3];
+        double end = i == 30 ? (double)VOICE_END / 48000 : (i + 1) * 0.06;
+        packet was = v.sound[i];
+        v.sound[i] = bad[k % 3];
         blob b = voice_file(&v, &how);
-        v.sound[13] = was;
+        v.sound[i] = was;
         decoded d = decode(b.data, b.n, NULL, 4096);
         assert_int_equal(d.code, CARA_OK);
         assert_int_equal(d.got.n, VOICE_SAMPLES);
         assert_int_equal(d.gaps.count, 1);
-        assert_true(fabs(d.gaps.seconds - 0.06) < 1e-9);
-        check_places(&d, 13 * 0.06, 14 * 0.06);
+        assert_true(fabs(d.gaps.seconds - (end - i * 0.06)) < 1e-9);
+        check_places(&d, i * 0.06, end);
         free(d.got.pcm);
         free(b.data);
     }
@@ -355,6 +382,7 @@ int main(void) {
         cmocka_unit_test(granules_alone_make_no_gap),
         cmocka_unit_test(absurd_gaps_are_shortened),
         cmocka_unit_test(gaps_are_guessed_where_granules_tell_nothing),
+        cmocka_unit_test(a_long_gap_at_the_beginning),
         cmocka_unit_test(damaged_packets_are_gaps),
         cmocka_unit_test(packets_over_two_pages),
     };

@@ -177,6 +177,16 @@ static void id3_before(blob *b) {
     free(file.data);
 }
 
+static void two_tags_and_crlf_before(blob *b) {
+    id3_before(b);
+    blob rest = {0};
+    add_bytes(&rest, b->data, 310);
+    crlf_before(&rest);
+    b->n = 310;
+    add_bytes(b, rest.data, rest.n);
+    free(rest.data);
+}
+
 static void noise_before(blob *b) {
     for (uint32_t i = 0, x = 3; i < 40000; i++) {
         x = x * 1664525 + 1013904223;
@@ -289,6 +299,7 @@ static void odd_files_have_all_their_sound(void **state) {
         {"family 3", family_3},
         {"CR LF before", crlf_before},
         {"ID3 before", id3_before},
+        {"two ID3 tags and CR LF before", two_tags_and_crlf_before},
         {"noise before", noise_before},
         {"junk between pages", junk_between_pages},
         {"tag behind", tag_behind},
@@ -476,6 +487,38 @@ static void damage_does_not_take_minutes(void **state) {
     free(b.data);
 }
 
+/* Each link costs as many decoders as it has streams, and may have no sound. */
+static void chains_of_too_many_decoders_are_refused(void **state) {
+    (void)state;
+    const int links = 10000 / 64 + 1;
+    uint8_t head[21 + 64], sound[64 * 2 - 1];
+    memcpy(head, v.head.data, 18);
+    head[9] = 64;
+    head[10] = head[11] = 255; /* all is pre-skip */
+    memcpy(head + 18, "\377\100", 3);
+    for (int i = 0; i < 64; i++) { /* of each stream a packet of 60 ms without a byte of sound */
+        head[21 + i] = (uint8_t)i;
+        sound[2 * i] = 0x18;
+        if (i < 63)
+            sound[2 * i + 1] = 0;
+    }
+    const packet first = {head, sizeof head}, second = {sound, sizeof sound};
+    blob b = {0};
+    size_t last = 0;
+    for (int i = 0; i < links; i++) {
+        last = b.n;
+        add_page(&b, FIRST, 7, 0, 0, &first, 1, 0);
+        add_page(&b, LAST, 7, 1, VOICE_PACKET, &second, 1, 0);
+    }
+    for (int fewer = 0; fewer < 2; fewer++) {
+        decoded d = decode(b.data, fewer ? last : b.n, NULL, 4096);
+        assert_int_equal(d.code, fewer ? CARA_OK : CARA_ERR_AUDIO_LIMIT);
+        assert_int_equal(d.got.n, 0);
+        free(d.got.pcm);
+    }
+    free(b.data);
+}
+
 static int open_voice(void **state) {
     (void)state;
     v = voice_open();
@@ -497,6 +540,7 @@ int main(void) {
         cmocka_unit_test(heads_that_cannot_be_used),
         cmocka_unit_test(reading_stops_when_told),
         cmocka_unit_test(damage_does_not_take_minutes),
+        cmocka_unit_test(chains_of_too_many_decoders_are_refused),
     };
     return cmocka_run_group_tests(tests, open_voice, close_voice);
 }
