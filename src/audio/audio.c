@@ -75,11 +75,14 @@ static int open_decoder(cara_slice bytes, const cara_audio_options *options,
     if (named)
         return open_headerless(named, &file, out, err);
     switch (what.kind) {
-    case CARA_SNIFF_OGG_OPUS:
-        if (file.track < 0)
-            return cara_ogg_open(bytes, file.stop, out, err);
+    case CARA_SNIFF_OGG_OPUS: {
+        int rc = cara_ogg_open(bytes, file.track, file.stop, out, err);
+        if (rc != CARA_OGG_OTHER_CODEC)
+            return rc;
+        file.format = "ogg";
         file.demuxer = "ogg";
         return cara_libav_open(&file, out, err);
+    }
     case CARA_SNIFF_WAV: {
         if (file.track > 0)
             return no_such_track(what.format, file.track, err);

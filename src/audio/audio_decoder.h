@@ -30,8 +30,12 @@ struct cara_audio_decoder {
 /* Each borrows `bytes` for the decoder's life and gives a decoder that close() frees; on failure
  * *out is NULL. AUDIO_CORRUPT, AUDIO_FORMAT, MEMORY. */
 
-/* `stop` is asked with every packet and every 16 KiB; also CANCELLED. */
-int cara_ogg_open(cara_slice bytes, cara_stop stop, cara_audio_decoder **out, cara_error *err);
+/* `track` counts sound streams side by side, from 0; -1: the Opus stream with the most channels.
+ * `stop` is asked with every packet and every 16 KiB; also CANCELLED, AUDIO_LIMIT. Returns
+ * CARA_OGG_OTHER_CODEC, with *err untouched, where the track is no Opus. */
+#define CARA_OGG_OTHER_CODEC 1
+int cara_ogg_open(cara_slice bytes, int track, cara_stop stop, cara_audio_decoder **out,
+                  cara_error *err);
 
 /* Returns CARA_WAV_OTHER_CODEC, with *err untouched, where the WAV holds a codec that is not PCM,
  * float, A-law or mu-law. */

@@ -1,5 +1,6 @@
 #include "audio/sniff.h"
 
+#include "audio/ogg/head.h"
 #include "base/utf8.h"
 
 #define AT(s, offset, text)                                                                        \
@@ -36,18 +37,14 @@ static cara_sniffed sniff_ogg(cara_slice s, size_t from) {
             continue;
         for (int i = 0; i < s.ptr[at + 26]; i++)
             size += s.ptr[at + 27 + (size_t)i];
-        if (AT(s, body, "OpusHead"))
-            return (cara_sniffed){.kind = CARA_SNIFF_OGG_OPUS, .format = "ogg/opus"};
+        cara_slice packet = cara_slice_of(s.ptr + body, s.len - body);
+        if (cara_opus_is_head(packet))
+            return (cara_sniffed){.kind = CARA_SNIFF_OGG_OPUS, .format = cara_ogg_codec(packet)};
         if (other && !(s.ptr[at + 5] & 2)) /* no further stream is opened */
             break;
-        if (AT(s, body, "\x01vorbis"))
-            other = "ogg/vorbis";
-        else if (AT(s, body,
-                    "\x7f"
-                    "FLAC"))
-            other = "ogg/flac";
-        else if (AT(s, body, "Speex   "))
-            other = "ogg/speex";
+        const char *codec = cara_ogg_codec(packet);
+        if (codec)
+            other = codec;
         if (size <= s.len - body)
             at = body + size - 1;
     }

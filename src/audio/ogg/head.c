@@ -2,6 +2,23 @@
 
 #define FIXED 19 /* bytes of every OpusHead */
 
+const char *cara_ogg_codec(cara_slice packet) {
+    static const struct {
+        const char *begins, *codec;
+    } table[] = {{"OpusHead", "ogg/opus"},
+                 {"\x01vorbis", "ogg/vorbis"},
+                 {"\x7f"
+                  "FLAC",
+                  "ogg/flac"},
+                 {"Speex   ", "ogg/speex"}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        size_t n = strlen(table[i].begins);
+        if (packet.len >= n && memcmp(packet.ptr, table[i].begins, n) == 0)
+            return table[i].codec;
+    }
+    return NULL;
+}
+
 int cara_opus_is_head(cara_slice packet) {
     return packet.len >= 8 && memcmp(packet.ptr, "OpusHead", 8) == 0;
 }

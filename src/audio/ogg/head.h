@@ -15,6 +15,10 @@ typedef struct cara_opus_head {
     int gain;                             /* dB * 256 */
 } cara_opus_head;
 
+/* The codec of the stream that begins with `packet`: "ogg/opus", "ogg/vorbis", "ogg/flac" or
+ * "ogg/speex"; static. NULL: no sound, or none that is known. */
+const char *cara_ogg_codec(cara_slice packet);
+
 int cara_opus_is_head(cara_slice packet);
 
 /* NULL, or why the head cannot be used: the rest of "the Opus header ..."; static. */

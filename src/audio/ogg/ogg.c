@@ -26,6 +26,7 @@
 typedef struct ogg_decoder {
     cara_audio_decoder base;
     cara_slice bytes;
+    int track;
     cara_stop stop;
     cara_opus_stream stream;
     cara_opus_head head;       /* of the link */
@@ -178,6 +179,12 @@ static int is_silent(const ogg_decoder *d, cara_error *err) {
         return cara_fail(err, CARA_ERR_AUDIO_CORRUPT, at,
                          "the Opus header %s; get the file again, or convert it to another format",
                          d->stream.refused);
+    if (d->stream.other_codec)
+        return CARA_OGG_OTHER_CODEC;
+    if (d->stream.no_track)
+        return cara_fail(err, CARA_ERR_AUDIO_FORMAT, -1,
+                         "this ogg/opus file has no sound track %d: it has %d, counted from 0",
+                         d->track, d->stream.tracks);
     return cara_fail(err, CARA_ERR_AUDIO_CORRUPT, at,
                      "the Ogg/Opus headers are damaged or cut short; get the file again");
 }
@@ -244,8 +251,8 @@ static int ogg_rewind(cara_audio_decoder *self, cara_error *err) {
     ogg_decoder *d = (ogg_decoder *)self;
     close_link(d);
     cara_opus_stream_close(&d->stream);
-    *d = (ogg_decoder){.base = d->base, .bytes = d->bytes, .stop = d->stop};
-    cara_opus_stream_open(&d->stream, d->bytes, d->stop);
+    *d = (ogg_decoder){.base = d->base, .bytes = d->bytes, .track = d->track, .stop = d->stop};
+    cara_opus_stream_open(&d->stream, d->bytes, d->track, d->stop);
     cara_rolloff_start(&d->rolloff);
     return CARA_OK;
 }
@@ -257,7 +264,8 @@ static void ogg_close(cara_audio_decoder *self) {
     free(d);
 }
 
-int cara_ogg_open(cara_slice bytes, cara_stop stop, cara_audio_decoder **out, cara_error *err) {
+int cara_ogg_open(cara_slice bytes, int track, cara_stop stop, cara_audio_decoder **out,
+                  cara_error *err) {
     *out = NULL;
     ogg_decoder *d = calloc(1, sizeof *d);
     if (!d)
@@ -268,8 +276,9 @@ int cara_ogg_open(cara_slice bytes, cara_stop stop, cara_audio_decoder **out, ca
                                    .format = "ogg/opus",
                                    .rate = CARA_SAMPLE_RATE};
     d->bytes = bytes;
+    d->track = track;
     d->stop = stop;
-    cara_opus_stream_open(&d->stream, bytes, stop);
+    cara_opus_stream_open(&d->stream, bytes, track, stop);
     cara_rolloff_start(&d->rolloff);
     int rc = refill(d, err); /* a stream without sound fails here, not at the first read */
     if (rc) {

@@ -19,8 +19,8 @@ static int starts_with(cara_slice s, const char *text) {
     return s.len >= n && memcmp(s.ptr, text, n) == 0;
 }
 
-void cara_opus_stream_open(cara_opus_stream *stream, cara_slice bytes, cara_stop stop) {
-    *stream = (cara_opus_stream){0};
+void cara_opus_stream_open(cara_opus_stream *stream, cara_slice bytes, int track, cara_stop stop) {
+    *stream = (cara_opus_stream){.track = track};
     cara_ogg_pages_open(&stream->pages, bytes, stop);
     cara_buf_init(&stream->carry, CARRY_MAX);
 }
@@ -114,6 +114,18 @@ static cara_slice first_packet(const ogg_page *page) {
     return cara_slice_of(page->body, len);
 }
 
+/* A page that begins a sound stream. */
+static void count_track(cara_opus_stream *s, const ogg_page *page, int beside) {
+    uint32_t serial = (uint32_t)ogg_page_serialno(page);
+    if (!beside)
+        s->tracks = 0;
+    if (!s->tracks || serial != s->last_track)
+        s->tracks++;
+    s->last_track = serial;
+    if (!s->has_link && s->tracks - 1 == s->track)
+        s->other_codec = !cara_opus_is_head(first_packet(page));
+}
+
 /* A page with OpusHead: a link begins, unless it is beside one that is preferred. */
 static int begin_link(cara_opus_stream *s, const ogg_page *page, int beside) {
     cara_opus_head head;
@@ -122,7 +134,8 @@ static int begin_link(cara_opus_stream *s, const ogg_page *page, int beside) {
         s->refused = refused;
         return 0;
     }
-    if (beside && head.channels <= s->head.channels)
+    if (s->track >= 0 ? s->tracks - 1 != s->track
+                      : beside && s->has_link && head.channels <= s->head.channels)
         return 0;
     s->head = head;
     s->has_link = s->new_link = 1;
@@ -210,11 +223,14 @@ static int take_page(cara_opus_stream *s, const ogg_page *page, cara_error *err)
     int ours = s->has_link && (uint32_t)ogg_page_serialno(page) == s->serial;
     int is_head = cara_opus_is_head(first_packet(page));
     int begins = ogg_page_bos(page) && !(ours && s->has_audio && !is_head);
-    int beside = begins && s->in_heads && s->has_link;
+    int beside = begins && s->in_heads;
     s->damage |= s->pages.damage;
     s->in_heads = begins;
+    if ((begins || !ours) && cara_ogg_codec(first_packet(page)))
+        count_track(s, page, beside);
     if (is_head && (begins || !ours))
         ours = begin_link(s, page, beside);
+    s->no_track = s->track >= 0 && !s->has_link && s->tracks && !begins;
     if (!ours || ogg_page_version(page) != 0)
         return CARA_OK;
     int damage = s->damage;
@@ -260,7 +276,7 @@ int cara_opus_stream_next(cara_opus_stream *s, cara_opus_event *event, cara_erro
         if (rc)
             return rc;
         ogg_page page;
-        int found = cara_ogg_pages_next(&s->pages, &page, err);
+        int found = s->no_track ? 0 : cara_ogg_pages_next(&s->pages, &page, err);
         if (found < 0)
             return found;
         if (!found)

@@ -2,7 +2,7 @@
  *
  * A file may be a chain: one stream after another, each with a header of its own (a link). Of
  * several streams side by side, that with the most channels is read, and of equals the first, as
- * ffmpeg does. */
+ * ffmpeg does, unless a track is asked for. */
 #ifndef AUDIO_OGG_STREAM_H
 #define AUDIO_OGG_STREAM_H
 
@@ -27,10 +27,15 @@ typedef struct cara_opus_event {
 
 typedef struct cara_opus_stream {
     cara_ogg_pages pages;
+    int track; /* of the sound streams side by side, from 0; -1: that with the most channels */
     /* The file. */
     int64_t sound, concealed; /* samples given as packets, and as gaps */
     int damaged_packets;
     const char *refused; /* why a header could not be used; NULL: all could */
+    int tracks;          /* sound streams that begin side by side, so far */
+    uint32_t last_track; /* serial of the last of them */
+    int other_codec;     /* `track` is there, and no Opus */
+    int no_track;        /* nothing to read: `track` is not there, or no Opus */
     int truncated; /* known at the end: a part of the file, or the mark of its end, is missing */
     /* The link. */
     int has_link;
@@ -61,7 +66,7 @@ typedef struct cara_opus_stream {
 } cara_opus_stream;
 
 /* Borrows `bytes`; `stop` is asked with every packet and every 16 KiB. It cannot fail. */
-void cara_opus_stream_open(cara_opus_stream *stream, cara_slice bytes, cara_stop stop);
+void cara_opus_stream_open(cara_opus_stream *stream, cara_slice bytes, int track, cara_stop stop);
 
 /* Fills *event; after END, END again. MEMORY, CANCELLED. */
 int cara_opus_stream_next(cara_opus_stream *stream, cara_opus_event *event, cara_error *err);

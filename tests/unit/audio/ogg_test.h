@@ -161,4 +161,25 @@ static inline blob voice_file(const voice *v, const paging *how) {
     return b;
 }
 
+/* Streams side by side. That with the serial 8 has three packets of the voice, the
+ * other all. */
+static inline void add_beside(blob *b, const voice *v, const paging *how, uint8_t channels,
+                              int first) {
+    uint8_t head[19], other_head[19];
+    memcpy(head, v->head.data, 19);
+    memcpy(other_head, v->head.data, 19);
+    other_head[9] = channels;
+    const packet heads[2] = {{head, 19}, {other_head, 19}};
+    add_page(b, FIRST, first ? 8 : 7, 0, 0, &heads[first ? 1 : 0], 1, 0);
+    add_page(b, FIRST, first ? 7 : 8, 0, 0, &heads[first ? 0 : 1], 1, 0);
+    add_page(b, 0, 7, 1, 0, &v->tags, 1, 0);
+    add_page(b, 0, 8, 1, 0, &v->tags, 1, 0);
+    for (int page = 0; page < pages_of(how); page++) {
+        add_sound(b, v, how, page);
+        if (page < 3)
+            add_page(b, page == 2 ? LAST : 0, 8, (uint32_t)page + 2, (page + 1) * VOICE_PACKET,
+                     v->sound + 4 * page, 1, 0);
+    }
+}
+
 #endif

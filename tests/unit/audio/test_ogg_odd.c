@@ -228,27 +228,8 @@ static void granules_that_begin_early(blob *b) {
     add_all_sound(b, &how);
 }
 
-/* Streams side by side. Another stream's pages are ours with more or fewer packets. */
-static void add_beside(blob *b, uint8_t channels, int first) {
-    uint8_t head[19], other_head[19];
-    memcpy(head, v.head.data, 19);
-    memcpy(other_head, v.head.data, 19);
-    other_head[9] = channels;
-    const packet heads[2] = {{head, 19}, {other_head, 19}};
-    add_page(b, FIRST, first ? 8 : 7, 0, 0, &heads[first ? 1 : 0], 1, 0);
-    add_page(b, FIRST, first ? 7 : 8, 0, 0, &heads[first ? 0 : 1], 1, 0);
-    add_page(b, 0, 7, 1, 0, &v.tags, 1, 0);
-    add_page(b, 0, 8, 1, 0, &v.tags, 1, 0);
-    for (int page = 0; page < pages_of(&usual); page++) {
-        add_sound(b, &v, &usual, page);
-        if (page < 3)
-            add_page(b, page == 2 ? LAST : 0, 8, (uint32_t)page + 2, (page + 1) * VOICE_PACKET,
-                     v.sound + 4 * page, 1, 0);
-    }
-}
-
 static void another_mono_stream(blob *b) {
-    add_beside(b, 1, 0);
+    add_beside(b, &v, &usual, 1, 0);
 }
 
 static void stream_of_another_codec(blob *b) {
@@ -320,21 +301,6 @@ static void odd_files_have_all_their_sound(void **state) {
             fail_msg("%s: code %d (%s), %zu samples, truncated %d, %d gaps, off by %g",
                      cases[k].name, d.code, d.err.text, d.got.n, d.truncated, (int)d.gaps.count,
                      most);
-        free(d.got.pcm);
-        free(b.data);
-    }
-}
-
-static void of_streams_side_by_side_that_with_most_channels(void **state) {
-    (void)state;
-    for (int first = 0; first < 2; first++) {
-        blob b = {0};
-        add_beside(&b, 2, first);
-        decoded d = decode(b.data, b.n, NULL, 4096);
-        assert_int_equal(d.code, CARA_OK);
-        assert_int_equal(d.got.n, (3 * VOICE_PACKET - 312) / 3); /* packets 0, 4 and 8 */
-        assert_memory_equal(d.got.pcm, v.pcm.pcm, 840 * sizeof(float));
-        assert_int_equal(d.gaps.count, 0);
         free(d.got.pcm);
         free(b.data);
     }
@@ -534,7 +500,6 @@ static int close_voice(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(odd_files_have_all_their_sound),
-        cmocka_unit_test(of_streams_side_by_side_that_with_most_channels),
         cmocka_unit_test(links_of_one_serial_are_read_through),
         cmocka_unit_test(a_missing_mark_of_the_end),
         cmocka_unit_test(heads_that_cannot_be_used),
