@@ -59,6 +59,7 @@ static int find_model(cara_app *app, cara_engine_options *options, cara_error *e
 static int open_engine(cara_app *app, int concurrent, cara_stop_fn stop, void *stop_cookie,
                        cara_error *err) {
     cara_engine_options options = {.vocab_path = cara_env("CARACOLA_VOCAB"),
+                                   .vocab_setting = "CARACOLA_VOCAB",
                                    .concurrent = concurrent,
                                    .stop = stop,
                                    .stop_cookie = stop_cookie};
@@ -68,10 +69,12 @@ static int open_engine(cara_app *app, int concurrent, cara_stop_fn stop, void *s
                          "CARACOLA_LANGUAGE takes a language such as es or Spanish, got \"%.64s\"",
                          language);
     int rc = cara_env_threads(&options.threads, err);
-    if (!rc)
-        rc = find_model(app, &options, err);
+    if (rc)
+        return rc;
+    rc = find_model(app, &options, err);
     if (!rc && options.vocab_path)
         rc = check_file(options.vocab_path, err);
+    app->model_failed = rc != CARA_OK;
     if (rc)
         return rc;
     cara_options_default(&options.transcribe, sizeof options.transcribe);
@@ -123,7 +126,8 @@ static void open_log(cara_app *app, int log_fd) {
 static int open_rest(cara_app *app, cara_error *err) {
     int rc = cara_app_store_open(&app->store, cara_env("CARACOLA_STORE"), &app->log.log, err);
     if (!rc)
-        rc = cara_app_media_open(&app->store, cara_env("CARACOLA_MEDIA"), &app->media, err);
+        rc = cara_app_media_open(&app->store, cara_env("CARACOLA_MEDIA"), "CARACOLA_MEDIA",
+                                 &app->media, err);
     app->service = (cara_service){.pipeline = {.store = app->store.store,
                                                .media = &app->media,
                                                .transcriber = &app->transcriber,
@@ -142,8 +146,8 @@ int cara_app_open_for(cara_app *app, int concurrent, cara_stop_fn stop, void *st
     open_log(app, log_fd);
     if (!cara_env("CARACOLA_STORE"))
         return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "CARACOLA_STORE is not set; it takes s3://bucket/prefix or a folder");
-    int rc = cara_zone_set(cara_env("CARACOLA_TIMEZONE"), err);
+                         "no store is named; CARACOLA_STORE takes s3://bucket/prefix or a folder");
+    int rc = cara_zone_set(cara_env("CARACOLA_TIMEZONE"), "CARACOLA_TIMEZONE", err);
     if (!rc)
         rc = open_engine(app, concurrent, stop, stop_cookie, err);
     return rc ? rc : open_rest(app, err);
@@ -182,7 +186,8 @@ void cara_app_log_start(const cara_app *app, const char *queue) {
     if (is_demo)
         cara_log_line(log, CARA_LOG_WARN,
                       "the model is the demo model, which knows some 420 words of fishing reports "
-                      "and no human voice: give a real one by CARACOLA_MODEL");
+                      "and no human voice: give a real one by %s",
+                      queue ? "--model or CARACOLA_MODEL" : "CARACOLA_MODEL");
 }
 
 int cara_app_fill(cara_app *app, double left_s, json_t **answer, cara_error *err) {

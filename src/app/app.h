@@ -14,6 +14,7 @@ typedef struct cara_app {
     cara_model_stream stream; /* where the model is in S3 */
     cara_model_source source;
     char *model_path;
+    int model_failed; /* 1 where cara_app_open() failed for the model or its vocabulary */
     cara_service_log log;
     cara_service service;
 } cara_app;

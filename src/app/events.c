@@ -9,8 +9,10 @@ static int open_engine(cara_events *e, const cara_events_options *o, cara_error 
     e->model.on_demo = o->on_demo;
     e->model.cookie = o->cookie;
     e->source = cara_model_file_source(&e->model);
-    cara_engine_options options = {
-        .model_path = e->model.choice.path, .source = &e->source, .threads = o->threads};
+    cara_engine_options options = {.model_path = e->model.choice.path,
+                                   .vocab_setting = "--vocab",
+                                   .source = &e->source,
+                                   .threads = o->threads};
     cara_options_default(&options.transcribe, sizeof options.transcribe);
     options.transcribe.best_of = 5; /* as openai's command */
     options.transcribe.language = o->language;
@@ -25,11 +27,11 @@ static int open_engine(cara_events *e, const cara_events_options *o, cara_error 
 
 int cara_events_open(cara_events *e, const cara_events_options *o, cara_error *err) {
     *e = (cara_events){.engine = NULL};
-    int rc = cara_zone_set(o->timezone, err);
+    int rc = cara_zone_set(o->timezone, "--timezone", err);
     if (!rc)
         rc = cara_app_store_open(&e->store, o->store, NULL, err);
     if (!rc)
-        rc = cara_app_media_open(&e->store, o->media, &e->media, err);
+        rc = cara_app_media_open(&e->store, o->media, "--media", &e->media, err);
     if (!rc)
         rc = open_engine(e, o, err);
     if (rc)

@@ -1,6 +1,9 @@
 #include "app/workers.h"
 
 #include "app/app.h"
+#include "app/model/describe.h"
+#include "app/model/path.h"
+#include "app/settings/environment.h"
 #include "aws/client/client.h"
 #include "base/threads.h"
 
@@ -65,8 +68,21 @@ static void work_all(worker *workers, int n) {
         pthread_join(workers[i].thread, NULL);
 }
 
-int cara_workers_run(const cara_workers_options *o, cara_worker_summary *summary, cara_error *err) {
-    *summary = (cara_worker_summary){.n_done = 0};
+/* A file that cannot be opened now stays so: nothing will bring another. */
+static int check_model(worker *w) {
+    char shown[256];
+    int is_demo;
+    const char *path = w->app.model_path;
+    if (!cara_model_is_s3(path) && !cara_env("CARACOLA_MODEL_SOURCE"))
+        w->rc = cara_model_describe_file(path, shown, sizeof shown, &is_demo, &w->err);
+    if (w->rc)
+        cara_error_prefix(&w->err, "%s", path);
+    w->app.model_failed = w->rc != CARA_OK;
+    return w->rc;
+}
+
+int cara_workers_run(const cara_workers_options *o, cara_workers_result *result, cara_error *err) {
+    *result = (cara_workers_result){.part = CARA_WORKERS_SETTINGS};
     worker *workers = calloc((size_t)o->n, sizeof *workers);
     if (!workers)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for %d events at once", o->n);
@@ -79,8 +95,13 @@ int cara_workers_run(const cara_workers_options *o, cara_worker_summary *summary
         w->interrupted = o->interrupted;
         w->failed = &failed;
         rc = open_worker(workers, opened, o);
+        if (!rc && opened == 0)
+            rc = check_model(w);
+        if (w->app.model_failed)
+            result->part = CARA_WORKERS_MODEL;
     }
     if (!rc) {
+        result->part = CARA_WORKERS_QUEUE;
         cara_app_log_start(&workers[0].app, o->queue_url);
         work_all(workers, o->n);
     }
@@ -91,13 +112,13 @@ int cara_workers_run(const cara_workers_options *o, cara_worker_summary *summary
             if (err)
                 *err = workers[i].err;
         }
-        summary->n_done += workers[i].summary.n_done;
-        summary->n_left += workers[i].summary.n_left;
+        result->summary.n_done += workers[i].summary.n_done;
+        result->summary.n_left += workers[i].summary.n_left;
     }
     if (!rc)
         cara_log_line(&workers[0].app.log.log, CARA_LOG_INFO,
-                      "stopped; %zu events done, %zu left in the queue", summary->n_done,
-                      summary->n_left);
+                      "stopped; %zu events done, %zu left in the queue", result->summary.n_done,
+                      result->summary.n_left);
     while (opened > 0)
         close_worker(&workers[--opened]);
     free(workers);

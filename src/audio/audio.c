@@ -34,8 +34,11 @@ struct cara_audio {
 };
 
 static int no_audio(cara_sniffed what, cara_error *err) {
-    return cara_fail(err, CARA_ERR_AUDIO_FORMAT, -1, "the input %s; audio was expected (%s)",
-                     what.looks, KNOWN);
+    return cara_fail(err, CARA_ERR_AUDIO_FORMAT, -1, "the input %s; audio was expected (%s)%s",
+                     what.looks, KNOWN,
+                     what.unknown ? "; sound without a header needs a name such as voice.ulaw, or "
+                                    "input_format"
+                                  : "");
 }
 
 /* What the bytes are; *named is set where only the name tells. */

@@ -9,9 +9,6 @@
 
 #define OGG_REACH ((size_t)64 * 1024)
 
-/* Sound without a header may look like anything. */
-#define UNNAMED " (sound without a header needs a name such as voice.ulaw, or input_format)"
-
 static cara_sniffed libav(const char *format, const char *demuxer) {
     return (cara_sniffed){.kind = CARA_SNIFF_LIBAV, .format = format, .demuxer = demuxer};
 }
@@ -303,6 +300,7 @@ cara_sniffed cara_sniff(cara_slice s) {
     size_t zeros = 0;
     while (zeros < s.len && !s.ptr[zeros])
         zeros++;
-    return none(zeros == s.len ? "holds only zero bytes" UNNAMED
-                               : "is binary data of an unknown kind" UNNAMED);
+    found = none(zeros == s.len ? "holds only zero bytes" : "is binary data of an unknown kind");
+    found.unknown = 1;
+    return found;
 }

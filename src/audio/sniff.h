@@ -18,7 +18,8 @@ typedef struct cara_sniffed {
     int certain;         /* sound without a header does not begin like this, not even by chance */
     size_t skip;         /* bytes before it: a tag in front of a format that knows no such tags */
     const char
-        *looks; /* for NONE: the rest of "the input ...": "is empty", "looks like JSON text" */
+        *looks;  /* for NONE: the rest of "the input ...": "is empty", "looks like JSON text" */
+    int unknown; /* for NONE: nothing is known of the bytes; sound without a header may be so */
 } cara_sniffed;
 
 /* All strings are static. */

@@ -51,6 +51,44 @@ int cara_fail_null(cara_error *err, const char *function, const char *argument) 
     return cara_fail(err, CARA_ERR_USAGE, -1, "%s() was given NULL as %s", function, argument);
 }
 
+/* 1 where text[0..n) can only be the name of an option: lower-case words that "_" joins. */
+static int is_option(const char *text, size_t n) {
+    int joined = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '_')
+            joined = i > 0;
+        else if (text[i] < 'a' || text[i] > 'z')
+            return 0;
+    }
+    return joined;
+}
+
+void cara_error_name_options(cara_error *err, const char *(*name)(void *cookie, const char *option),
+                             void *cookie) {
+    char option[64], rest[sizeof err->text];
+    char *clause = NULL;
+    for (char *p = err->text; (p = strstr(p, "; ")); p++)
+        clause = p;
+    char *last = clause ? strrchr(clause, ' ') + 1 : NULL;
+    if (last && strlen(last) < sizeof option && is_option(last, strlen(last))) {
+        snprintf(option, sizeof option, "%s", last);
+        const char *known = name(cookie, option);
+        if (known)
+            snprintf(last, (size_t)(err->text + sizeof err->text - last), "%s", known);
+        else
+            *clause = '\0';
+    }
+    size_t n = strcspn(err->text, " ");
+    if (n < sizeof option && is_option(err->text, n)) {
+        snprintf(option, sizeof option, "%.*s", (int)n, err->text);
+        const char *known = name(cookie, option);
+        snprintf(rest, sizeof rest, "%s", err->text + n);
+        if (known)
+            snprintf(err->text, sizeof err->text, "%s%.*s", known,
+                     (int)(sizeof err->text - 1 - strlen(known)), rest);
+    }
+}
+
 void cara_error_prefix(cara_error *err, const char *format, ...) {
     if (!err)
         return;

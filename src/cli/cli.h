@@ -38,7 +38,8 @@ cara_exit cara_cli_exit_for(int code);
 /* Prints "caracola: <sentence>" to standard error and returns `status`. */
 cara_exit cara_cli_fail(cara_exit status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* The same for a filled error: prints its text and returns its exit status. */
+/* The same for a filled error: prints its text, as cara_cli_name() words it, and returns its exit
+ * status. */
 cara_exit cara_cli_fail_error(const cara_error *err);
 /* A remark that changes no status: "caracola: <sentence>" on standard error. */
 void cara_cli_remark(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -3,6 +3,7 @@
 #include "app/settings/environment.h"
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "cli/named.h"
 #include "json/json.h"
 
 #include <stdlib.h>
@@ -178,7 +179,7 @@ static int read_name(cara_doctor *d, const cara_cli_args *args, int at) {
 }
 
 static int set_variable(const char *name, const char *value) {
-    if (setenv(name, value, 1) == 0)
+    if (cara_cli_set_variable(name, value) == 0)
         return 0;
     cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for the flags");
     return -1;
@@ -286,6 +287,7 @@ static const cara_cli_status statuses[] = {
     {CARA_EXIT_OK, "all is well"},
     {CARA_EXIT_SOME, "it works, with warnings"},
     {CARA_EXIT_USAGE, "a flag or value that does not exist or fit; nothing was done"},
+    {CARA_EXIT_FILES, "standard output could not be written"},
     {CARA_EXIT_DOCTOR, "something is missing or broken"},
     {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
     {CARA_EXIT_INTERRUPTED, "interrupted"},

@@ -174,8 +174,8 @@ static int status_of(const handle *h) {
         return CARA_EXIT_MODEL;
     if (h->n_not_understood == h->n_events)
         return CARA_EXIT_EVENT;
-    if (h->n_unread || h->n_not_understood || h->by_outcome[CARA_OUTCOME_FAILED] ||
-        h->by_outcome[CARA_OUTCOME_RETRY])
+    if (h->n_unread || h->by_outcome[CARA_OUTCOME_FAILED] || h->by_outcome[CARA_OUTCOME_RETRY] ||
+        h->by_outcome[CARA_OUTCOME_QUARANTINED])
         return CARA_EXIT_SOME;
     return CARA_EXIT_OK;
 }
@@ -307,11 +307,14 @@ static const cara_cli_advice advice[] = {
 };
 
 static const cara_cli_status statuses[] = {
-    {CARA_EXIT_OK, "all was kept, whether understood or quarantined"},
-    {CARA_EXIT_SOME, "some messages failed, or some events could not be read"},
+    {CARA_EXIT_OK, "every message is kept, and every voice note transcribed"},
+    {CARA_EXIT_SOME,
+     "some messages failed or were not understood, or some events could not be read"},
     {CARA_EXIT_USAGE, "a flag or value that does not exist or fit; nothing was done"},
     {CARA_EXIT_MODEL, "audio waits because the model could not be used"},
-    {CARA_EXIT_FILES, "the store failed, or no event could be read"},
+    {CARA_EXIT_FILES,
+     "the store, the folder of media or standard output failed, or no event could be\n"
+     "read"},
     {CARA_EXIT_EVENT, "nothing at all was understood; it is in the quarantine"},
     {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
     {CARA_EXIT_INTERRUPTED, "interrupted; handling the events again completes them"},

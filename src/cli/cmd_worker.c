@@ -1,6 +1,7 @@
 /* caracola worker: events from an SQS queue, on ECS, EC2 or any machine. */
 #include "app/workers.h"
 #include "cli/cli.h"
+#include "cli/named.h"
 
 #include <caracola/transcribe.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static int run(int argc, char **argv) {
                 return CARA_EXIT_USAGE;
         } else if (at < 0) {
             return CARA_EXIT_USAGE;
-        } else if (setenv(variables[at], args.value, 1) != 0) {
+        } else if (cara_cli_set_variable(variables[at], args.value) != 0) {
             return cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for the flags");
         }
     }
@@ -64,17 +65,25 @@ static int run(int argc, char **argv) {
                              argv[args.operands]);
     const char *queue = getenv("CARACOLA_QUEUE");
     if (!queue || !*queue)
-        return cara_cli_fail(CARA_EXIT_USAGE, "worker takes --queue URL, an SQS queue");
+        return cara_cli_fail(
+            CARA_EXIT_USAGE,
+            "no queue is named; --queue URL or CARACOLA_QUEUE takes that of an SQS queue");
     const cara_workers_options workers = {.queue_url = queue,
                                           .visibility_s = (int)visibility_s,
                                           .n = (int)batch_size,
                                           .log_fd = STDERR_FILENO,
                                           .interrupted = cara_cli_interrupted};
-    cara_worker_summary summary;
+    cara_workers_result result;
     cara_error err = {.code = CARA_OK, .position = -1};
     cara_cli_catch_signals();
-    if (cara_workers_run(&workers, &summary, &err))
-        return (int)cara_cli_fail_error(&err);
+    if (cara_workers_run(&workers, &result, &err)) {
+        /* What could not be opened, or is not there. */
+        static const cara_exit of_part[] = {[CARA_WORKERS_SETTINGS] = CARA_EXIT_FILES,
+                                            [CARA_WORKERS_MODEL] = CARA_EXIT_MODEL,
+                                            [CARA_WORKERS_QUEUE] = CARA_EXIT_REMOTE};
+        cara_exit status = cara_cli_fail_error(&err);
+        return status == CARA_EXIT_FILES ? of_part[result.part] : status;
+    }
     return CARA_EXIT_INTERRUPTED;
 }
 
@@ -90,7 +99,7 @@ static const cara_cli_advice advice[] = {
 static const cara_cli_status statuses[] = {
     {CARA_EXIT_USAGE, "a flag or value that does not exist or fit; nothing was done"},
     {CARA_EXIT_MODEL, "the model or its vocabulary could not be used"},
-    {CARA_EXIT_FILES, "the store could not be opened"},
+    {CARA_EXIT_FILES, "the store or the folder of media could not be opened"},
     {CARA_EXIT_REMOTE, "the queue is not there, or AWS refuses"},
     {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
     {CARA_EXIT_INTERRUPTED, "a signal ended the work"},

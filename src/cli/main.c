@@ -24,5 +24,6 @@ int main(int argc, char **argv) {
     signal(SIGXFSZ, SIG_IGN); /* the same for a file that grows beyond `ulimit -f` */
     int status = cara_cli_is_lambda(argc, argv) ? cara_cmd_lambda() : cara_cli_run(argc, argv);
     cara_exit flushed = cara_cli_flush_stdout();
-    return status != CARA_EXIT_OK ? status : (int)flushed;
+    /* A result that was not written is worse than one with failures in it. */
+    return flushed != CARA_EXIT_OK && status <= CARA_EXIT_SOME ? (int)flushed : status;
 }

@@ -1,11 +1,15 @@
 /* Which model file a command uses, and the remark about the demo model. */
 #include "app/model/path.h"
 #include "cli/cli.h"
+#include "cli/named.h"
 
 void cara_cli_remark_demo(void) {
-    cara_cli_remark(
-        "using the demo model, which knows some 420 words of fishing reports and no human "
-        "voice; name a real one by --model or CARACOLA_MODEL");
+    cara_error remark;
+    cara_fail(&remark, CARA_OK, -1,
+              "using the demo model, which knows some 420 words of fishing reports and no human "
+              "voice; name a real one by CARACOLA_MODEL");
+    cara_cli_name(&remark);
+    cara_cli_remark("%s", remark.text);
 }
 
 int cara_cli_model_file(const char *flag, int quiet, char **out, cara_error *err) {

@@ -1,5 +1,6 @@
 /* The parser of flags: one table a command, read by getopt_long under both spellings. */
 #include "cli/cli.h"
+#include "cli/named.h"
 
 #include <getopt.h>
 #include <string.h>
@@ -13,6 +14,7 @@ void cara_cli_args_init(cara_cli_args *args, const cara_cli_command *command, in
     args->argc = argc;
     args->argv = argv;
     args->n_flags = cara_cli_flags(command, args->flags);
+    cara_cli_running(command);
     optind = 0; /* GNU: start over */
     opterr = 0; /* errors are printed here */
 }

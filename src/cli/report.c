@@ -1,6 +1,7 @@
 /* Messages, exit codes, signals and the end of standard output. */
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "cli/named.h"
 #include "cli/progress.h"
 #include "cli/shown.h"
 
@@ -82,7 +83,9 @@ cara_exit cara_cli_fail(cara_exit status, const char *format, ...) {
 }
 
 cara_exit cara_cli_fail_error(const cara_error *err) {
-    return cara_cli_fail(cara_cli_exit_for(err->code), "%s", err->text);
+    cara_error named = *err;
+    cara_cli_name(&named);
+    return cara_cli_fail(cara_cli_exit_for(err->code), "%s", named.text);
 }
 
 void cara_cli_remark(const char *format, ...) {

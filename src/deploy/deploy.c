@@ -59,6 +59,8 @@ int cara_deploy_open(cara_deploy *d, const cara_awscli_options *options,
         rc = cara_social_list_accounts(d->aws, keep_account, d, err);
         if (rc && rc != CARA_ERR_CANCELLED)
             cara_error_prefix(err, "asking for the WhatsApp accounts in %s", d->cli.region);
+        if (rc == CARA_ERR_NOT_FOUND) /* a service that has no such address, and no file */
+            rc = err->code = CARA_ERR_NETWORK;
     }
     return rc;
 }

@@ -13,7 +13,7 @@ const cara_deploy_account *cara_deploy_find_account(const cara_deploy *d, cara_e
             err, CARA_ERR_USAGE, -1,
             "no WhatsApp account is linked to AWS account %s in %s: link one in the "
             "console (AWS End User Messaging Social), take the --region where it is, or "
-            "go on without by --no-link",
+            "go on without by --no_link",
             d->owner, d->cli.region);
         return NULL;
     }
@@ -47,7 +47,7 @@ int cara_deploy_has_other_destination(const cara_deploy *d, const cara_deploy_ac
 int cara_deploy_refuse_other_destination(const cara_deploy_account *account, cara_error *err) {
     return cara_fail(err, CARA_ERR_USAGE, -1,
                      "events of %.60s go to %.150s now, and only one can have them: give "
-                     "--take-over to have them sent here instead, or --no-link to leave that alone",
+                     "--take_over to have them sent here instead, or --no_link to leave that alone",
                      account->name, account->destination);
 }
 

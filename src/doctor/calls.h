@@ -5,6 +5,10 @@
 
 #include "doctor/doctor.h"
 
+/* What to change, by name: the function has no flags, only variables. Both are literals. */
+#define CARA_DOCTOR_SETTING(doctor, flag, variable)                                                \
+    ((doctor)->in_function ? variable : flag " or " variable)
+
 /* Seconds that a check may take, of the `most` that it takes by itself: less where the deadline
  * comes first, at least 0.1. */
 double cara_doctor_time(const cara_doctor *doctor, double most);

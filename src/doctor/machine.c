@@ -52,7 +52,8 @@ static void check_threads(cara_doctor *d) {
     if (used > there) {
         cara_checkup_add(d->checkup, "threads", CARA_FINDING_WARNING,
                          "%d threads are asked for, but this process may run on %d", used, there);
-        cara_checkup_advise(d->checkup, "set CARACOLA_THREADS to at most %d, or to 0", there);
+        cara_checkup_advise(d->checkup, "set %s to at most %d, or to 0",
+                            CARA_DOCTOR_SETTING(d, "--threads", "CARACOLA_THREADS"), there);
     } else if (d->memory_mb) {
         cara_checkup_add(d->checkup, "threads", CARA_FINDING_OK,
                          "%d thread%s, the processors that Lambda gives with %d MB of memory", used,
@@ -296,8 +297,8 @@ static void check_streamed(cara_doctor *d) {
         d->unusable = 1;
         cara_checkup_add(d->checkup, "model", CARA_FINDING_FAILURE,
                          "the model %.200s cannot be fetched: %s", d->model, err.text);
-        cara_checkup_advise(d->checkup, "check CARACOLA_MODEL, and that the role may s3:GetObject "
-                                        "it");
+        cara_checkup_advise(d->checkup, "check %s, and that the role may s3:GetObject it",
+                            CARA_DOCTOR_SETTING(d, "--model", "CARACOLA_MODEL"));
         return;
     }
     cara_checkup_add(
@@ -307,13 +308,16 @@ static void check_streamed(cara_doctor *d) {
     check_memory(d, (double)object.size / 1e6, NULL);
 }
 
+static const char *no_name(void *cookie, const char *option) {
+    return NULL;
+}
+
 static void check_model(cara_doctor *d) {
     if (!d->model) {
         d->unusable = 1;
         cara_checkup_add(d->checkup, "model", CARA_FINDING_FAILURE, "%s", d->model_error);
-        cara_checkup_advise(d->checkup,
-                            "name one with --model or CARACOLA_MODEL: the README says where "
-                            "to get one");
+        cara_checkup_advise(d->checkup, "name one with %s: the README says where to get one",
+                            CARA_DOCTOR_SETTING(d, "--model", "CARACOLA_MODEL"));
         return;
     }
     if (strncmp(d->model, "s3://", 5) == 0) {
@@ -332,11 +336,13 @@ static void check_model(cara_doctor *d) {
         rc = cara_model_open(d->model, d->vocab, &model, &err);
     d->unusable = rc != 0;
     if (rc == CARA_ERR_VOCAB) {
+        cara_error_name_options(&err, no_name, NULL); /* the advice says how to name one */
         cara_checkup_add(d->checkup, "vocabulary", CARA_FINDING_FAILURE,
                          "the model has no vocabulary that fits: %s", err.text);
         cara_checkup_advise(d->checkup,
-                            "name its .tiktoken file with --vocab or CARACOLA_VOCAB, put it beside "
-                            "the model, or make one file of both: `caracola model convert`");
+                            "name its .tiktoken file with %s, put it beside the model, or make one "
+                            "file of both: `caracola model convert`",
+                            CARA_DOCTOR_SETTING(d, "--vocab", "CARACOLA_VOCAB"));
         return;
     }
     if (rc) {
@@ -348,8 +354,10 @@ static void check_model(cara_doctor *d) {
                                 "{\"caracola\":\"fill\"}",
                                 d->model_source);
         else
-            cara_checkup_advise(d->checkup, "name a .cara or .pt file with --model or "
-                                            "CARACOLA_MODEL; the README says where to get one");
+            cara_checkup_advise(d->checkup,
+                                "name a .cara or .pt file with %s; the README says "
+                                "where to get one",
+                                CARA_DOCTOR_SETTING(d, "--model", "CARACOLA_MODEL"));
         return;
     }
     const char *name = cara_model_name(model);
@@ -360,9 +368,10 @@ static void check_model(cara_doctor *d) {
             d->checkup, "model", CARA_FINDING_WARNING,
             "the model is the demo model, which knows some 420 words of fishing reports "
             "and no human voice");
-        cara_checkup_advise(d->checkup, "for real voices get a real model, such as medium.pt, and "
-                                        "name it with --model or CARACOLA_MODEL: see \"Get a real "
-                                        "model\" in the README");
+        cara_checkup_advise(d->checkup,
+                            "for real voices get a real model, such as medium.pt, and "
+                            "name it with %s: see \"Get a real model\" in the README",
+                            CARA_DOCTOR_SETTING(d, "--model", "CARACOLA_MODEL"));
     } else {
         cara_checkup_add(d->checkup, "model", CARA_FINDING_OK, "the model %s (%s, %.1f MB) opens",
                          d->model, name, (double)st.st_size / 1e6);

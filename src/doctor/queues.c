@@ -23,7 +23,8 @@ static void check_queue(account *a) {
         cara_doctor_read_failed(d, "queue", "the queue cannot be read", rc, &err,
                                 "sqs:GetQueueAttributes");
         if (strstr(err.text, "NonExistentQueue") || strstr(err.text, "QueueDoesNotExist"))
-            cara_checkup_advise(d->checkup, "correct --queue or CARACOLA_QUEUE");
+            cara_checkup_advise(d->checkup, "correct %s",
+                                CARA_DOCTOR_SETTING(d, "--queue", "CARACOLA_QUEUE"));
         return;
     }
     if (a->source[0] && strcmp(a->source_state, "Enabled") != 0) {
@@ -101,7 +102,7 @@ static void check_letters(account *a) {
     cara_doctor *d = a->doctor;
     if (!d->dead_letters[0]) {
         cara_checkup_add(d->checkup, "dead-letters", CARA_FINDING_SKIPPED,
-                         "no queue of dead letters is known; --dead-letters or --stack names one");
+                         "no queue of dead letters is known; --dead_letters or --stack names one");
         return;
     }
     cara_error err = {.code = CARA_OK, .position = -1};

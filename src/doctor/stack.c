@@ -92,7 +92,7 @@ static void check_parameters(account *a, const cara_stack *stack) {
         cara_checkup_add(d->checkup, "parameters", CARA_FINDING_WARNING,
                          "every event goes to %.100s by mail, with names, numbers and texts", test);
         cara_checkup_advise(d->checkup,
-                            "that is for trying out: `caracola setup --stack %.100s --test-email "
+                            "that is for trying out: `caracola setup --stack %.100s --test_email "
                             "none`",
                             d->stack);
     } else {

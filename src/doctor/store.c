@@ -40,8 +40,8 @@ static void check_bucket(cara_doctor *d, const char *bucket, const char *prefix)
                                 "s3:PutObject");
         if (strstr(err.text, "no such bucket"))
             cara_checkup_advise(d->checkup,
-                                "correct CARACOLA_STORE or AWS_REGION, or make the bucket: "
-                                "`caracola setup`");
+                                "correct %s, or AWS_REGION, or make the bucket: `caracola setup`",
+                                CARA_DOCTOR_SETTING(d, "--store", "CARACOLA_STORE"));
         return;
     }
     cara_doctor_limit_calls(d);
@@ -75,7 +75,8 @@ static void check_folder(cara_doctor *d) {
         cara_checkup_add(d->checkup, "store", CARA_FINDING_FAILURE,
                          "records cannot be kept in %.300s: it is %s", d->store,
                          S_ISDIR(st.st_mode) ? "a folder that may not be written" : "no folder");
-        cara_checkup_advise(d->checkup, "name another in CARACOLA_STORE, or change its owner");
+        cara_checkup_advise(d->checkup, "name another by %s, or change its owner",
+                            CARA_DOCTOR_SETTING(d, "--store", "CARACOLA_STORE"));
     } else {
         cara_checkup_add(d->checkup, "store", CARA_FINDING_OK,
                          "records are kept in the folder %.300s", d->store);
@@ -89,9 +90,9 @@ static void check_store(cara_doctor *d) {
             cara_checkup_add(d->checkup, "bucket", CARA_FINDING_SKIPPED,
                              "no store is named here; the function looks at its own");
         else
-            cara_checkup_add(
-                d->checkup, "bucket", CARA_FINDING_SKIPPED,
-                "no store is named; --store or CARACOLA_STORE takes s3://bucket/prefix");
+            cara_checkup_add(d->checkup, "bucket", CARA_FINDING_SKIPPED,
+                             "no store is named; %s takes s3://bucket/prefix",
+                             CARA_DOCTOR_SETTING(d, "--store", "CARACOLA_STORE"));
         return;
     }
     if (strncmp(store, "s3://", 5) != 0) {

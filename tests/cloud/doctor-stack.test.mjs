@@ -110,7 +110,7 @@ test('alarm mails: not confirmed, confirmed, given up', async () => {
 
 test('mails of every event are a warning', async () => {
   await stack('tried', { ...S3_MODEL, TestEmail: 'a@example.org' });
-  says(await doctor(['--stack', 'tried']), 'parameters', 'warning', /every event goes to a@example\.org by mail/, /--test-email none/);
+  says(await doctor(['--stack', 'tried']), 'parameters', 'warning', /every event goes to a@example\.org by mail/, /--test_email none/);
 });
 
 test('workers', async () => {

@@ -80,7 +80,7 @@ test("another's events are not taken without --take_over", async () => {
   account.eventDestinations = theirs;
   const done = await setup([]);
   assert.equal(done.code, 2);
-  assert.match(done.err, /events of Caracola Test go to arn:aws:sns:us-east-1:123456789012:first-system now.*--take-over/);
+  assert.match(done.err, /events of Caracola Test go to arn:aws:sns:us-east-1:123456789012:first-system now.*--take_over/);
   assert.equal(account.eventDestinations, theirs);
   const taken = await setup(['--take-over']);
   assert.equal(taken.code, 0, taken.err);
@@ -98,7 +98,7 @@ test('several accounts, or none', async () => {
   cloud.social.accounts.length = 0;
   const none = await setup([]);
   assert.equal(none.code, 2);
-  assert.match(none.err, /no WhatsApp account is linked to AWS account 123456789012 in us-east-1: .*--no-link/);
+  assert.match(none.err, /no WhatsApp account is linked to AWS account 123456789012 in us-east-1: .*--no_link/);
   const without = await setup(['--no-link']);
   assert.equal(without.code, 0, without.err);
   assert.match(without.out, /No WhatsApp number is linked yet/);

@@ -46,8 +46,7 @@ int cara_model_choose(const char *named, cara_model_choice *out, cara_error *err
     if (!out->is_demo || access(out->path, R_OK) == 0)
         return CARA_OK;
     cara_fail(err, CARA_ERR_NOT_FOUND, -1,
-              "no model was named and the demo model is not at %s; give --model FILE or set "
-              "CARACOLA_MODEL",
+              "no model was named and the demo model is not at %s; CARACOLA_MODEL names one",
               out->path);
     free(out->path);
     out->path = NULL;

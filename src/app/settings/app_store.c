@@ -25,8 +25,8 @@ void cara_app_store_close(cara_app_store *store) {
     *store = (cara_app_store){.store = NULL};
 }
 
-int cara_app_media_open(cara_app_store *store, const char *source, cara_media *out,
-                        cara_error *err) {
+int cara_app_media_open(cara_app_store *store, const char *source, const char *setting,
+                        cara_media *out, cara_error *err) {
     struct stat st;
     int aws = source && strcmp(source, "aws") == 0;
     if (!source && !store->in_s3) {
@@ -34,15 +34,14 @@ int cara_app_media_open(cara_app_store *store, const char *source, cara_media *o
     } else if (!source || aws) {
         if (!store->in_s3)
             return cara_fail(err, CARA_ERR_USAGE, -1,
-                             "media from AWS goes through a bucket, so the store must be one "
-                             "(s3://bucket/prefix)");
+                             "%s aws copies media into a bucket, so the store must be one "
+                             "(s3://bucket/prefix)",
+                             setting);
         store->social = (cara_media_social){store->aws, store->store};
         *out = cara_media_from_social(&store->social);
     } else if (stat(source, &st) != 0 || !S_ISDIR(st.st_mode)) {
         return cara_fail(err, CARA_ERR_NOT_FOUND, -1,
-                         "media is taken from \"aws\" or a folder, got "
-                         "\"%.200s\"",
-                         source);
+                         "%s takes aws or a folder that is there, got \"%.200s\"", setting, source);
     } else {
         *out = cara_media_folder(source);
     }

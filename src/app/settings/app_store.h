@@ -22,9 +22,9 @@ int cara_app_store_open(cara_app_store *out, const char *name, const cara_log *l
                         cara_error *err);
 void cara_app_store_close(cara_app_store *store);
 
-/* `source`: a folder; "aws"; NULL: AWS where the store is in S3, else none. USAGE. *store must stay
- * where it is as long as the media is used. */
-int cara_app_media_open(cara_app_store *store, const char *source, cara_media *out,
-                        cara_error *err);
+/* `source`: a folder; "aws"; NULL: AWS where the store is in S3, else none. `setting` is what
+ * messages call it. USAGE; NOT_FOUND. *store must stay where it is as long as the media is used. */
+int cara_app_media_open(cara_app_store *store, const char *source, const char *setting,
+                        cara_media *out, cara_error *err);
 
 #endif

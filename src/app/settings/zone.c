@@ -47,8 +47,8 @@ static int has_zone_file(const char *name) {
     return got == 4 && memcmp(magic, "TZif", 4) == 0;
 }
 
-int cara_zone_set(const char *name, cara_error *err) {
-    const char *source = name ? "--timezone" : "TZ";
+int cara_zone_set(const char *name, const char *setting, cara_error *err) {
+    const char *source = name ? setting : "TZ";
     if (!name)
         name = getenv("TZ");
     if (!name)

@@ -2,6 +2,7 @@
 #include "cli/bench/accuracy.h"
 #include "cli/cli.h"
 #include "cli/model/make.h"
+#include "cli/named.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -129,9 +130,10 @@ static void print_table(const bench *b) {
 
 /* ---- the command ---- */
 
-static int fail(const cara_error *err, const bench *b) {
+static int fail(cara_error *err, const bench *b) {
     if (err->code == CARA_ERR_CANCELLED)
         return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted");
+    cara_cli_name(err);
     cara_cli_remark("%s", err->text);
     if (!b->shape && (err->code == CARA_ERR_IO || err->code == CARA_ERR_NOT_FOUND))
         return CARA_EXIT_MODEL;

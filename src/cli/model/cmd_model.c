@@ -1,6 +1,7 @@
 /* caracola model info | convert | random | fetch (which have files of their own). */
 #include "cli/cli.h"
 #include "cli/model/make.h"
+#include "cli/named.h"
 #include "cli/progress.h"
 #include "model/model.h"
 
@@ -13,7 +14,8 @@ static int model_status(const cara_error *err) {
     return (int)cara_cli_exit_for(err->code);
 }
 
-static int fail(const cara_error *err) {
+static int fail(cara_error *err) {
+    cara_cli_name(err);
     cara_cli_remark("%s", err->text);
     return model_status(err);
 }

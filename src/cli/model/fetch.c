@@ -2,6 +2,7 @@
 #include "app/model/fetch.h"
 #include "cli/cli.h"
 #include "cli/model/make.h"
+#include "cli/named.h"
 #include "cli/progress.h"
 
 #include <stdlib.h>
@@ -21,7 +22,6 @@ static const cara_cli_option options[] = {
 
 static int run(int argc, char **argv) {
     int quiet = 0;
-    const char *sha256 = getenv("CARACOLA_MODEL_SHA256");
     cara_cli_args args;
     cara_cli_args_init(&args, &cara_command_model_fetch, argc, argv);
     for (int flag; (flag = cara_cli_args_next(&args)) != CARA_CLI_END;) {
@@ -29,8 +29,8 @@ static int run(int argc, char **argv) {
             return CARA_EXIT_OK;
         if (flag == CARA_CLI_BAD)
             return CARA_EXIT_USAGE;
-        if (flag == 0)
-            sha256 = args.value;
+        if (flag == 0 && cara_cli_set_variable("CARACOLA_MODEL_SHA256", args.value) != 0)
+            return (int)cara_cli_fail(CARA_EXIT_INTERNAL, "no memory for the flags");
         quiet |= flag == 1;
     }
     if (args.argc - args.operands != 2)
@@ -41,12 +41,13 @@ static int run(int argc, char **argv) {
     cara_error err = {.code = CARA_OK, .position = -1};
     cara_cli_progress_start("fetching", !quiet);
     cara_cli_catch_signals();
-    const cara_s3_fill fill = {.sha256 = sha256,
+    const cara_s3_fill fill = {.sha256 = getenv("CARACOLA_MODEL_SHA256"),
                                .path = args.argv[args.operands + 1],
                                .stop = stop,
                                .progress = on_progress};
     cara_s3_filled filled;
-    int rc = cara_model_fetch(args.argv[args.operands], "--sha256", &fill, &filled, &err);
+    int rc =
+        cara_model_fetch(args.argv[args.operands], "CARACOLA_MODEL_SHA256", &fill, &filled, &err);
     cara_cli_progress_stop();
     if (rc)
         return (int)cara_cli_fail_error(&err);

@@ -239,7 +239,7 @@ static int run(int argc, char **argv) {
     if (!s->yes && !s->dry && !cara_ask_is_terminal()) {
         status = (int)cara_cli_fail(
             CARA_EXIT_USAGE,
-            "standard input is not a terminal: give --yes, or --dry-run to see what "
+            "standard input is not a terminal: give --yes, or --dry_run to see what "
             "would be done");
         goto done;
     }

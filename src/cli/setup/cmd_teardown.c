@@ -80,7 +80,7 @@ static int run(int argc, char **argv) {
     if (!yes && !dry && !cara_ask_is_terminal())
         return (int)cara_cli_fail(
             CARA_EXIT_USAGE,
-            "standard input is not a terminal: give --yes, or --dry-run to see what "
+            "standard input is not a terminal: give --yes, or --dry_run to see what "
             "would be done");
     cara_deploy *d = calloc(1, sizeof *d);
     if (!d)

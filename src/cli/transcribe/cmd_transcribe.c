@@ -1,5 +1,6 @@
 /* caracola transcribe: audio files to text. */
 #include "cli/cli.h"
+#include "cli/named.h"
 #include "cli/progress.h"
 #include "cli/transcribe/advice.h"
 #include "cli/transcribe/files.h"
@@ -23,7 +24,8 @@ static int model_status(const cara_error *err) {
     return (int)cara_cli_exit_for(err->code);
 }
 
-static int open_failed(char *path, const cara_error *err) {
+static int open_failed(char *path, cara_error *err) {
+    cara_cli_name(err);
     /* openai's names download a model there; here a model is a file. */
     if (err->code == CARA_ERR_NOT_FOUND && path && !strpbrk(path, "/."))
         cara_cli_remark("%s; a model is a file here: see \"Get a real model\" in the README",

@@ -1,6 +1,7 @@
 #include "cli/transcribe/run.h"
 
 #include "base/threads.h"
+#include "cli/named.h"
 #include "cli/transcribe/files.h"
 #include "cli/transcribe/output.h"
 #include "cli/transcribe/whole.h"
@@ -244,6 +245,7 @@ static int report(run *r, int file) {
         status = report_cut(r, shown, result, how);
     goto end;
 fail:
+    cara_cli_name(&h->err);
     if (strstr(h->err.text, shown))
         cara_cli_remark("%s", h->err.text);
     else

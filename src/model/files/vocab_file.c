@@ -11,7 +11,7 @@
 #define MAX_CANDIDATES 32
 
 #define WHERE_TO_GET                                                                               \
-    "it lies in openai/whisper's repository, folder whisper/assets; or name another with --vocab"
+    "it lies in openai/whisper's repository, folder whisper/assets; or name another by vocab_path"
 
 static int use_file(cara_model *model, const char *path, cara_tokenizer **out, cara_error *err) {
     char *text;
@@ -61,8 +61,8 @@ static int search(cara_model *model, const char *folder, const char *preferred, 
         if (found) {
             cara_tokenizer_free(tokenizer);
             rc = cara_fail(err, CARA_ERR_VOCAB, -1,
-                           "the vocabularies %s and %s both fit the model; say with --vocab which "
-                           "it is, or name it %s",
+                           "the vocabularies %s and %s both fit the model: call the right one %s; "
+                           "or name it by vocab_path",
                            found_path, path, preferred);
             break;
         }

@@ -95,6 +95,12 @@ void cara_engine_reset(cara_engine *engine) {
     engine->broken = engine->verified = 0;
 }
 
+/* Messages name an option of libcaracola; a user of the pipeline can set only this one. */
+static const char *setting_of(void *cookie, const char *option) {
+    const cara_engine *engine = cookie;
+    return strcmp(option, "vocab_path") == 0 ? engine->options.vocab_setting : NULL;
+}
+
 static int open_model(cara_engine *engine, cara_error *err) {
     const cara_engine_options *o = &engine->options;
     const cara_session_options options = {.struct_size = sizeof options, .threads = o->threads};
@@ -106,6 +112,8 @@ static int open_model(cara_engine *engine, cara_error *err) {
         rc = cara_sessions_new(engine->model, &options, engine->n, sessions, err);
     for (int i = 0; i < engine->n && !rc; i++)
         engine->sessions[i].session = sessions[i];
+    if (rc)
+        cara_error_name_options(err, setting_of, engine);
     return rc;
 }
 
@@ -268,6 +276,7 @@ done:
     if (rc) {
         cara_result_free(*out);
         *out = NULL;
+        cara_error_name_options(&failure, setting_of, s->engine);
         if (err)
             *err = failure;
     }

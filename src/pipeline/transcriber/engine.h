@@ -30,6 +30,7 @@ typedef struct cara_engine_options { /* everything is borrowed as long as the en
     const char *model_path;          /* with `source`: only names the model */
     const cara_model_source *source; /* or NULL */
     const char *vocab_path;          /* or NULL */
+    const char *vocab_setting;       /* what messages call vocab_path; NULL: they do not name it */
     int threads;                     /* 0: as many as this process may run on */
     int concurrent; /* transcriptions at the same time, each in a thread of its own; 0: one */
     /* If `concurrent` > 1: called, from any thread, while all wait for a source's model. May be
