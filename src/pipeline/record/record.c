@@ -207,11 +207,19 @@ static json_t *base64(const void *bytes, size_t n) {
     return value;
 }
 
+/* In JSON a control byte takes six bytes, so what is full of them would be too large as text. */
+static int is_text(const unsigned char *bytes, size_t n) {
+    size_t controls = 0;
+    for (size_t i = 0; i < n; i++)
+        controls += bytes[i] < ' ' && bytes[i] != '\n' && bytes[i] != '\r' && bytes[i] != '\t';
+    return controls <= n / 4 && cara_utf8_valid(bytes, n);
+}
+
 int cara_record_quarantine(const void *bytes, size_t n, int cut_short, const char *reason,
                            cara_buf *out, cara_error *err) {
     cara_record record = {.root = json_object(), .about = json_object()};
     set_text(&record, record.root, "reason", reason);
-    if (cara_utf8_valid(bytes, n))
+    if (is_text(bytes, n))
         set(&record, record.root, "received", json_stringn(bytes, n));
     else
         set(&record, record.root, "received_base64", base64(bytes, n));

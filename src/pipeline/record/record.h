@@ -73,7 +73,8 @@ int cara_record_read(const char *bytes, size_t n, cara_record_state *state, char
                      cara_error *err);
 
 /* The reason and the bytes of something not understood, as JSON: "reason", "received" (text) or
- * "received_base64", and "cut_short" where more came than these bytes. MEMORY, LIMIT. */
+ * "received_base64" (no UTF-8, or more than a quarter of control bytes), and "cut_short" where more
+ * came than these bytes. MEMORY, LIMIT. */
 int cara_record_quarantine(const void *bytes, size_t n, int cut_short, const char *reason,
                            cara_buf *out, cara_error *err);
 

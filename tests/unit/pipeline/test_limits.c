@@ -49,6 +49,32 @@ static json_t *quarantined(fixture *f, const char *bytes, size_t n) {
     return fixture_record(f, key);
 }
 
+/* Of exactly `n` bytes, with one message. The caller frees it. */
+static char *event_of(size_t n) {
+    static const char begin[] =
+        "{\"changes\":[{\"value\":{\"messages\":[{" ID ",\"type\":\"text\",\"text\":{\"body\":\"",
+                      end[] = "\"}}]}}]}";
+    char *event = filled('x', n);
+    memcpy(event, begin, sizeof begin - 1);
+    memcpy(event + n - (sizeof end - 1), end, sizeof end - 1);
+    return event;
+}
+
+static void events_up_to_the_limit_are_read(void **state) {
+    fixture *f = *state;
+    for (size_t n = CARA_LIMIT_EVENT_BYTES - 1; n <= CARA_LIMIT_EVENT_BYTES + 1; n++) {
+        char *event = event_of(n);
+        cara_summary summary;
+        assert_int_equal(cara_pipeline_handle(&f->pipeline, event, n, NULL, NULL, &summary, NULL),
+                         CARA_OK);
+        int fits = n <= CARA_LIMIT_EVENT_BYTES;
+        assert_int_equal(summary.by_outcome[CARA_OUTCOME_RETRY], 0);
+        assert_int_equal(summary.by_outcome[CARA_OUTCOME_QUARANTINED], !fits);
+        assert_int_equal(fixture_count(f, 'q'), !fits);
+        free(event);
+    }
+}
+
 static void large_events(void **state) {
     fixture *f = *state;
     size_t n = CARA_LIMIT_EVENT_BYTES + 1;
@@ -287,6 +313,7 @@ static void the_page_has_every_limit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        WITH_STORE(events_up_to_the_limit_are_read),
         WITH_STORE(large_events),
         WITH_STORE(what_is_kept_of_a_huge_event),
         WITH_STORE(deep_and_many_values),

@@ -205,6 +205,12 @@ static void quarantined_bytes_come_back(void **state) {
     assert_string_equal(fixture_at(json, "received_base64"), "//4=");
     assert_true(json_is_true(json_object_get(json, "cut_short")));
     json_decref(json);
+    /* Zeros are valid UTF-8, and six times as large in JSON. */
+    cara_buf_clear(&buf);
+    assert_int_equal(cara_record_quarantine("\0\0x", 3, 0, "zeros", &buf, NULL), CARA_OK);
+    json = json_loadb(buf.data, buf.len, 0, NULL);
+    assert_string_equal(fixture_at(json, "received_base64"), "AAB4");
+    json_decref(json);
     cara_buf_free(&buf);
 }
 
