@@ -25,7 +25,8 @@ static const cara_cli_option options[] = {
     [TIMEZONE] = {"timezone", 0, "NAME",
                   "time zone of the dates and times in the keys of records; without\n"
                   "it $CARACOLA_TIMEZONE, $TZ, else UTC"},
-    [THREADS] = {"threads", 't', "N", "threads to use; 0, the default, is all that there are"},
+    [THREADS] = {"threads", 't', "N",
+                 "threads to use, 0: all that there are; without it $CARACOLA_THREADS, else 0"},
     [VISIBILITY] = {"visibility", 0, "SECONDS",
                     "how long a message is hidden from other workers at a time, renewed\n"
                     "while it is worked on; 120, from 15 to 43200"},

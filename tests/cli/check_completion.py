@@ -180,6 +180,8 @@ def checks_of(shell, caracola):
     yield from case("caracola transcribe --language f", ["fa", "fi", "fo", "fr"])
     yield from case("caracola transcribe --audio-ctx ", ["auto", "full"])
     yield from case("caracola transcribe --seed ", [])
+    yield from case("caracola transcribe -f srt,v", ["srt,vtt"])
+    yield from case("caracola transcribe --input-format g", ["g722", "gsm"])
     yield from case("caracola transcribe --model ", ["tiny.cara", "base.pt", "out"], ["note.ogg", "event.json"])
     yield from case("caracola transcribe --vocab g", ["gpt2.tiktoken"])
     yield from case("caracola transcribe --output-dir ", ["out"])
