@@ -32,7 +32,8 @@ deps:
 
 build:
 	@scripts/deps build
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) $(if $(PREFIX),--prefix=$(PREFIX))
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
+	@$(if $(PREFIX),meson configure $(BUILD) --prefix='$(PREFIX)')
 	@ninja -C $(BUILD) -j$(JOBS)
 
 demo: build

@@ -75,10 +75,10 @@ def prose(text, parameters=()):
     return out
 
 
-def comment_pieces(text):
-    """[(code, comment)]: the members of a struct or enum with what is said of each."""
+def comment_pieces(text, end):
+    """[(code, comment)]: the members of a struct or enum, which end with `end`, with what is said of each."""
     pieces, pending, at = [], "", 0
-    token = re.compile(r"\s*(?:(/\*.*?\*/)|([^;,/]+?(?:\([^;]*?\))?\s*[;,](?=\s))|([^;,/]+?)(?=\s*(?:/\*|$)))", re.S)
+    token = re.compile(rf"\s*(?:(/\*.*?\*/)|([^{end}/]+?(?:\([^;]*?\))?\s*{end}(?=\s))|([^{end}/]+?)(?=\s*(?:/\*|$)))", re.S)
     last_end = 0
     while text[at:].strip():
         match = token.match(text, at)
@@ -87,10 +87,11 @@ def comment_pieces(text):
         if match.group(1):
             said = headers.plain(match.group(1))
             # Behind a member on its line (the formatter may break it there), or before the next one.
-            behind = pieces and not pieces[-1][1] and "\n" not in text[last_end:match.start(1)]
-            inside = pieces and pieces[-1][0][-1] not in ";,"
+            behind = pieces and "\n" not in text[last_end:match.start(1)]
+            inside = pieces and pieces[-1][0][-1] != end
             if behind or inside:
-                pieces[-1] = (pieces[-1][0], said)
+                code, before = pieces[-1]
+                pieces[-1] = (code, f"{before}\n\n{said}" if before else said)
             else:
                 pending = said
         else:
@@ -105,9 +106,9 @@ def members(item):
     """A struct's or enum's members as a list."""
     body = item.text[item.text.index("{") + 1:item.text.rindex("}")]
     out = []
-    for code, said in comment_pieces(body):
+    for code, said in comment_pieces(body, "," if item.kind == "enum" else ";"):
         out += [".TP", f"\\fB{escape(code.rstrip(',')).replace('-', chr(92) + '-')}\\fR"]
-        out += prose(said) if said else ["\\&"]
+        out += [".IP" if line == ".PP" else line for line in prose(said)] if said else ["\\&"]
     return out
 
 

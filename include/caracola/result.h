@@ -15,7 +15,8 @@ extern "C" {
 /* A word and when it was said (whisper/timing.py: WordTiming). */
 typedef struct cara_word {
     const char *word;     /* valid UTF-8, with the space and the punctuation that belong to it */
-    double start, end;    /* seconds */
+    double start;         /* seconds */
+    double end;           /* seconds */
     double probability;   /* the mean of its tokens' */
     uint64_t reserved[2]; /* 0: room for members to come, since words lie in an array */
 } cara_word;

@@ -52,8 +52,9 @@ typedef struct cara_transcript_options {
      * field gets an apostrophe before it, as OWASP advises. 1 leaves it out, for tables that only
      * programs read; default 0. */
     int allow_formulas;
-    /* VTT and SRT of a result with word times (SubtitlesWriter of whisper/utils.py); 0: none.
-     * Without both max_line_width and max_line_count, a cue is a segment. */
+    /* This and the next three are for VTT and SRT of a result with word times, as SubtitlesWriter of
+     * whisper/utils.py has them; 0, the default: without. Where neither max_line_width nor
+     * max_line_count is given, a cue is a segment. */
     int highlight_words;       /* 1: a cue for each word, which is underlined in it */
     size_t max_line_width;     /* characters of a line, except of a longer word */
     size_t max_line_count;     /* lines of a cue; without max_line_width it has no effect */
@@ -68,8 +69,8 @@ CARA_API void cara_transcript_options_default(cara_transcript_options *options, 
 typedef int (*cara_write_fn)(void *cookie, const char *bytes, size_t n, cara_error *err);
 
 /* Writes a result in that format by one or more calls of `write`, which is given `cookie`. `result`
- * may be made by the program itself, its members filled as result.h says. `options` may be NULL:
- * the defaults. All are borrowed for the call. After a failure, what was written is not whole.
+ * is one of cara_transcribe(). `options` may be NULL: the defaults. All are borrowed for the call.
+ * After a failure, what was written is not whole.
  * Returns CARA_OK or
  *   CARA_ERR_USAGE          no such format; a time of a segment that the format cannot express;
  *                           struct_size was not set, or is that of a newer header

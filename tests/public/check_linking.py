@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -155,6 +156,43 @@ def man_pages(installed):
                 assert re.search(rf"{re.escape(kind.split()[0])}.*\b{name}\b", synopsis, re.S), (function.name, name)
 
 
+def member_pages(installed):
+    """What stands behind a member or value in its header stands under that one in the man page."""
+    checked = 0
+    for path in sorted(installed.include.glob("*.h")):
+        page = "libcaracola" if path.stem == "caracola" else f"caracola_{path.stem}"
+        text = run("man", "-M", installed.man, "3", page, env={"MANWIDTH": "2000", "LC_ALL": "C.UTF-8"})
+        for line in path.read_text(encoding="utf-8").splitlines():
+            found = re.fullmatch(r"    (\S[^/]*?),?\s*/\* (.*) \*/", line)
+            if not found or not re.search(r";$| = -?\d+$", found.group(1)):
+                continue
+            code, said = found.groups()
+            # Several structs may have one of this name and type.
+            under = re.findall(rf"^ {{7}}{re.escape(code)}(.*?)(?=^ {{1,7}}\S)", text, re.M | re.S)
+            words = re.sub(r"[`\s]+", "", said)
+            assert any(words in re.sub(r"\s+", "", part) for part in under), (page, code, said, under)
+            checked += 1
+    assert checked > 70, checked
+
+
+def example_of_the_page(installed):
+    """The program in caracola.h, which is also that of libcaracola(3)."""
+    text = (installed.include / "caracola.h").read_text(encoding="utf-8")
+    lines = [line[6:] for line in text.splitlines() if line.startswith(" *     ")]
+    page = run("man", "-M", installed.man, "3", "libcaracola", env={"MANWIDTH": "2000", "LC_ALL": "C.UTF-8"})
+    assert len(lines) > 10 and all(line.strip() in page for line in lines), page
+    source = installed.scratch / "page.c"
+    source.write_text("#include <caracola/caracola.h>\n#include <stdio.h>\nint main(void) {\n" + "\n".join(lines) +
+                      "\n}\n", encoding="utf-8")
+    program = installed.compile(source)
+    for name, path in (("medium.cara", MODEL), ("note.ogg", NOTES[0])):
+        (installed.scratch / name).symlink_to(path)
+    for path in MODEL.parent.glob("*.tiktoken"):
+        (installed.scratch / path.name).symlink_to(path)
+    out = run("sh", "-c", 'cd "$0" && exec "$1" 2>&1', installed.scratch, program, env={"LD_LIBRARY_PATH": str(installed.lib)})
+    assert out.strip() == text_of(NOTES[0]), out
+
+
 def example_file(installed, how):
     program = installed.compile(SOURCE / "examples/file.c", how)
     out = installed.run(program, MODEL, NOTES[0])
@@ -172,9 +210,16 @@ def example_segments(installed):
     out = installed.run(program, MODEL, NOTES[0], "es")
     line = re.fullmatch(r"1\. \[(\d+\.\d\d) s to (\d+\.\d\d) s\](.*)\n", out)
     assert line and float(line.group(1)) < float(line.group(2)) and line.group(3).strip() == text_of(NOTES[0]), out
-    stopped = subprocess.run([program, MODEL, NOTES[0]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                             env={**os.environ, "LD_LIBRARY_PATH": str(installed.lib)})
-    assert "100 %" in stopped.stderr and "of audio in" in stopped.stderr, stopped.stderr
+    whole = subprocess.run([program, MODEL, NOTES[0]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                           env={**os.environ, "LD_LIBRARY_PATH": str(installed.lib)})
+    assert "100 %" in whole.stderr and "of audio in" in whole.stderr and "stopped" not in whole.stderr, whole.stderr
+    # Ctrl-C while it shows progress: the segments so far are printed, and the work ends.
+    with subprocess.Popen([program, SOURCE / "models/demo.cara", SOURCE / "samples/panga-blanca.ogg"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, env={**os.environ, "LD_LIBRARY_PATH": str(installed.lib)}) as child:
+        assert child.stderr.read(1)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+    assert child.returncode == 0 and "stopped before its end" in err, (child.returncode, out, err)
 
 
 def example_sessions(installed):
@@ -223,6 +268,8 @@ def main():
         ("pkg-config knows the version and the libraries", pc_file),
         ("structs can grow", structs_can_grow),
         ("each function has its man page", man_pages),
+        ("each member has its words in the man page", member_pages),
+        ("the example of caracola.h and of its man page", example_of_the_page),
         ("file.c, shared library", lambda i: example_file(i, "shared")),
         ("file.c, static library", lambda i: example_file(i, "static")),
         ("segments.c", example_segments),

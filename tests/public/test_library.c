@@ -19,7 +19,6 @@ static const char *in_source(const char *name, char path[4096]) {
     return path;
 }
 
-/* The example of caracola.h. */
 static void speech_becomes_text(void **state) {
     (void)state;
     cara_model *model = NULL;
