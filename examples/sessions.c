@@ -56,6 +56,8 @@ static int transcribe(job *jobs, int n, cara_transcript_options *table) {
         failed += report(&jobs[i], table);
         cara_result_free(jobs[i].result);
     }
+    for (int i = started; i < n; i++)
+        fprintf(stderr, "%s: no thread could be started\n", jobs[i].path);
     return failed + n - started;
 }
 
@@ -87,6 +89,11 @@ int main(int argc, char **argv) {
             jobs[k].path = argv[2 + i + k];
         }
         failed += transcribe(jobs, n, &table);
+    }
+
+    if (fflush(stdout) != 0) {
+        perror("standard output");
+        failed++;
     }
 
     for (int i = 0; i < at_once; i++)

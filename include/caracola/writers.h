@@ -52,8 +52,8 @@ typedef struct cara_transcript_options {
      * field gets an apostrophe before it, as OWASP advises. 1 leaves it out, for tables that only
      * programs read; default 0. */
     int allow_formulas;
-    /* This and the next three are for VTT and SRT of a result with word times, as SubtitlesWriter of
-     * whisper/utils.py has them; 0, the default: without. Where neither max_line_width nor
+    /* This and the next three are for VTT and SRT of a result with word times, as SubtitlesWriter
+     * of whisper/utils.py has them; 0, the default: without. Where neither max_line_width nor
      * max_line_count is given, a cue is a segment. */
     int highlight_words;       /* 1: a cue for each word, which is underlined in it */
     size_t max_line_width;     /* characters of a line, except of a longer word */

@@ -193,6 +193,12 @@ def example_of_the_page(installed):
     assert out.strip() == text_of(NOTES[0]), out
 
 
+def full_disk(installed, program):
+    err = run("sh", "-c", 'exec "$@" > /dev/full', "sh", program, MODEL, NOTES[0],
+              env={"LD_LIBRARY_PATH": str(installed.lib)}, code=1)
+    assert "No space left" in err, err
+
+
 def example_file(installed, how):
     program = installed.compile(SOURCE / "examples/file.c", how)
     out = installed.run(program, MODEL, NOTES[0])
@@ -200,9 +206,7 @@ def example_file(installed, how):
     assert text_of(NOTES[0]) in out.splitlines(), out
     err = installed.run(program, MODEL, "/no/such.ogg", code=1)
     assert "/no/such.ogg" in err, err
-    err = run("sh", "-c", 'exec "$@" > /dev/full', "sh", program, MODEL, NOTES[0],
-              env={"LD_LIBRARY_PATH": str(installed.lib)}, code=1)
-    assert "No space left" in err, err
+    full_disk(installed, program)
 
 
 def example_segments(installed):
@@ -232,6 +236,7 @@ def example_sessions(installed):
     assert texts == {str(note): text_of(note) for note in NOTES}, texts
     err = installed.run(program, MODEL, NOTES[0], MODEL, code=1)
     assert f"{MODEL}: " in err and str(NOTES[0]) not in err, err
+    full_disk(installed, program)
 
 
 def from_cpp(installed, how):
