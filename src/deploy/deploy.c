@@ -2,18 +2,18 @@
 
 #include "aws/client/json_call.h"
 #include "aws/services/social.h"
-#include "model/cara/format.h"
+#include "base/limits.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int find_caller(cara_deploy *d, cara_error *err) {
     const char *const args[] = {"sts", "get-caller-identity", NULL};
     json_t *answer;
-    int rc = cara_awscli_json(&d->cli, &cara_service_sts, args, &answer, NULL, err);
+    cara_awscli_fault fault;
+    int rc = cara_awscli_json(&d->cli, &cara_service_sts, args, &answer, &fault, err);
+    d->wrong_place = rc == CARA_ERR_NETWORK || (rc == CARA_ERR_DENIED && fault.code[0]);
     if (!rc) {
         snprintf(d->owner, sizeof d->owner, "%s", cara_json_text_or(answer, "Account", ""));
         cara_progress_report(&d->progress, "account %s in %s, as %s", d->owner, d->cli.region,
@@ -39,6 +39,7 @@ int cara_deploy_open(cara_deploy *d, const cara_awscli_options *options,
                      const cara_progress *progress, const cara_deploy_request *request,
                      cara_error *err) {
     *d = (cara_deploy){.progress = *progress, .request = *request};
+    cara_buf_init(&d->zones, CARA_MIB);
     int rc = cara_awscli_open(&d->cli, options, err);
     if (rc)
         return rc;
@@ -66,6 +67,7 @@ int cara_deploy_open(cara_deploy *d, const cara_awscli_options *options,
 }
 
 void cara_deploy_close(cara_deploy *d) {
+    cara_buf_free(&d->zones);
     if (d->cli.folder[0])
         cara_awscli_close(&d->cli);
     cara_aws_close(d->aws);
@@ -80,6 +82,8 @@ const char *cara_deploy_value(const cara_deploy *d, cara_setting_id id) {
                                : NULL;
     if (value)
         return value;
+    if (id == CARA_SET_ARCHITECTURE && d->package.kind)
+        return d->package.architecture;
     if (id == CARA_SET_DELIVERY && d->request.model)
         return deployed && strcmp(deployed, "image") != 0 ? deployed : "s3";
     return deployed ? deployed : cara_deploy_settings[id].fallback;
@@ -105,14 +109,12 @@ void cara_deploy_retention(const cara_deploy *d, char *dst, size_t size) {
     long versions = strtol(cara_deploy_value(d, CARA_SET_VERSION_RETENTION), NULL, 10);
     const char *bucket = cara_deploy_value(d, CARA_SET_STORE_BUCKET);
     if (bucket[0])
-        snprintf(dst, size, "messages: kept as bucket %s is set, which is not changed", bucket);
+        snprintf(dst, size, "kept as bucket %s is set, which is not changed", bucket);
     else if (!days)
-        snprintf(dst, size,
-                 "messages: kept; what is deleted or replaced can be restored for %ld days",
+        snprintf(dst, size, "kept; what is deleted or replaced can be restored for %ld days",
                  versions);
     else
-        snprintf(dst, size,
-                 "messages: deleted after %ld days, restorable for %ld more, gone after %ld", days,
+        snprintf(dst, size, "deleted after %ld days, restorable for %ld more, gone after %ld", days,
                  versions, days + versions);
 }
 
@@ -120,88 +122,4 @@ const char *cara_deploy_package(const cara_deploy *d) {
     if (d->request.zip || d->request.image)
         return d->request.zip ? "zip" : "image";
     return d->stack.exists ? cara_stack_parameter(&d->stack, "PackageType") : NULL;
-}
-
-static int begins_with(const char *path, const char *what, size_t n, const char *magic,
-                       cara_error *err) {
-    char head[16] = "";
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return cara_fail_errno(err, "%s", path);
-    ssize_t got = read(fd, head, n);
-    close(fd);
-    if (got == (ssize_t)n && memcmp(head, magic, n) == 0)
-        return CARA_OK;
-    return cara_fail(err, CARA_ERR_USAGE, -1, "%.200s is no %s", path, what);
-}
-
-static int check_model(const cara_deploy *d, const char *delivery, cara_error *err) {
-    if (!d->request.model) {
-        const char *key = d->stack.exists ? cara_stack_parameter(&d->stack, "ModelKey") : NULL;
-        if (strcmp(delivery, "image") != 0 && (!key || !key[0]) &&
-            !cara_deploy_value(d, CARA_SET_ACCESS_POINT)[0])
-            return cara_fail(err, CARA_ERR_USAGE, -1,
-                             "delivery %s needs a model: give --model FILE, a .cara", delivery);
-        return CARA_OK;
-    }
-    if (strcmp(delivery, "image") == 0)
-        return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "--delivery image uses the model inside the package, so --model has no "
-                         "place there: leave one of them out");
-    cara_error unsaid;
-    if (access(d->request.model, R_OK) != 0)
-        return cara_fail_errno(err, "%s", d->request.model);
-    if (begins_with(d->request.model, "", 8, CARA_FILE_MAGIC, &unsaid))
-        return cara_fail(err, CARA_ERR_MODEL_FORMAT, -1,
-                         "%.200s is no .cara, which is what a function can open at once: make one "
-                         "by `caracola model convert %.100s OUT.cara`",
-                         d->request.model, d->request.model);
-    return CARA_OK;
-}
-
-int cara_deploy_check(const cara_deploy *d, cara_error *err) {
-    const char *variant = cara_deploy_value(d, CARA_SET_VARIANT);
-    const char *delivery = cara_deploy_value(d, CARA_SET_DELIVERY);
-    const char *package = cara_deploy_package(d);
-    if (d->request.zip && d->request.image)
-        return cara_fail(err, CARA_ERR_USAGE, -1, "a package is --zip or --image, not both");
-    if (!package)
-        return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "nothing is deployed yet, so a package must be named: --zip FILE or "
-                         "--image FILE; `make package` builds both into build/package");
-    if (strcmp(variant, "worker") == 0 && strcmp(package, "image") != 0)
-        return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "a worker runs from an image: give --image FILE instead of --zip");
-    if (strcmp(delivery, "efs") == 0 && strcmp(variant, "vpc") != 0)
-        return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "--delivery efs needs --variant vpc: a file system is reached only from "
-                         "its network");
-    if (!has_network(d) && (strcmp(cara_deploy_value(d, CARA_SET_NETWORK), "internet") != 0 ||
-                            strcmp(cara_deploy_value(d, CARA_SET_ZONES), "1") != 0))
-        return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "--network %s with --zones %s is for a network that setup creates, with "
-                         "--variant vpc or worker and without --subnet; for another one give "
-                         "--network internet --zones 1",
-                         cara_deploy_value(d, CARA_SET_NETWORK),
-                         cara_deploy_value(d, CARA_SET_ZONES));
-    if ((strcmp(variant, "queued") == 0 &&
-         strcmp(cara_deploy_value(d, CARA_SET_CONCURRENCY), "1") == 0) ||
-        (strcmp(variant, "worker") == 0 &&
-         strcmp(cara_deploy_value(d, CARA_SET_CONCURRENCY), "0") == 0))
-        return cara_fail(err, CARA_ERR_USAGE, -1,
-                         "--concurrency %s does not go with --variant %s: take 2 or more",
-                         cara_deploy_value(d, CARA_SET_CONCURRENCY), variant);
-    int rc = check_model(d, delivery, err);
-    if (!rc && d->request.zip)
-        rc = begins_with(d->request.zip, "zip", 4, "PK\x03\x04", err);
-    if (!rc && d->request.image && access(d->request.image, R_OK) != 0)
-        rc = cara_fail_errno(err, "%s", d->request.image);
-    if (rc || d->request.no_link)
-        return rc;
-    const cara_deploy_account *account = cara_deploy_find_account(d, err);
-    if (!account)
-        return CARA_ERR_USAGE;
-    return cara_deploy_has_other_destination(d, account) && !d->request.take_over
-               ? cara_deploy_refuse_other_destination(account, err)
-               : CARA_OK;
 }

@@ -24,8 +24,10 @@ static int bootstrap(cara_deploy *d, cara_error *err) {
     json_t *none = json_array();
     if (!none)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory");
-    const cara_stack_request request = {
-        .name = d->bootstrap_name, .template_body = cara_template_bootstrap, .parameters = none};
+    const cara_stack_request request = {.name = d->bootstrap_name,
+                                        .template_body = cara_template_bootstrap,
+                                        .parameters = none,
+                                        .tags = d->request.tags};
     int rc = cara_stack_deploy(&d->cli, &d->progress, &request, &d->bootstrap, NULL, err);
     json_decref(none);
     if (!rc && !d->progress.dry &&
@@ -111,7 +113,9 @@ static json_t *parameters(const cara_deploy *d, const uploads *p) {
     for (int id = 0; !bad && id < CARA_N_SETTINGS; id++)
         bad = id != CARA_SET_MODEL_FILE &&
               add(d, list, cara_deploy_settings[id].parameter,
-                  id == CARA_SET_DELIVERY ? cara_deploy_value(d, id) : d->request.values[id]);
+                  id == CARA_SET_DELIVERY || (id == CARA_SET_ARCHITECTURE && d->package.kind)
+                      ? cara_deploy_value(d, id)
+                      : d->request.values[id]);
     int inside = strcmp(cara_deploy_value(d, CARA_SET_DELIVERY), "image") == 0;
     /* Each: what it is where a zip, an image, or neither was given; and so for the model. */
     const char *code_bucket = NULL, *code_key = NULL, *image = NULL;
@@ -153,9 +157,6 @@ static json_t *parameters(const cara_deploy *d, const uploads *p) {
 
 int cara_deploy_run(cara_deploy *d, cara_error *err) {
     uploads p = {.code_key = ""};
-    char kept[200];
-    cara_deploy_retention(d, kept, sizeof kept);
-    cara_progress_report(&d->progress, "%s", kept);
     int rc = bootstrap(d, err);
     if (!rc)
         rc = send_all(d, &p, err);
@@ -164,8 +165,10 @@ int cara_deploy_run(cara_deploy *d, cara_error *err) {
     json_t *list = parameters(d, &p);
     if (!list)
         return cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the parameters");
-    const cara_stack_request request = {
-        .name = d->request.stack, .template_url = p.template_url, .parameters = list};
+    const cara_stack_request request = {.name = d->request.stack,
+                                        .template_url = p.template_url,
+                                        .parameters = list,
+                                        .tags = d->request.tags};
     rc = cara_stack_deploy(&d->cli, &d->progress, &request, &d->stack, NULL, err);
     json_decref(list);
     const char *topic = d->stack.exists ? cara_stack_output(&d->stack, "TopicArn") : NULL;

@@ -138,17 +138,8 @@ static long cgroup_mb(void) {
     return 0;
 }
 
-/* What transcribing takes beside the file: keys and values of a window and of five candidates, and
- * the encoder's rows. */
-static double working_mb(const cara_dims *d) {
-    double cross = 2.0 * d->n_text_layer * d->n_audio_ctx * d->n_text_state * 2;
-    double self = 5.0 * 2.0 * d->n_text_layer * d->n_text_ctx * d->n_text_state * 4;
-    double rows = (double)d->n_audio_ctx * d->n_audio_state * 4 * 8;
-    return (cross + self + rows) / 1e6 + 64;
-}
-
 static void check_memory(cara_doctor *d, double model_mb, const cara_dims *dims) {
-    double need = model_mb + (dims ? working_mb(dims) : model_mb / 2 + 64);
+    double need = model_mb + (dims ? cara_dims_working_mb(dims) : model_mb / 2 + 64);
     long total = d->memory_mb, now = 0;
     if (!total) {
         total = meminfo_mb("MemTotal:");

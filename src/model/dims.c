@@ -125,6 +125,13 @@ int cara_dims_are_multilingual(const cara_dims *dims) {
     return dims->n_vocab >= 51865;
 }
 
+double cara_dims_working_mb(const cara_dims *d) {
+    double cross = 2.0 * d->n_text_layer * d->n_audio_ctx * d->n_text_state * 2;
+    double self = 5.0 * 2.0 * d->n_text_layer * d->n_text_ctx * d->n_text_state * 4;
+    double rows = (double)d->n_audio_ctx * d->n_audio_state * 4 * 8;
+    return (cross + self + rows) / 1e6 + 64;
+}
+
 int cara_dims_published(const char *name, cara_dims *dims) {
     for (size_t i = 0; i < N_PUBLISHED; i++) {
         const struct published *p = &published[i];

@@ -21,6 +21,10 @@ const char *cara_dims_name(const cara_dims *dims, const char *path);
  */
 int cara_dims_are_multilingual(const cara_dims *dims);
 
+/* MB that transcribing takes beside the weights: keys and values of a window and of five
+ * candidates, and the encoder's rows. */
+double cara_dims_working_mb(const cara_dims *dims);
+
 /* The dims of a published model by name; 0, or -1 where there is none of that name. */
 int cara_dims_published(const char *name, cara_dims *dims);
 /* Name i of those, or NULL past the last. */

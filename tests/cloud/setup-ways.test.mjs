@@ -147,7 +147,7 @@ test('every question is answered on a terminal', async () => {
   });
   assert.equal(done.code, 0, done.out);
   assert.match(done.out, /Send a voice note to \+52 55 0000 0000/);
-  assert.match(done.out, /messages: deleted after 90 days, restorable for 14 more, gone after 104\r?\n/);
+  assert.match(done.out, /messages +deleted after 90 days, restorable for 14 more, gone after 104\r?\n/);
   assert.doesNotMatch(done.out, /Way from the network|Availability zones/); // this variant has no network
   const want = {
     Variant: 'queued', Language: 'es', TimeZone: 'America/Mazatlan', Reply: 'yes', MemorySize: '1769', Concurrency: '10',

@@ -19,7 +19,9 @@ typedef struct cara_ask_answers {
 } cara_ask_answers;
 
 /* Asks for every setting that has a question and no flag, and for package, model and WhatsApp
- * account where they are needed, and puts the answers into d->request. 0, or -1 as above. */
-int cara_ask_settings(cara_deploy *d, cara_ask_answers *answers);
+ * account where they are needed, and puts the answers into d->request. An answer that cannot work
+ * is asked again, with the reason. CANCELLED at the end of the input and on a signal; else what is
+ * wrong with a flag. */
+int cara_ask_settings(cara_deploy *d, cara_ask_answers *answers, cara_error *err);
 
 #endif

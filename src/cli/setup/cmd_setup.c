@@ -1,127 +1,14 @@
 /* caracola setup: from nothing to a number that answers, in an AWS account. */
 #include "cli/cli.h"
+#include "cli/setup/answers.h"
 #include "cli/setup/ask.h"
+#include "cli/setup/request.h"
 #include "cli/setup/shared.h"
+#include "cli/setup/summary.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum {
-    REGION,
-    PROFILE,
-    STACK,
-    ZIP,
-    IMAGE,
-    MODEL,
-    WABA,
-    NO_LINK,
-    TAKE_OVER,
-    AWS,
-    SKOPEO,
-    YES,
-    DRY_RUN,
-    FIRST_SETTING
-};
-
-static const cara_cli_option options[FIRST_SETTING + 1] = {
-    [REGION] = CARA_FLAG_REGION,
-    [PROFILE] = CARA_FLAG_PROFILE,
-    [STACK] = CARA_FLAG_STACK,
-    [ZIP] = {"zip", 0, "ZIP", "the package for Lambda"},
-    [IMAGE] = {"image", 0, "TAR", "or the package as an image, an OCI archive"},
-    [MODEL] = {"model", 'm', "MODEL", "a .cara; without it, the one inside the package"},
-    [WABA] = {"waba", 0, "ID", "the WhatsApp account, where there are several"},
-    [NO_LINK] = {"no-link", 0, NULL, "leave the WhatsApp account's event destination alone"},
-    [TAKE_OVER] = {"take-over", 0, NULL, "send its events here though they go elsewhere now"},
-    [AWS] = CARA_FLAG_AWS,
-    [SKOPEO] = {"skopeo", 0, "PATH", "which pushes images; without it the one in PATH"},
-    [YES] = CARA_FLAG_YES,
-    [DRY_RUN] = CARA_FLAG_DRY_RUN,
-};
-
-typedef struct setup {
-    cara_awscli_options cli;
-    cara_deploy_request request;
-    int yes, dry, named; /* named: 1 where a flag named something to be deployed */
-    char region[64];
-    cara_ask_answers answers;
-} setup;
-
-static int read_setting(setup *s, const cara_cli_args *args, int id) {
-    const cara_setting *setting = &cara_deploy_settings[id];
-    s->request.values[id] = args->value;
-    s->named = 1;
-    if (cara_setting_fits(setting, args->value))
-        return 0;
-    char takes[200];
-    cara_setting_takes(setting, takes, sizeof takes);
-    return cara_cli_bad_value(args, takes);
-}
-
-static int read_flag(setup *s, const cara_cli_args *args, int at) {
-    const char *const value = args->value;
-    switch (at) {
-    case REGION:
-        s->cli.region = value;
-        return 0;
-    case PROFILE:
-        s->cli.profile = value;
-        return 0;
-    case STACK:
-        return cara_setup_stack(value, &s->request.stack);
-    case ZIP:
-        s->request.zip = value;
-        break;
-    case IMAGE:
-        s->request.image = value;
-        break;
-    case MODEL:
-        s->request.model = value;
-        break;
-    case WABA:
-        s->request.waba = value;
-        break;
-    case NO_LINK:
-        s->request.no_link = 1;
-        return 0;
-    case TAKE_OVER:
-        s->request.take_over = 1;
-        return 0;
-    case AWS:
-        s->cli.program = value;
-        return 0;
-    case SKOPEO:
-        s->request.skopeo = value;
-        return 0;
-    case YES:
-        s->yes = 1;
-        return 0;
-    case DRY_RUN:
-        s->dry = 1;
-        return 0;
-    default:
-        return read_setting(s, args, at - FIRST_SETTING);
-    }
-    s->named = 1;
-    return 0;
-}
-
-/* CARA_CLI_END, or what the caller is to exit with. */
-static int read_flags(setup *s, int argc, char **argv) {
-    cara_cli_args args;
-    cara_cli_args_init(&args, &cara_command_setup, argc, argv);
-    for (int at; (at = cara_cli_args_next(&args)) != CARA_CLI_END;) {
-        if (at == CARA_CLI_HELP)
-            return CARA_EXIT_OK;
-        if (at == CARA_CLI_BAD || read_flag(s, &args, at))
-            return CARA_EXIT_USAGE;
-    }
-    if (args.operands < argc)
-        return (int)cara_cli_fail(CARA_EXIT_USAGE, "setup takes flags only, got \"%s\"",
-                                  argv[args.operands]);
-    return CARA_CLI_END;
-}
 
 /* What `make package` left beside the program, where nothing is deployed and nothing was named. */
 static void find_package(const cara_deploy *d, char *dst, size_t size) {
@@ -141,90 +28,129 @@ static void find_package(const cara_deploy *d, char *dst, size_t size) {
         dst[0] = 0;
 }
 
-static int ask_region(setup *s) {
+static int ask_region(cara_setup *s) {
     cara_aws_config config;
     const cara_platform platform = cara_platform_real();
     cara_error err;
     if (cara_aws_config_load(&config, &platform, NULL, s->cli.profile, &err))
         return 0; /* cara_deploy_open() reports why */
-    int rc = cara_ask("Region", config.region ? config.region : "us-east-1", s->region,
+    int rc;
+    do {
+        rc = cara_ask("Region", config.region ? config.region : "us-east-1", s->region,
                       sizeof s->region);
+        cara_aws_config again;
+        if (rc || cara_aws_config_load(&again, &platform, s->region, s->cli.profile, &err) == 0) {
+            if (!rc)
+                cara_aws_config_free(&again);
+            break;
+        }
+        fprintf(stderr, "%s\n", err.text);
+    } while (!rc);
     cara_aws_config_free(&config);
     s->cli.region = s->region;
     return rc;
 }
 
-static void show_result(const cara_deploy *d) {
-    static const struct {
-        const char *output, *label;
-    } rows[] = {{"BucketName", "bucket"},
-                {"TopicArn", "topic"},
-                {"FunctionName", "function"},
-                {"QueueUrl", "queue"},
-                {"DeadLetterQueueUrl", "dead letters"},
-                {"LogGroupName", "log"},
-                {"DashboardUrl", "dashboard"}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const char *value = cara_stack_output(&d->stack, rows[i].output);
-        if (value)
-            printf("%-13s %s\n", rows[i].label, value);
+/* Asks for the Region, where none was given, until AWS answers there. */
+static int open_place(cara_setup *s, cara_deploy *d, const cara_progress *progress,
+                      cara_error *err) {
+    int asks = !s->yes && !s->dry && !s->cli.region;
+    for (;;) {
+        if (asks && ask_region(s))
+            return cara_fail(err, CARA_ERR_CANCELLED, -1, "interrupted; nothing was changed");
+        int rc = cara_deploy_open(d, &s->cli, progress, &s->request, err);
+        if (!rc || !asks || rc == CARA_ERR_CANCELLED || !d->wrong_place)
+            return rc;
+        fprintf(stderr, "%s\n", err->text);
+        cara_deploy_close(d);
+        memset(d, 0, sizeof *d);
     }
-    if (d->phone[0])
-        printf("%-13s %s\n\nSend a voice note to %s: its transcript comes into the bucket.\n",
-               "number", d->phone, d->phone);
-    else
-        printf("\nNo WhatsApp number is linked yet: run setup again once there is one.\n");
+}
+
+static int interrupted(const cara_setup *s, const cara_deploy *d) {
+    cara_buf line;
+    cara_buf_init(&line, 65536);
+    if (cara_setup_command_line(s, d, &line) == 0)
+        cara_cli_fail(CARA_EXIT_INTERRUPTED,
+                      "interrupted; what was done is kept; to continue, run: %s", line.data);
+    cara_buf_free(&line);
+    return CARA_EXIT_INTERRUPTED;
 }
 
 static int failed(const cara_error *err) {
     if (err->code == CARA_ERR_CANCELLED)
-        return (int)cara_cli_fail(
-            CARA_EXIT_INTERRUPTED,
-            "interrupted; what was done is kept; run setup again to continue");
+        return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; nothing was changed");
     return (int)cara_cli_fail_error(err);
 }
 
-static int work(setup *s, cara_deploy *d) {
-    cara_error err = {.code = CARA_OK, .position = -1};
+static int add_answer(void *ctx, const char *name, const char *value) {
+    return cara_answers_add(ctx, name, value);
+}
+
+static int write_answers(const cara_setup *s, const cara_deploy *d, cara_error *err) {
+    json_t *object = json_object();
+    int rc = !object || cara_setup_each(s, d, add_answer, object)
+                 ? cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for %.200s", s->write_file)
+                 : cara_answers_write(s->write_file, object, err);
+    json_decref(object);
+    return rc;
+}
+
+/* All answers, checked; what they come to was said, and confirmed. An exit status, or CARA_CLI_END
+ * to go on. */
+static int prepare(cara_setup *s, cara_deploy *d, cara_error *err) {
     const cara_progress progress = cara_setup_progress(s->dry);
     int asking = !s->yes && !s->dry;
-    if (asking && !s->cli.region && ask_region(s))
-        return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; nothing was changed");
-    int rc = cara_deploy_open(d, &s->cli, &progress, &s->request, &err);
+    int rc = open_place(s, d, &progress, err);
     if (rc)
-        return failed(&err);
+        return failed(err);
     if (!cara_deploy_package(d))
         find_package(d, s->answers.package, sizeof s->answers.package);
     if (asking && !(d->stack.exists && s->named)) {
-        if (cara_ask_settings(d, &s->answers))
-            return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "interrupted; nothing was changed");
+        rc = cara_ask_settings(d, &s->answers, err);
     } else if (s->answers.package[0]) {
         cara_progress_report(&progress, "package: %s", s->answers.package);
         *(strcmp(cara_deploy_value(d, CARA_SET_VARIANT), "worker") ? &d->request.zip
                                                                    : &d->request.image) =
             s->answers.package;
     }
-    rc = cara_deploy_check(d, &err);
+    if (!rc)
+        rc = cara_deploy_check(d, err);
     if (rc)
-        return failed(&err);
+        return failed(err);
+    cara_setup_summarise(s, d);
+    cara_setup_warn_of_toy(d);
     if (asking) {
         char question[200];
         snprintf(question, sizeof question, "%s stack %.100s in account %s, %.30s",
                  d->stack.exists ? "Change" : "Make", d->request.stack, d->owner, d->cli.region);
-        int yes = cara_ask_yes(question);
-        if (yes <= 0)
+        if (cara_ask_yes(question) != 1)
             return (int)cara_cli_fail(CARA_EXIT_INTERRUPTED, "nothing was changed");
     }
-    rc = cara_deploy_run(d, &err);
+    if (s->write_file && write_answers(s, d, err))
+        return (int)cara_cli_fail_error(err);
+    return CARA_CLI_END;
+}
+
+static int work(cara_setup *s, cara_deploy *d) {
+    cara_error err = {.code = CARA_OK, .position = -1};
+    int status = prepare(s, d, &err);
+    if (status != CARA_CLI_END)
+        return status;
+    int rc = cara_deploy_run(d, &err);
+    if (rc == CARA_ERR_CANCELLED && !s->dry)
+        return interrupted(s, d);
     if (rc)
         return failed(&err);
-    if (!s->dry)
-        show_result(d);
+    if (!s->dry) {
+        cara_setup_show_result(d);
+        cara_setup_warn_of_toy(d);
+    }
     return CARA_EXIT_OK;
 }
 
 static int run(int argc, char **argv) {
-    setup *s = calloc(1, sizeof *s);
+    cara_setup *s = calloc(1, sizeof *s);
     cara_deploy *d = calloc(1, sizeof *d);
     int status = CARA_EXIT_INTERNAL;
     if (!s || !d) {
@@ -233,7 +159,7 @@ static int run(int argc, char **argv) {
     }
     s->request.stack = CARA_DEPLOY_STACK;
     s->cli.stop = cara_setup_stop;
-    status = read_flags(s, argc, argv);
+    status = cara_setup_read(s, &cara_command_setup, argc, argv);
     if (status != CARA_CLI_END)
         goto done;
     if (!s->yes && !s->dry && !cara_ask_is_terminal()) {
@@ -247,30 +173,16 @@ static int run(int argc, char **argv) {
     status = work(s, d);
     cara_deploy_close(d);
 done:
+    cara_setup_free(s);
     free(d);
     free(s);
     return status;
 }
 
-/* The settings of the template are flags too. */
-static int setting_option(int i, cara_cli_option *option, cara_cli_value *value) {
-    if (i >= CARA_N_SETTINGS)
-        return -1;
-    const cara_setting *setting = &cara_deploy_settings[i];
-    *option = (cara_cli_option){setting->flag, 0, setting->takes, setting->help};
-    *value = (cara_cli_value){setting->takes,
-                              setting->choices               ? CARA_CLI_CHOICE
-                              : setting->min != setting->max ? CARA_CLI_NUMBER
-                                                             : CARA_CLI_TEXT,
-                              setting->choices, NULL};
-    return 0;
-}
-
 static const cara_cli_value values[] = {
-    {"MODEL", CARA_CLI_FILE, NULL, ".cara"},
-    {"ZIP", CARA_CLI_FILE, NULL, ".zip"},
-    {"TAR", CARA_CLI_FILE, NULL, ".tar"},
-    {NULL, CARA_CLI_TEXT, NULL, NULL},
+    {"MODEL", CARA_CLI_FILE, NULL, ".cara"}, {"ZIP", CARA_CLI_FILE, NULL, ".zip"},
+    {"TAR", CARA_CLI_FILE, NULL, ".tar"},    {"JSON", CARA_CLI_FILE, NULL, ".json"},
+    {"TAGS", CARA_CLI_TEXT, NULL, NULL},     {NULL, CARA_CLI_TEXT, NULL, NULL},
 };
 
 static const cara_cli_advice advice[] = {
@@ -288,12 +200,12 @@ static const cara_cli_advice advice[] = {
 static const cara_cli_status statuses[] = {
     {CARA_EXIT_OK, "it is set up"},
     {CARA_EXIT_USAGE, "a setting that cannot work, or standard input is not a terminal"},
-    {CARA_EXIT_MODEL, "the model is no .cara"},
+    {CARA_EXIT_MODEL, "the model is no .cara that can be used"},
     {CARA_EXIT_FILES, "a file could not be read, or no AWS CLI"},
     {CARA_EXIT_REMOTE, "AWS refuses, or the stack failed and was rolled back"},
     {CARA_EXIT_INTERNAL, "a defect of caracola's, or no memory"},
-    {CARA_EXIT_INTERRUPTED, "interrupted: AWS continues with a stack that was begun; run setup\n"
-                            "again to finish it"},
+    {CARA_EXIT_INTERRUPTED, "interrupted: AWS continues with a stack that was begun, and the\n"
+                            "command that is printed finishes it"},
     {0, NULL},
 };
 
@@ -309,8 +221,8 @@ const cara_cli_command cara_command_setup = {
         "says which number to send a voice note to. Settings without a flag stay as they are, so\n"
         "running it again changes only what differs. On a terminal it asks for the others.\n"
         "docs/deploy.md in " CARA_DOC_DIR " explains it all.",
-    .options = options,
-    .more_options = setting_option,
+    .options = cara_setup_options,
+    .more_options = cara_setup_setting_option,
     .values = values,
     .advice = advice,
     .statuses = statuses,

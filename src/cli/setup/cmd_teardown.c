@@ -36,6 +36,25 @@ static int confirm(const cara_deploy *d, int delete_bucket) {
            strcmp(answer, bucket) == 0;
 }
 
+static int interrupted(const cara_deploy *d, int delete_bucket) {
+    const cara_awscli_options *cli = &d->cli.options;
+    cara_buf line;
+    cara_buf_init(&line, 8192);
+    const char *const flags[] = {"--stack",   d->request.stack, "--region", d->cli.region,
+                                 "--profile", cli->profile,     "--aws",    cli->program};
+    int bad = cara_buf_str(&line, "caracola teardown --yes");
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i += 2)
+        bad = bad || (flags[i + 1] && (cara_setup_add_word(&line, flags[i]) ||
+                                       cara_setup_add_word(&line, flags[i + 1])));
+    if (!bad)
+        cara_cli_fail(CARA_EXIT_INTERRUPTED,
+                      "interrupted; AWS goes on with a stack that is being deleted; to continue, "
+                      "run: %s%s",
+                      line.data, delete_bucket ? " --delete-bucket" : "");
+    cara_buf_free(&line);
+    return CARA_EXIT_INTERRUPTED;
+}
+
 static int work(cara_deploy *d, const cara_awscli_options *cli, const cara_deploy_request *request,
                 int yes, int dry, int delete_bucket) {
     cara_error err = {.code = CARA_OK, .position = -1};
@@ -46,10 +65,7 @@ static int work(cara_deploy *d, const cara_awscli_options *cli, const cara_deplo
     if (!rc)
         rc = cara_deploy_teardown(d, delete_bucket, &err);
     if (rc == CARA_ERR_CANCELLED)
-        return (int)cara_cli_fail(
-            CARA_EXIT_INTERRUPTED,
-            "interrupted; AWS goes on with a stack that is being deleted, and "
-            "teardown again finishes it");
+        return interrupted(d, delete_bucket);
     return rc ? (int)cara_cli_fail_error(&err) : CARA_EXIT_OK;
 }
 

@@ -54,3 +54,15 @@ int cara_setup_stop(void *cookie) {
     (void)cookie;
     return cara_cli_interrupted();
 }
+
+int cara_setup_add_word(cara_buf *out, const char *word) {
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                "_@%+=:,./-";
+    int rc = cara_buf_char(out, ' ');
+    if (word[0] && strspn(word, plain) == strlen(word))
+        return rc || cara_buf_str(out, word) ? -1 : 0;
+    rc = rc || cara_buf_char(out, '\'');
+    for (; *word; word++)
+        rc = rc || (*word == '\'' ? cara_buf_str(out, "'\\''") : cara_buf_char(out, *word));
+    return rc || cara_buf_char(out, '\'') ? -1 : 0;
+}

@@ -20,5 +20,8 @@ cara_progress cara_setup_progress(int dry);
 int cara_setup_stack(const char *value, const char **dst);
 /* 1 once the user asks for an end. */
 int cara_setup_stop(void *cookie);
+/* Adds a word to a command line for a shell, in quotes where it needs some. 0, or -1 on no memory.
+ */
+int cara_setup_add_word(cara_buf *out, const char *word);
 
 #endif

@@ -88,26 +88,37 @@ typedef struct change_set {
     char stack_id[300];
 } change_set;
 
-static int create_set(const cara_awscli *cli, change_set *set, cara_error *err) {
-    const cara_stack_request *request = set->request;
-    char body[160], parameters[160], body_url[180], parameters_url[180], name[40];
-    snprintf(name, sizeof name, "caracola-%lld", (long long)cara_clock_wall_ms());
+/* A file of JSON for the CLI; its address goes into `url`. */
+static int json_file(const cara_awscli *cli, const char *name, const json_t *value, char *url,
+                     size_t size, cara_error *err) {
+    char path[160];
     cara_buf text;
     cara_buf_init(&text, 1 << 20);
     int rc = CARA_OK;
-    if (cara_json_write(request->parameters, CARA_JSON_COMPACT, &text))
-        rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for the parameters");
+    if (cara_json_write(value, CARA_JSON_COMPACT, &text))
+        rc = cara_fail(err, CARA_ERR_MEMORY, -1, "no memory for %s", name);
     if (!rc)
-        rc = cara_awscli_file(cli, "parameters.json", text.data, text.len, parameters,
-                              sizeof parameters, err);
+        rc = cara_awscli_file(cli, name, text.data, text.len, path, sizeof path, err);
+    cara_buf_free(&text);
+    if (!rc)
+        snprintf(url, size, "file://%s", path);
+    return rc;
+}
+
+static int create_set(const cara_awscli *cli, change_set *set, cara_error *err) {
+    const cara_stack_request *request = set->request;
+    char body[160], body_url[180], parameters_url[180], tags_url[180] = "", name[40];
+    snprintf(name, sizeof name, "caracola-%lld", (long long)cara_clock_wall_ms());
+    int rc = json_file(cli, "parameters.json", request->parameters, parameters_url,
+                       sizeof parameters_url, err);
+    if (!rc && request->tags)
+        rc = json_file(cli, "tags.json", request->tags, tags_url, sizeof tags_url, err);
     if (!rc && request->template_body)
         rc = cara_awscli_file(cli, "template.yaml", request->template_body,
                               strlen(request->template_body), body, sizeof body, err);
-    cara_buf_free(&text);
     if (rc)
         return rc;
     snprintf(body_url, sizeof body_url, "file://%s", body);
-    snprintf(parameters_url, sizeof parameters_url, "file://%s", parameters);
     const char *const args[] = {"cloudformation",
                                 "create-change-set",
                                 "--stack-name",
@@ -122,6 +133,8 @@ static int create_set(const cara_awscli *cli, change_set *set, cara_error *err) 
                                 parameters_url,
                                 request->template_url ? "--template-url" : "--template-body",
                                 request->template_url ? request->template_url : body_url,
+                                request->tags ? "--tags" : NULL,
+                                tags_url,
                                 NULL};
     json_t *answer;
     cara_awscli_fault fault;
@@ -198,9 +211,8 @@ static int execute(const cara_awscli *cli, const cara_progress *progress, const 
     if (!rc)
         rc = cara_stack_watch_end(&watch, err);
     if (rc == CARA_ERR_CANCELLED)
-        cara_progress_report(
-            progress, "stack %s: AWS goes on with it by itself; run setup again to finish it",
-            set->request->name);
+        cara_progress_report(progress, "stack %s: AWS goes on with it by itself",
+                             set->request->name);
     return rc;
 }
 
@@ -262,6 +274,9 @@ static int apply(const cara_awscli *cli, const cara_progress *progress,
 static void report_dry_run(const cara_progress *progress, const cara_stack_request *request,
                            const cara_stack *stack) {
     int n = 0;
+    if (request->tags)
+        cara_progress_report(progress, "would set %zu tags on all of stack %s",
+                             json_array_size(request->tags), request->name);
     for (size_t i = 0; i < json_array_size(request->parameters); i++) {
         const json_t *one = json_array_get(request->parameters, i);
         const char *key = cara_json_text_or(one, "ParameterKey", "");

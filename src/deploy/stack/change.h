@@ -13,6 +13,7 @@ typedef struct cara_stack_request {
     const char *template_url;  /* in S3, or NULL: */
     const char *template_body; /* a text of at most 51,200 bytes */
     json_t *parameters;        /* array of {ParameterKey, ParameterValue}, borrowed; or NULL */
+    json_t *tags;              /* array of {Key, Value}, borrowed; NULL: they stay as they are */
 } cara_stack_request;
 
 /* Makes the stack what is requested: waits for an operation that is going on, removes what a failed

@@ -12,7 +12,7 @@
 
 static int corrupt(cara_error *err, uint64_t at, const char *what) {
     return cara_fail(err, CARA_ERR_MODEL_CORRUPT, (int64_t)at,
-                     "the zip archive %s; fetch or save the model again", what);
+                     "the zip archive %s; fetch or make the file again", what);
 }
 
 /* The last end record whose comment reaches exactly to the end of the file; -1 where there is none.
@@ -72,6 +72,8 @@ static int read_members(cara_zip *zip, cara_slice directory, cara_error *err) {
             .flags = cara_le16(p + 8),
             .method = cara_le16(p + 10),
             .crc = cara_le32(p + 16),
+            .made_by = p[5],
+            .attributes = cara_le32(p + 38),
             .packed_size = cara_le32(p + 20),
             .size = cara_le32(p + 24),
             .offset = cara_le32(p + 42),
@@ -130,6 +132,22 @@ const cara_zip_member *cara_zip_find(cara_zip *zip, const char *name, size_t n) 
     return NULL;
 }
 
+int cara_zip_packed(const cara_zip *zip, const cara_zip_member *m, cara_slice *out,
+                    cara_error *err) {
+    if (m->offset > zip->directory || zip->directory - m->offset < LOCAL_SIZE)
+        return corrupt(err, m->offset, "has a member that lies outside it");
+    const uint8_t *p = zip->file.ptr + m->offset;
+    uint64_t room = zip->directory - m->offset - LOCAL_SIZE;
+    uint64_t head = (uint64_t)cara_le16(p + 26) + cara_le16(p + 28);
+    if (cara_le32(p) != 0x04034b50 || cara_le16(p + 26) != m->name.len || head > room ||
+        (m->name.len && memcmp(p + LOCAL_SIZE, m->name.ptr, m->name.len) != 0))
+        return corrupt(err, m->offset, "has a member whose header is not where it should be");
+    if (m->packed_size > room - head)
+        return corrupt(err, m->offset, "has a member that is larger than the file");
+    *out = cara_slice_of(p + LOCAL_SIZE + head, (size_t)m->packed_size);
+    return CARA_OK;
+}
+
 int cara_zip_data(const cara_zip *zip, const cara_zip_member *m, cara_slice *out, cara_error *err) {
     int shown = m->name.len > 80 ? 80 : (int)m->name.len;
     const char *name = (const char *)m->name.ptr;
@@ -142,17 +160,7 @@ int cara_zip_data(const cara_zip *zip, const cara_zip_member *m, cara_slice *out
                          "member %.*s is compressed (method %u), but torch.save() stores its "
                          "members as they are; save the model again with it",
                          shown, name, (unsigned)m->method);
-    if (m->size != m->packed_size || m->offset > zip->directory ||
-        zip->directory - m->offset < LOCAL_SIZE)
+    if (m->size != m->packed_size)
         return corrupt(err, m->offset, "has a member that lies outside it");
-    const uint8_t *p = zip->file.ptr + m->offset;
-    uint64_t room = zip->directory - m->offset - LOCAL_SIZE;
-    uint64_t head = (uint64_t)cara_le16(p + 26) + cara_le16(p + 28);
-    if (cara_le32(p) != 0x04034b50 || cara_le16(p + 26) != m->name.len || head > room ||
-        (m->name.len && memcmp(p + LOCAL_SIZE, name, m->name.len) != 0))
-        return corrupt(err, m->offset, "has a member whose header is not where it should be");
-    if (m->size > room - head)
-        return corrupt(err, m->offset, "has a member that is larger than the file");
-    *out = cara_slice_of(p + LOCAL_SIZE + head, (size_t)m->size);
-    return CARA_OK;
+    return cara_zip_packed(zip, m, out, err);
 }

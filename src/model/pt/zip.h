@@ -1,4 +1,4 @@
-/* The members of a zip archive in memory: stored ones only, as PyTorch writes them. zip64 too. */
+/* The members of a zip archive in memory. zip64 too. */
 #ifndef MODEL_PT_ZIP_H
 #define MODEL_PT_ZIP_H
 
@@ -14,6 +14,9 @@ typedef struct cara_zip_member {
     uint32_t crc;
     uint16_t method; /* 0 is stored */
     uint16_t flags;
+    uint8_t
+        made_by; /* the system that `attributes` are of; 3 is Unix, with the mode above bit 16 */
+    uint32_t attributes;
 } cara_zip_member;
 
 typedef struct cara_zip {
@@ -30,7 +33,11 @@ int cara_zip_open(cara_slice file, cara_arena *arena, cara_zip *zip, cara_error 
 /* The member of that name, or NULL. */
 const cara_zip_member *cara_zip_find(cara_zip *zip, const char *name, size_t n);
 
-/* Its bytes, in place. Errors: MODEL_FORMAT (compressed or encrypted), MODEL_CORRUPT. */
+/* Its bytes as the archive has them, packed or not, in place. MODEL_CORRUPT. */
+int cara_zip_packed(const cara_zip *zip, const cara_zip_member *member, cara_slice *out,
+                    cara_error *err);
+
+/* The bytes of a stored member, in place. MODEL_FORMAT (compressed or encrypted), MODEL_CORRUPT. */
 int cara_zip_data(const cara_zip *zip, const cara_zip_member *member, cara_slice *out,
                   cara_error *err);
 

@@ -50,6 +50,7 @@ export class CloudFormation {
     this.failures = new Map(); // logical id -> {reason, times}
     this.throttled = new Map(); // action -> times
     this.held = false; // true: busy stacks stay so
+    this.refusals = new Map(); // stack -> what its change sets are refused with
   }
 
   // ---- for tests ----
@@ -203,7 +204,9 @@ export class CloudFormation {
         resources: new Map(), work: [], template: null,
       };
     }
+    if (this.refusals.has(name)) throw invalid(this.refusals.get(name));
     const wanted = this.expand(stack, template, given, tools);
+    const tags = this.tags(form);
     if (fresh) {
       this.stacks.push(stack);
       this.event(stack, null, 'REVIEW_IN_PROGRESS', 'User Initiated');
@@ -212,11 +215,23 @@ export class CloudFormation {
     const changes = this.changes(stack, wanted);
     const set = {
       name: form.get('ChangeSetName'), id: `arn:aws:cloudformation:${this.region}:${this.accountId}:changeSet/${form.get('ChangeSetName')}/${randomUUID()}`,
-      stack, type, template, wanted, changes, looks: this.setLooks,
-      empty: type === 'UPDATE' && changes.length === 0 && JSON.stringify(outputsOf(wanted)) === JSON.stringify(stack.outputs),
+      stack, type, template, wanted, changes, tags, looks: this.setLooks,
+      empty: type === 'UPDATE' && changes.length === 0 && (!tags || JSON.stringify(tags) === JSON.stringify(stack.tags)) && JSON.stringify(outputsOf(wanted)) === JSON.stringify(stack.outputs),
     };
     stack.sets.push(set);
     return { Id: set.id, StackId: stack.id };
+  }
+
+  /** Those of a change set as an object; null where it leaves the stack's as they are. AWS's rules are checked. */
+  tags(form) {
+    const list = members(form, 'Tags');
+    if (!list.length && form.get('Tags') === null) return null;
+    if (list.length > 50) throw invalid('Tags: Member must have length less than or equal to 50');
+    for (const { Key, Value } of list) {
+      if (!/^[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$/u.test(Key) || !/^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u.test(Value ?? '') || /^aws:/i.test(Key)) throw invalid(`Tags: ${Key} is not allowed`);
+    }
+    if (new Set(list.map(({ Key }) => Key)).size < list.length) throw invalid('Tags: duplicate keys');
+    return Object.fromEntries(list.map(({ Key, Value }) => [Key, Value ?? '']));
   }
 
   changes(stack, wanted) {
@@ -267,6 +282,7 @@ export class CloudFormation {
     }
     const verb = set.type === 'CREATE' ? 'CREATE' : 'UPDATE';
     stack.sets = [];
+    if (set.tags) stack.tags = set.tags;
     this.become(stack, `${verb}_IN_PROGRESS`, 'User Initiated');
     stack.work = this.plan(stack, set, verb);
   }

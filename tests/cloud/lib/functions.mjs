@@ -7,6 +7,7 @@ const ROUTES = [
   ['GET', new RegExp(`^/2015-03-31/functions/${NAME}/configuration$`), 'GetFunctionConfiguration', 'lambda:GetFunctionConfiguration'],
   ['GET', new RegExp(`^/2019-09-25/functions/${NAME}/event-invoke-config$`), 'GetFunctionEventInvokeConfig', 'lambda:GetFunctionEventInvokeConfig'],
   ['GET', /^\/2015-03-31\/event-source-mappings\/?$/, 'ListEventSourceMappings', 'lambda:ListEventSourceMappings'],
+  ['GET', /^\/2016-08-19\/account-settings\/?$/, 'GetAccountSettings', 'lambda:GetAccountSettings'],
   ['POST', new RegExp(`^/2015-03-31/functions/${NAME}/invocations$`), 'Invoke', 'lambda:InvokeFunction'],
 ];
 
@@ -15,8 +16,8 @@ export class Functions {
   signingName = 'lambda';
 
   constructor({ region, accountId = '123456789012' }) {
-    Object.assign(this, { region, accountId, pageLimit: 100 });
-    this.functions = new Map();
+    Object.assign(this, { region, accountId, pageLimit: 100, limit: 1000, reserved: 0 });
+    this.functions = new Map(); // `limit`, `reserved`: functions at once that the account may run, and those that are reserved
   }
 
   /**
@@ -59,6 +60,12 @@ export class Functions {
   }
 
   handle(route, request) {
+    if (route.op === 'GetAccountSettings') {
+      return json(200, {
+        AccountLimit: { TotalCodeSize: 80530636800, CodeSizeUnzipped: 262144000, CodeSizeZipped: 52428800, ConcurrentExecutions: this.limit, UnreservedConcurrentExecutions: this.limit - this.reserved },
+        AccountUsage: { TotalCodeSize: 0, FunctionCount: this.functions.size },
+      });
+    }
     const one = this.functions.get(route.function.split(':').pop());
     if (!one) throw new ServiceError(404, 'ResourceNotFoundException', `Function not found: ${route.function}`);
     return this[route.op](one, request);

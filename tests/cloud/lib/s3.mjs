@@ -55,9 +55,9 @@ export class S3 {
   }
 
   /** `versioned`: as a bucket with versioning enabled; its versions are kept, oldest first, a delete marker with `object` null. */
-  createBucket(name, region = this.region, { versioned = false } = {}) {
+  createBucket(name, region = this.region, { versioned = false, owner = '123456789012' } = {}) {
     if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name)) throw new ServiceError(400, 'InvalidBucketName', name);
-    this.buckets.set(name, { region, versioned, created: new Date(), objects: new Map(), versions: new Map() });
+    this.buckets.set(name, { region, owner, versioned, created: new Date(), objects: new Map(), versions: new Map() });
   }
 
   /**
@@ -193,6 +193,8 @@ export class S3 {
     const bucketless = { ListBuckets: this.listBuckets, CreateBucket: this.makeBucket }[route.op];
     if (bucketless) return bucketless.call(this, route);
     const bucket = this.bucket(route.bucket);
+    const owner = request.header('x-amz-expected-bucket-owner');
+    if (bucket.owner !== '123456789012' || (owner && owner !== bucket.owner)) throw new ServiceError(403, 'AccessDenied', 'Access Denied');
     if (bucket.region !== this.region) {
       throw new ServiceError(301, 'PermanentRedirect', 'The bucket is in another Region.', { 'x-amz-bucket-region': bucket.region });
     }
