@@ -17,6 +17,7 @@ typedef struct track {
     uint32_t id;
     int has_sound, has_other; /* its handler says so */
     box sizes, chunks, offsets, durations, shifts, edits;
+    size_t n_tables; /* of those types that were found */
 } track;
 
 typedef struct known_track {
@@ -33,6 +34,7 @@ typedef struct scan {
     size_t index; /* bytes of moov boxes, which hold no sound */
     uint64_t samples, rows, fragments;
     uint64_t fragment_bytes; /* that samples of fragments claim */
+    uint64_t edit_steps;
     uint64_t steps;
     known_track known[CARA_MP4_TRACKS];
     size_t n_known, n_tracks;
@@ -68,6 +70,22 @@ static int poll_stop(scan *s) {
 }
 
 /* ---- one track ---- */
+
+static int is_table(uint32_t type) {
+    switch (type) {
+    case TYPE('s', 't', 's', 'z'):
+    case TYPE('s', 't', 'z', '2'):
+    case TYPE('s', 't', 's', 'c'):
+    case TYPE('s', 't', 'c', 'o'):
+    case TYPE('c', 'o', '6', '4'):
+    case TYPE('s', 't', 't', 's'):
+    case TYPE('c', 't', 't', 's'):
+    case TYPE('e', 'l', 's', 't'):
+        return 1;
+    default:
+        return 0;
+    }
+}
 
 /* A table whose entries are `size` bytes each must lie in the file. */
 static int check_table(const scan *s, const box *b, size_t header, uint64_t n, unsigned bits,
@@ -155,9 +173,37 @@ static uint64_t count_entries(const scan *s, const track *t, const sizes *z) {
     return total;
 }
 
+/* libav also reads tables from boxes that should have none in them, such as the description of the
+ * codec. */
+static int check_places(scan *s, const track *t, size_t end) {
+    size_t n = 0;
+    for (size_t at = t->trak + 4; end - at >= 4; at++) {
+        int rc = poll_stop(s);
+        if (rc)
+            return rc;
+        uint32_t type = u32(s, at);
+        n += is_table(type);
+        if (type == TYPE('c', 'm', 'o', 'v') || type == TYPE('m', 'o', 'o', 'v'))
+            return corrupt(s, at, "a track of it holds another index");
+    }
+    return n > t->n_tables ? corrupt(s, t->trak, "a track of it has tables at a wrong place")
+                           : CARA_OK;
+}
+
+static int check_edits(scan *s, const track *t, uint64_t entries) {
+    if (!t->edits.body)
+        return CARA_OK;
+    uint64_t edits = (t->edits.end - t->edits.body) / 12;
+    uint64_t shifts = t->shifts.body ? u32(s, t->shifts.body + 4) : 0;
+    s->edit_steps += edits * (entries + shifts);
+    return s->edit_steps > CARA_MP4_EDIT_STEPS
+               ? corrupt(s, t->edits.at, "its edit list is far longer than real ones are")
+               : CARA_OK;
+}
+
 static int check_track(scan *s, const track *t) {
     sizes z = {0};
-    uint64_t bytes = 0, edits = 0;
+    uint64_t bytes = 0, entries;
     int rc = t->sizes.body ? read_sizes(s, &t->sizes, &z) : CARA_OK;
     if (!rc)
         rc = check_table(s, &t->durations, 8, u32(s, t->durations.body + 4), 64,
@@ -176,13 +222,13 @@ static int check_track(scan *s, const track *t) {
     s->rows += (uint64_t)u32(s, t->offsets.body + 4) + u32(s, t->chunks.body + 4);
     if (s->rows > CARA_MP4_SAMPLES)
         return beyond(s, t->trak, "chunks in its index", CARA_MP4_SAMPLES);
-    s->samples += count_entries(s, t, &z);
+    entries = count_entries(s, t, &z);
+    s->samples += entries;
     if (s->samples > CARA_MP4_SAMPLES)
         return beyond(s, t->trak, "samples in its index", CARA_MP4_SAMPLES);
-    if (t->edits.body)
-        edits = (t->edits.end - t->edits.body) / 12;
-    if (t->shifts.body && edits * u32(s, t->shifts.body + 4) > CARA_MP4_EDITS_BY_OFFSETS)
-        return corrupt(s, t->edits.at, "its edit list is far longer than real ones are");
+    rc = check_edits(s, t, entries);
+    if (rc)
+        return rc;
     rc = add_up_chunks(s, t, &z, &bytes);
     size_t there = s->bytes.len > s->index ? s->bytes.len - s->index : 0;
     if (!rc && bytes / 2 > there + 32768)
@@ -296,8 +342,10 @@ static int walk_trak(scan *s, const box *b, int depth) {
         return rc;
     int hidden = t.has_other && !t.has_sound && !outer;
     add_known(s, t.id, hidden);
-    if (!hidden)
-        return check_track(s, &t);
+    if (!hidden) {
+        rc = check_places(s, &t, b->end);
+        return rc ? rc : check_track(s, &t);
+    }
     s->mp4->hidden[s->mp4->n_hidden++] = t.trak;
     return CARA_OK;
 }
@@ -305,6 +353,7 @@ static int walk_trak(scan *s, const box *b, int depth) {
 /* Boxes inside a track. */
 static void read_track_box(scan *s, const box *b) {
     track *t = s->now;
+    t->n_tables += (size_t)is_table(b->type);
     switch (b->type) {
     case TYPE('t', 'k', 'h', 'd'):
         t->id = u32(s, b->body + (s->bytes.ptr[b->body] == 1 ? 20 : 12));
@@ -340,9 +389,33 @@ static void read_track_box(scan *s, const box *b) {
     }
 }
 
+/* libav takes these for the index, too. */
+static int is_spare_index(const scan *s, const box *b) {
+    uint32_t first = u32(s, b->body + 4);
+    return b->type == TYPE('h', 'o', 'o', 'v') ||
+           (b->type == TYPE('f', 'r', 'e', 'e') &&
+            (first == TYPE('m', 'v', 'h', 'd') || first == TYPE('c', 'm', 'o', 'v')));
+}
+
+/* Of ISO's and of QuickTime's, where its boxes begin: libav looks for the first one. */
+static int walk_meta(scan *s, const box *b, int depth) {
+    for (size_t at = b->body; at + 8 <= b->end; at += 4)
+        if (u32(s, at + 4) == TYPE('h', 'd', 'l', 'r'))
+            return walk(s, at, b->end, depth + 1);
+    return CARA_OK;
+}
+
 static int read_box(scan *s, const box *b, int depth) {
     known_track *known;
+    if (is_spare_index(s, b))
+        return walk(s, b->body, b->end, depth + 1);
     switch (b->type) {
+    case TYPE('c', 'm', 'o', 'v'):
+        return cara_fail(s->err, CARA_ERR_AUDIO_FORMAT, (int64_t)b->at,
+                         "the index of this MOV file is compressed, which is not read here; "
+                         "convert it to another format first");
+    case TYPE('m', 'e', 't', 'a'):
+        return walk_meta(s, b, depth);
     case TYPE('t', 'r', 'a', 'k'):
         return walk_trak(s, b, depth);
     case TYPE('m', 'o', 'o', 'v'):
@@ -358,6 +431,13 @@ static int read_box(scan *s, const box *b, int depth) {
     case TYPE('m', 'v', 'e', 'x'):
     case TYPE('m', 'o', 'o', 'f'):
     case TYPE('m', 'f', 'r', 'a'):
+    /* Not for indexes, but libav reads any box in any of these. */
+    case TYPE('u', 'd', 't', 'a'):
+    case TYPE('i', 'l', 's', 't'):
+    case TYPE('d', 'i', 'n', 'f'):
+    case TYPE('t', 'r', 'e', 'f'):
+    case TYPE('s', 'i', 'n', 'f'):
+    case TYPE('w', 'a', 'v', 'e'):
         return walk(s, b->body, b->end, depth + 1);
     case TYPE('t', 'r', 'e', 'x'):
         known = find_known(s, u32(s, b->body + 4));

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 
 MAX_RSS = 300e6  # bytes
 MAX_SECONDS = 2.0
@@ -117,6 +118,21 @@ def edits_by_offsets(n):
     return m4a(trak(1, n, 1, [(1, n, 1)], [FIRST], edits=[(1, n)] * n, more=ctts), mdat=bytes(n))
 
 
+def edits_without_keyframes(n, edits):
+    """For each edit libav looks for a keyframe through all samples."""
+    return m4a(trak(1, n, 1, [(1, n, 1)], [0x7FFFFFFF], edits=[(1000, (n - 2) * 1024)] * edits,
+                    more=table(b"stss", [(0xFFFFFFFF,)])))
+
+
+def with_compressed_index(data):
+    """QuickTime's old way; what it holds is seen by libav only."""
+    at = data.index(b"moov") - 4
+    (size,) = struct.unpack(">I", data[at:at + 4])
+    moov = data[at:at + size]
+    cmvd = box(b"cmvd", struct.pack(">I", size), zlib.compress(moov, 9))
+    return data[:at] + box(b"moov", box(b"cmov", box(b"dcom", b"zlib"), cmvd)) + data[at + size:]
+
+
 def fragments(n, size, count=1):
     trex = full(b"trex", struct.pack(">IIIII", 1, 1, 1024, size, 0))
     run = full(b"trun", struct.pack(">II", n, 0), flags=1)
@@ -200,8 +216,10 @@ def bombs(shared):
         "5,000,000 over one frame.m4a": (many_offsets(5_000_000), "again and again"),
         "5,000,000 over no bytes.m4a": (no_bytes(5_000_000), "cannot be decoded"),
         "tracks that share 4,000,000 chunks.m4a": (shared_chunks(4_000_000, 200), "10000000 chunks"),
-        "edits that repeat all.m4a": (many_edits(1_000_000, 1000), "MiB of memory"),
+        "edits that repeat all.m4a": (many_edits(1_000_000, 1000), "edit list"),
         "edits times offsets.m4a": (edits_by_offsets(200_000), "edit list"),
+        "edits without keyframes.m4a": (edits_without_keyframes(2_000_000, 20_000), "edit list"),
+        "a compressed index.m4a": (with_compressed_index(edits_by_offsets(200_000)), "compressed"),
         "a fragment of 5,000,000.m4a": (fragments(5_000_000, len(FRAME)), "than the file can hold"),
         "fragments of no bytes.m4a": (fragments(4_000_000, 0, 2), "MiB of memory"),
         "fragments of 200,000,000.m4a": (fragments(200_000_000, 1), "10000000 samples"),

@@ -88,6 +88,28 @@ static void add_track(writer *w, uint32_t id, const claims *c) {
     end(w);
 }
 
+/* A track with an edit list, and all its tables in a box called `around`. */
+static void add_edited_track(writer *w, const char *around, uint32_t n, uint32_t edits) {
+    begin(w, "trak");
+    NUMBERS(w, "tkhd", 7, 0, 0, 1, 0, 0);
+    begin(w, "mdia");
+    NUMBERS(w, "hdlr", 0, 0, type_of("soun"), 0, 0);
+    begin(w, around);
+    NUMBERS(w, "stts", 0, 1, n, 1024);
+    NUMBERS(w, "stsc", 0, 1, 1, n, 1);
+    NUMBERS(w, "stsz", 0, 1, n);
+    NUMBERS(w, "stco", 0, 1, 28);
+    begin(w, "elst");
+    u32(w, 0);
+    u32(w, edits);
+    for (uint32_t i = 0; i < 3 * edits; i++)
+        u32(w, 0);
+    end(w);
+    end(w);
+    end(w);
+    end(w);
+}
+
 static void begin_file(writer *w) {
     *w = (writer){.n = 0};
     NUMBERS(w, "ftyp", type_of("M4A "), 0, type_of("isom"));
@@ -223,6 +245,90 @@ static void fragments_are_weighed(void **state) {
     }
 }
 
+/* libav finds the tables in some boxes that should not hold any, and takes other boxes for the
+ * index. */
+static void tables_are_weighed_wherever_they_are(void **state) {
+    (void)state;
+    static const struct {
+        const char *index, *around;
+        uint32_t samples, edits;
+        int code;
+        const char *says;
+    } cases[] = {
+        {"moov", "stbl", 1000, 100, 0, ""},
+        {"moov", "stbl", 4000000, 12, 0, ""}, /* 24 hours */
+        {"moov", "stbl", 1000000, 51, CARA_ERR_AUDIO_CORRUPT, "edit list"},
+        {"moov", "dinf", 1000000, 51, CARA_ERR_AUDIO_CORRUPT, "edit list"},
+        {"moov", "udta", 1000000, 51, CARA_ERR_AUDIO_CORRUPT, "edit list"},
+        {"moov", "wave", 1000000, 51, CARA_ERR_AUDIO_CORRUPT, "edit list"},
+        {"moov", "stsd", 1000000, 51, CARA_ERR_AUDIO_CORRUPT, "wrong place"},
+        {"moov", "abcd", 1, 1, CARA_ERR_AUDIO_CORRUPT, "wrong place"},
+        {"hoov", "stbl", 1000000, 51, CARA_ERR_AUDIO_CORRUPT, "edit list"},
+        {"free", "stbl", 1000000, 51, CARA_ERR_AUDIO_CORRUPT, "edit list"},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        writer w;
+        cara_mp4 mp4;
+        cara_error err = {0};
+        begin_file(&w);
+        begin(&w, cases[k].index);
+        NUMBERS(&w, "mvhd", 0);
+        add_edited_track(&w, cases[k].around, cases[k].samples, cases[k].edits);
+        end(&w);
+        int rc = check(&w, &mp4, &err);
+        if (rc != cases[k].code || (rc && !strstr(err.text, cases[k].says)))
+            fail_msg("%s, %s, %u edits: code %d, \"%s\"", cases[k].index, cases[k].around,
+                     cases[k].edits, rc, err.text);
+    }
+}
+
+/* The limit is for all tracks together. */
+static void edits_of_all_tracks_are_added_up(void **state) {
+    (void)state;
+    writer w;
+    cara_mp4 mp4;
+    cara_error err = {0};
+    begin_file(&w);
+    begin(&w, "moov");
+    for (int i = 0; i < 3; i++)
+        add_edited_track(&w, "stbl", 1000000, 20);
+    end(&w);
+    assert_int_equal(check(&w, &mp4, &err), CARA_ERR_AUDIO_CORRUPT);
+    assert_non_null(strstr(err.text, "edit list"));
+}
+
+static void an_index_that_hides_its_claims_is_refused(void **state) {
+    (void)state;
+    writer w;
+    cara_mp4 mp4;
+    cara_error err = {0};
+    begin_file(&w);
+    begin(&w, "moov");
+    NUMBERS(&w, "cmov", 0);
+    end(&w);
+    assert_int_equal(check(&w, &mp4, &err), CARA_ERR_AUDIO_FORMAT);
+    assert_non_null(strstr(err.text, "compressed"));
+    begin_file(&w);
+    begin(&w, "moov");
+    begin(&w, "trak");
+    NUMBERS(&w, "stsd", 0, type_of("cmov"));
+    end(&w);
+    end(&w);
+    assert_int_equal(check(&w, &mp4, &err), CARA_ERR_AUDIO_CORRUPT);
+    assert_non_null(strstr(err.text, "another index"));
+    /* QuickTime's "meta" has no version before its boxes; either way they are found. */
+    for (int version = 0; version < 2; version++) {
+        begin_file(&w);
+        begin(&w, "meta");
+        if (version)
+            u32(&w, 0);
+        NUMBERS(&w, "hdlr", 0);
+        NUMBERS(&w, "cmov", 0);
+        end(&w);
+        assert_int_equal(check(&w, &mp4, &err), CARA_ERR_AUDIO_FORMAT);
+    }
+}
+
 static void many_tracks_are_refused(void **state) {
     (void)state;
     writer w;
@@ -295,6 +401,9 @@ int main(void) {
         cmocka_unit_test(claims_are_weighed),
         cmocka_unit_test(video_is_hidden_and_sound_is_not),
         cmocka_unit_test(fragments_are_weighed),
+        cmocka_unit_test(tables_are_weighed_wherever_they_are),
+        cmocka_unit_test(edits_of_all_tracks_are_added_up),
+        cmocka_unit_test(an_index_that_hides_its_claims_is_refused),
         cmocka_unit_test(many_tracks_are_refused),
         cmocka_unit_test(a_long_table_can_be_stopped),
         cmocka_unit_test(damaged_files_are_read_within_their_bytes),
