@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What an allocation takes beyond its bytes: libc's own header, and what alignment leaves unused.
+ * libav makes many small ones, one or more for each packet. */
+#define OVERHEAD 64
+
 static _Thread_local cara_libav_budget *current;
 
 void cara_libav_budget_enter(cara_libav_budget *budget) {
@@ -68,7 +72,7 @@ static int allowed(size_t more) {
 static void *added(void *p, size_t asked) {
     cara_libav_budget *b = current;
     if (b && p)
-        b->used += process()->usable(p);
+        b->used += process()->usable(p) + OVERHEAD;
     else if (b && asked)
         b->failed = 1;
     return p;
@@ -92,7 +96,7 @@ CARA_API void *calloc(size_t n, size_t size) {
 }
 
 CARA_API void *realloc(void *p, size_t n) {
-    size_t was = p && current ? process()->usable(p) : 0;
+    size_t was = p && current ? process()->usable(p) + OVERHEAD : 0;
     if (!allowed(n > was ? n - was : 0))
         return NULL;
     void *q = process()->realloc(p, n);
@@ -129,6 +133,6 @@ CARA_API void free(void *p) {
     if (!p)
         return;
     if (current)
-        subtract(process()->usable(p));
+        subtract(process()->usable(p) + OVERHEAD);
     process()->free(p);
 }
