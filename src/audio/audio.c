@@ -79,7 +79,10 @@ static int open_decoder(cara_slice bytes, const cara_audio_options *options,
         return open_headerless(named, &file, out, err);
     switch (what.kind) {
     case CARA_SNIFF_OGG_OPUS: {
-        int rc = cara_ogg_open(bytes, file.track, file.stop, out, err);
+        /* Of several codecs libav chooses. */
+        int rc = what.mixed && file.track < 0
+                     ? CARA_OGG_OTHER_CODEC
+                     : cara_ogg_open(bytes, file.track, file.stop, out, err);
         if (rc != CARA_OGG_OTHER_CODEC)
             return rc;
         file.format = "ogg";

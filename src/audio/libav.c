@@ -112,7 +112,7 @@ static int load(libav_decoder *d, const char *format, cara_error *err) {
 static int fail(const libav_decoder *d, int code, const char *why, cara_error *err) {
     if (code == CARA_ERR_CANCELLED)
         return cara_fail(err, CARA_ERR_CANCELLED, -1, "reading the audio was stopped");
-    return cara_fail(err, (cara_code)code, -1, "this %s file cannot be read: %s", d->base.format,
+    return cara_fail(err, (cara_code)code, -1, "this audio (%s) cannot be read: %s", d->base.format,
                      why);
 }
 

@@ -382,11 +382,12 @@ static int feed(cara_libav_stream *s) {
     }
 }
 
-/* The length that the container declares, in seconds; 0 where it has none or libav only
- * estimates. */
+/* The length that the container declares, in seconds; 0 where it has none, or libav only estimates,
+ * or it may be that of another track: ASF has one for all. */
 static double declared_seconds(const cara_libav_stream *s) {
     const AVStream *stream = s->format->streams[s->index];
-    if (s->format->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE)
+    if (s->format->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE ||
+        (s->format->nb_streams > 1 && strcmp(s->input.demuxer, "asf") == 0))
         return 0;
     if (stream->duration != AV_NOPTS_VALUE)
         return (double)stream->duration * av_q2d(stream->time_base);

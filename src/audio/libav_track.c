@@ -74,8 +74,8 @@ int cara_libav_track(const AVFormatContext *format, int track, int *index, const
     name_codec(chosen, name, sizeof name);
     if (decodable >= 0)
         snprintf(why, why_size,
-                 "its sound is %s, which is not decoded here; sound track %d is "
-                 "of a codec that is",
+                 "its sound is %s, which is not decoded here; sound track %d, counted "
+                 "from 0, can be",
                  name, decodable);
     else
         snprintf(why, why_size,

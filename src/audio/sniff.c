@@ -25,7 +25,7 @@ static cara_sniffed certainly(cara_sniffed found) {
 /* The first pages of an Ogg file each open one stream; its first packet names the codec. Bytes
  * before them, and a damaged page among them, are passed over, so far as OGG_REACH. */
 static cara_sniffed sniff_ogg(cara_slice s, size_t from) {
-    const char *other = NULL;
+    const char *opus = NULL, *other = NULL;
     for (size_t at = from; at < s.len && at - from < OGG_REACH; at++) {
         if (!AT(s, at, "OggS\0") || s.len - at < 28)
             continue;
@@ -34,18 +34,22 @@ static cara_sniffed sniff_ogg(cara_slice s, size_t from) {
             continue;
         for (int i = 0; i < s.ptr[at + 26]; i++)
             size += s.ptr[at + 27 + (size_t)i];
-        cara_slice packet = cara_slice_of(s.ptr + body, s.len - body);
-        if (cara_opus_is_head(packet))
-            return (cara_sniffed){.kind = CARA_SNIFF_OGG_OPUS, .format = cara_ogg_codec(packet)};
-        if (other && !(s.ptr[at + 5] & 2)) /* no further stream is opened */
+        if ((opus || other) && !(s.ptr[at + 5] & 2)) /* no further stream is opened */
             break;
+        cara_slice packet = cara_slice_of(s.ptr + body, s.len - body);
         const char *codec = cara_ogg_codec(packet);
-        if (codec)
+        if (cara_opus_is_head(packet))
+            opus = codec;
+        else if (codec)
             other = codec;
         if (size <= s.len - body)
             at = body + size - 1;
     }
-    return other ? libav(other, "ogg") : none("is an Ogg file whose codec is unknown or cut off");
+    if (opus)
+        return (cara_sniffed){.kind = CARA_SNIFF_OGG_OPUS, .format = opus, .mixed = other != NULL};
+    if (other)
+        return libav(other, "ogg");
+    return none("is an Ogg file whose codec is unknown or cut off");
 }
 
 /* Length of the MPEG audio (layers I to III) frame that starts here, or 0. */
@@ -94,34 +98,45 @@ static size_t ac3_frame(const uint8_t *p) {
     return 2 * (rate == 0 ? kbps * 2 : rate == 1 ? kbps * 320 / 147 + size % 2 : kbps * 3);
 }
 
-/* How many frames follow each other from `at` (3 is enough); a file that ends inside or after a
- * frame counts as going on. */
-static int count_frames(cara_slice s, size_t at, size_t (*frame)(const uint8_t *)) {
-    int n = 0;
-    while (n < 3) {
-        if (s.len - at < 7)
-            return n ? 3 : 0;
-        size_t size = frame(s.ptr + at);
+typedef struct framing {
+    size_t (*size)(const uint8_t *p); /* of the frame at p[7], or 0 */
+    uint8_t same[7];                  /* bits of the header that all frames have in common */
+} framing;
+
+static const framing mpeg = {mpeg_frame, {0xFF, 0xFE, 0x0C}};     /* version, layer, rate */
+static const framing adts = {adts_frame, {0xFF, 0xF6, 0xFC}};     /* version, profile, rate */
+static const framing ac3 = {ac3_frame, {0xFF, 0xFF, 0, 0, 0xC0}}; /* rate */
+
+/* 1 where three frames follow each other from `at`, or fewer up to the end of the file, which may
+ * cut the last one. A single one is enough only at the beginning: any bytes can look like one. */
+static int frames_at(cara_slice s, size_t from, size_t at, const framing *f) {
+    const uint8_t *first = s.ptr + at;
+    int n = 0, least = at == from ? 1 : 2;
+    for (; n < 3 && s.len - at >= 7; n++) {
+        const uint8_t *p = s.ptr + at;
+        size_t size = f->size(p);
         if (!size)
-            return n;
-        n++;
+            return 0;
+        for (size_t i = 0; i < 7; i++)
+            if ((p[i] ^ first[i]) & f->same[i])
+                return 0;
         if (size > s.len - at)
-            return 3;
+            return n + 1 >= least;
         at += size;
     }
-    return n;
+    return n >= least;
 }
 
 /* MP3, ADTS and AC-3 have no magic: look for frames that follow each other, near the start. */
 static cara_sniffed sniff_frames(cara_slice s, size_t from, size_t reach) {
     for (size_t at = from; at < s.len && at - from < reach; at++) {
-        if (s.ptr[at] == 0x0B && count_frames(s, at, ac3_frame) >= 3)
+        if (s.ptr[at] == 0x0B && frames_at(s, from, at, &ac3))
             return s.ptr[at + 5] >> 3 > 10 ? libav("e-ac-3", "eac3") : libav("ac-3", "ac3");
         if (s.ptr[at] != 0xFF)
             continue;
-        if (count_frames(s, at, adts_frame) >= 3)
+        if (frames_at(s, from, at, &adts))
             return libav("aac", "aac");
-        if (count_frames(s, at, mpeg_frame) >= 3)
+        if (frames_at(s, from, at, &mpeg))
             return libav("mp3", "mp3");
     }
     return none(NULL);
@@ -216,6 +231,7 @@ static cara_sniffed sniff_magic(cara_slice s) {
          "ELF",
          4, 0, "is a program (ELF)", NULL},
         {"SQLite format 3", 15, 0, "is an SQLite database", NULL},
+        {"\x1f\x07\x00", 3, 0, "is DV video, which is not read here", NULL},
         {"MThd", 4, 0, "is a MIDI file, notes without sound", NULL},
         {"\x7f\xfe\x80\x01", 4, 0, "is DTS sound, which is not decoded here", NULL},
         {"\xf8\x72\x6f\xba", 4, 4, "is TrueHD sound, which is not decoded here", NULL},
@@ -276,6 +292,11 @@ static cara_sniffed sniff_id3(cara_slice s) {
     return found.kind ? found : libav("mp3", "mp3");
 }
 
+static int has_ts_packets(cara_slice s, size_t at, size_t size) {
+    return s.len > at + 2 * size && s.ptr[at] == 0x47 && s.ptr[at + size] == 0x47 &&
+           s.ptr[at + 2 * size] == 0x47;
+}
+
 cara_sniffed cara_sniff(cara_slice s) {
     if (s.len == 0)
         return none("is empty");
@@ -284,7 +305,7 @@ cara_sniffed cara_sniff(cara_slice s) {
     cara_sniffed found = sniff_magic(s);
     if (found.kind || found.looks)
         return found;
-    if (s.len > 376 && s.ptr[0] == 0x47 && s.ptr[188] == 0x47 && s.ptr[376] == 0x47)
+    if (has_ts_packets(s, 0, 188) || has_ts_packets(s, 4, 192)) /* cameras put a time before each */
         return libav("mpeg-ts", "mpegts");
     if (is_text(s)) {
         found = sniff_text(s);

@@ -15,6 +15,7 @@ typedef struct cara_sniffed {
     cara_sniff_kind kind;
     const char *format;  /* "ogg/opus", "wav", "mp3", ...; NULL for NONE */
     const char *demuxer; /* libav's name for the container; NULL unless LIBAV */
+    int mixed;           /* of OGG_OPUS: another codec is beside it */
     int certain;         /* sound without a header does not begin like this, not even by chance */
     size_t skip;         /* bytes before it: a tag in front of a format that knows no such tags */
     const char

@@ -49,6 +49,23 @@ ff -i "$w/16.wav" $exact -c:a g722 speech.g722
 ff -i "$w/16.wav" -i "$w/44.wav" $exact -map 0 -map 1 -c:a flac -disposition:a:0 0 -t 0.5 two.mka
 ff -i "$w/16.wav" -i "$w/44.wav" $exact -map 0 -map 1 -c:a flac -disposition:a:0 default \
     -disposition:a:1 0 -t 0.5 two-default.mka
+# Containers that tell nothing new of their codecs.
+ff -i "$w/16.wav" $exact -c:a pcm_alaw -t 0.5 speech.caf
+ff -i "$w/16.wav" $exact -c:a pcm_mulaw -t 0.5 speech.au
+ff -i "$w/16.wav" $exact -c:a pcm_alaw -t 0.5 -f aiff speech.aifc
+ff -i "$w/16.wav" $exact -c:a adpcm_ima_wav -t 0.5 speech.w64
+ff -i "$w/44.wav" $exact -c:a libmp3lame -b:a 32k -t 0.5 speech.flv
+ff -i "$w/48.wav" $exact -c:a mp2 -b:a 32k -t 0.5 speech.mpg
+ff -i "$w/48.wav" $exact -c:a mp2 -b:a 32k -t 0.5 speech.ts
+ff -i "$w/48.wav" $exact -c:a ac3 -b:a 32k -t 0.5 -mpegts_m2ts_mode 1 -f mpegts speech.m2ts
+ff -f lavfi -i testsrc=size=16x16:rate=2 -i "$w/44.wav" $exact -c:v mjpeg -q:v 31 \
+    -c:a libmp3lame -b:a 32k -t 0.5 video.avi
+# The length is that of the film, which goes on after the sound.
+ff -f lavfi -i testsrc=size=16x16:rate=2:duration=3 -i "$w/44.wav" $exact -c:v wmv2 -c:a wmav2 \
+    -b:a 32k video.wmv
+# The one with more channels is Vorbis.
+ff -i "$w/48.wav" -i "$w/44.wav" $exact -map 0 -map 1 -c:a:0 libopus -c:a:1 libvorbis -b:a:0 16k \
+    -ac:a:1 2 -t 0.5 two-codecs.ogg
 # Codecs that we do not decode.
 ff -i "$w/48.wav" $exact -strict -2 -c:a dca -t 0.1 dts.mka
 ff -i "$w/48.wav" $exact -strict -2 -c:a truehd -t 0.1 truehd.mka
@@ -81,7 +98,7 @@ rm -rf decoded
 mkdir decoded
 for f in *.mp3 {speech,fragmented}.m4a *.aac *.flac {flac,vorbis,speex,speech,hybrid,celt,chained,whatsapp,preskip}.ogg *.webm speech.mka video.* \
     *.amr *.wma adpcm.wav *.wv *.tta *.mpc *.ac3 *.eac3 *.voc g726.wav gsm.wav *.gsm *.g722 *.awb \
-    two.mka two-default.mka; do
+    two.mka two-default.mka *.caf *.au *.aifc *.w64 *.flv *.mpg *.ts *.m2ts *.avi *.wmv two-codecs.ogg; do
     ff -i "$f" -f s16le -ac 1 -acodec pcm_s16le -ar 16000 "$w/s16" 2>/dev/null
     python3 - "$w/s16" "decoded/$f.s16" <<'END'
 import array, struct, sys

@@ -44,6 +44,17 @@ static void each_format_is_decoded_as_openai_whisper_does(void **state) {
         {"two-default.mka", "matroska", 0},
         {"speech.gsm", "gsm", 0},
         {"speech.g722", "g722", 0},
+        {"speech.caf", "caf", 0},
+        {"speech.au", "au", 0},
+        {"speech.aifc", "aiff", 0},
+        {"speech.w64", "w64", 0},
+        {"speech.flv", "flv", 0},
+        {"speech.mpg", "mpeg", 0},
+        {"speech.ts", "mpeg-ts", 0},
+        {"speech.m2ts", "mpeg-ts", 0},
+        {"video.avi", "avi", 0},
+        {"video.wmv", "asf/wma", 0}, /* longer than its sound */
+        {"two-codecs.ogg", "ogg", 0},
         /* Here by libopus: silence and the low band agree, the rest is the filters' edges. */
         {"speech.ogg", "ogg/opus", 2e-3},
         {"hybrid.ogg", "ogg/opus", 0.006},
@@ -138,7 +149,7 @@ static void missing_codecs_are_named(void **state) {
         {"dts.mka", "DTS"},
         {"truehd.mka", "TrueHD"},
         {"als.m4a", "(ALS)"},
-        {"dts-flac.mka", "sound track 1"},
+        {"dts-flac.mka", "sound track 1, counted from 0, can be"},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         char name[128];

@@ -47,6 +47,7 @@ static void non_audio_formats_are_named(void **state) {
         {"\0\0\0\0\0", 5, "only zero bytes"},
         {"\0\1\2\3\xfe", 5, "binary data"},
         {"\xff\xfb\x90\x64", 4, "binary data"},
+        {"\x1f\x07\x00\xbf\xf8\x78", 6, "DV video"},
         {"\0\0\0\x1c"
          "ftypheic\0\0",
          14, "HEIF"},
@@ -57,6 +58,57 @@ static void non_audio_formats_are_named(void **state) {
         if (d.code != CARA_ERR_AUDIO_FORMAT || !strstr(d.err.text, cases[k].says))
             fail_msg("case %zu: code %d, \"%s\" does not say \"%s\"", k, d.code, d.err.text,
                      cases[k].says);
+    }
+}
+
+/* Frames of MP3, AAC and AC-3 begin with few fixed bits. They must follow each other and agree. */
+static void frames_that_do_not_agree_are_no_audio(void **state) {
+    (void)state;
+    static const struct {
+        uint8_t headers[3][7];
+        size_t sizes[3]; /* of frames */
+        size_t before;   /* bytes before the first one */
+        size_t n;        /* of the file; 0: up to the end of the last frame */
+        const char *format;
+    } cases[] = {
+        {{{0xFF, 0xFB, 0x50, 0xC4}, {0xFF, 0xFB, 0x50, 0xC4}, {0xFF, 0xFB, 0x90, 0xC4}},
+         {208, 208, 417},
+         3,
+         0,
+         "mp3"}, /* another bit rate */
+        {{{0xFF, 0xFB, 0x50, 0xC4}, {0xFF, 0xF3, 0x50, 0xC4}, {0xFF, 0xFB, 0x50, 0xC4}},
+         {208, 130, 208},
+         3,
+         0,
+         NULL}, /* another version */
+        {{{0xFF, 0xFB, 0x50, 0xC4}, {0xFF, 0xFB, 0x54, 0xC4}, {0xFF, 0xFB, 0x50, 0xC4}},
+         {208, 192, 208},
+         3,
+         0,
+         NULL},                                            /* another rate */
+        {{{0xFF, 0xFB, 0x50, 0xC4}}, {208}, 3, 100, NULL}, /* one, cut off */
+        {{{0xFF, 0xFB, 0x50, 0xC4}}, {208}, 0, 100, "mp3"},
+        {{{0xFF, 0xF1, 0x60, 0x40, 0x08, 0x1F, 0xFC}, {0xFF, 0xF1, 0x64, 0x40, 0x08, 0x1F, 0xFC}},
+         {64, 64},
+         0,
+         0,
+         NULL},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        uint8_t bytes[1024] = {1};
+        size_t at = cases[k].before;
+        for (size_t i = 0; i < 3; i++) {
+            memcpy(bytes + at, cases[k].headers[i], 7);
+            at += cases[k].sizes[i];
+        }
+        decoded d = decode(bytes, cases[k].n ? cases[k].n : at, NULL, 4096);
+        /* One frame is recognised, and is too little to decode. */
+        if (cases[k].format ? d.code == CARA_ERR_AUDIO_FORMAT ||
+                                  (d.code && !strstr(d.err.text, cases[k].format)) ||
+                                  (!d.code && strcmp(d.format, cases[k].format) != 0)
+                            : d.code != CARA_ERR_AUDIO_FORMAT)
+            fail_msg("case %zu: code %d (%s), format %s", k, d.code, d.err.text, d.format);
+        free(d.got.pcm);
     }
 }
 
@@ -366,6 +418,7 @@ static void memory_does_not_grow_with_length(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(non_audio_formats_are_named),
+        cmocka_unit_test(frames_that_do_not_agree_are_no_audio),
         cmocka_unit_test(empty_input_is_reported_as_empty),
         cmocka_unit_test(a_missing_module_is_named_with_what_to_install),
         cmocka_unit_test(a_broken_module_is_refused),
