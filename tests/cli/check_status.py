@@ -191,7 +191,7 @@ def cases(source, base):
         ("model fetch", 5): [f"model fetch s3://bucket/none f --sha256 {ZEROS}", f"model fetch s3://bucket/model {base}/file/f --sha256 {ZEROS}"],
         ("model fetch", 7): [f"model fetch s3://bucket/denied f --sha256 {ZEROS}"],
         ("model fetch", 130): [f"!caracola model fetch s3://bucket/slow slow.cara --sha256 {ZEROS}"],
-        ("bench", 0): ["bench --runs 1 --threads 1", "bench --runs 1 --threads 1 --json"],
+        ("bench", 0): ["bench --runs 1 --threads 1"],
         ("bench", 2): [unknown, "bench x", "bench --runs 0", "bench --random tiny --model x", "bench --random nope", "env CARACOLA_CPU=x caracola bench"],
         ("bench", 4): ["bench --model nope", f"bench --model {audio}"],
         ("bench", 5): [f"env TMPDIR={base}/file caracola bench --random tiny", "bench --runs 1 --threads 1 > /dev/full"],
@@ -266,7 +266,8 @@ def main():
             (base / name).chmod(0o755)
         env = {"PATH": f"{caracola.parent}:{os.environ['PATH']}", "HOME": scratch, "LC_ALL": "C.UTF-8", "TERM": "dumb",
                "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "1",
-               "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}
+               "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
+               **{name: os.environ[name] for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS") if name in os.environ}}
         subprocess.run([str(caracola), "model", "random", "base", "large.cara", "--quiet"], cwd=base, env=env, check=True)
         runs = cases(str(source), scratch)
         everywhere = {(command, status) for command, statuses in wanted.items() for status in statuses}
