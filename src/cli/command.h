@@ -143,6 +143,8 @@ int cara_cli_bad_value(const cara_cli_args *args, const char *takes);
 const char *cara_cli_nearest(const char *typed, const char *const *names);
 /* The advice for a name, or NULL. `list` may be NULL. */
 const char *cara_cli_advice_for(const cara_cli_advice *list, const char *name);
+/* The same for a long flag as it was typed: with hyphens, and with its value behind "=". */
+const char *cara_cli_advice_for_long(const cara_cli_advice *list, const char *typed);
 /* What to say of a flag that a command does not have, "did you mean --x?", in dst. `typed` is the
  * argument as it was given. */
 void cara_cli_suggest_flag(const cara_cli_args *args, const char *typed, char *dst, size_t size);

@@ -90,6 +90,12 @@ static int is_no_flag(const cara_cli_args *args, const char *typed) {
     return unknown_flag(args, letter);
 }
 
+/* The long flag that getopt_long() read, as it was typed. */
+static const char *long_word(const cara_cli_args *args) {
+    const char *last = args->argv[optind - 1];
+    return optarg && optarg == last ? args->argv[optind - 2] : last;
+}
+
 int cara_cli_args_next(cara_cli_args *args) {
     getopt_tables tables;
     fill_tables(args, &tables);
@@ -114,6 +120,9 @@ int cara_cli_args_next(cara_cli_args *args) {
         const char *word = args->argv[optind - 1];
         if (optarg == word + 2 && cara_cli_advice_for(args->command->advice, word))
             return unknown_flag(args, word);
+    } else if (cara_cli_advice_for_long(args->command->advice, long_word(args))) {
+        /* "--input" is short for --input_format, but not for those who come from elsewhere. */
+        return unknown_flag(args, long_word(args));
     }
     args->at = at;
     args->flag = args->flags[at].shown;

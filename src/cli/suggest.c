@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define MAX_FLAG 64
+
 static size_t least_of(size_t a, size_t b) {
     return a < b ? a : b;
 }
@@ -48,6 +50,20 @@ const char *cara_cli_advice_for(const cara_cli_advice *list, const char *name) {
         if (strcmp(list->name, name) == 0 || (list->another && strcmp(list->another, name) == 0))
             return list->advice;
     return NULL;
+}
+
+/* A flag as it was typed, without its value and with "_" between the words of a long one. */
+static void plain_flag(const char *typed, char *flag, size_t size) {
+    snprintf(flag, size, "%.*s", (int)strcspn(typed, "="), typed);
+    for (char *p = flag + 2; typed[0] == '-' && typed[1] == '-' && *p; p++)
+        if (*p == '-')
+            *p = '_';
+}
+
+const char *cara_cli_advice_for_long(const cara_cli_advice *list, const char *typed) {
+    char flag[MAX_FLAG];
+    plain_flag(typed, flag, sizeof flag);
+    return cara_cli_advice_for(list, flag);
 }
 
 /* 1 where each of the words of `some`, which "_" joins, is one of those of `all`. */
@@ -109,12 +125,9 @@ static const char *near_advice(const cara_cli_advice *list, const char *flag, co
 
 void cara_cli_suggest_flag(const cara_cli_args *args, const char *typed, char *dst, size_t size) {
     const cara_cli_command *command = args->command;
-    char flag[64];
+    char flag[MAX_FLAG];
     int is_long = typed[0] == '-' && typed[1] == '-';
-    snprintf(flag, sizeof flag, "%.*s", (int)strcspn(typed, "="), typed);
-    for (char *p = flag + 2; is_long && *p; p++)
-        if (*p == '-')
-            *p = '_';
+    plain_flag(typed, flag, sizeof flag);
     const char *advice = cara_cli_advice_for(command->advice, flag), *near = NULL;
     if (advice) {
         snprintf(dst, size, ": %s", advice);

@@ -155,12 +155,13 @@ static int check_inputs(const cara_transcribe_flags *flags, const cara_inputs *i
                         cara_error *err) {
     sorted s = {0};
     char *last = NULL;
-    int rc = inputs->n ? sort_inputs(inputs, &s, err) : CARA_OK;
-    if (!rc)
+    int per_input = flags->formats != 1U << CARA_TRANSCRIPT_CSV;
+    int rc = per_input && inputs->n ? sort_inputs(inputs, &s, err) : CARA_OK;
+    if (!rc && per_input)
         rc = check_collisions(flags, inputs, &s, err);
     if (!rc)
         rc = cara_make_dirs(flags->output_dir, MODE_DIR, err);
-    for (size_t i = 0; !rc && i < inputs->n; i++)
+    for (size_t i = 0; !rc && per_input && i < inputs->n; i++)
         rc = check_input(flags, s.outputs[i], &s, &last, err);
     free(last);
     free(s.outputs);
@@ -170,9 +171,10 @@ static int check_inputs(const cara_transcribe_flags *flags, const cara_inputs *i
 
 int cara_files_check(const cara_transcribe_flags *flags, const cara_inputs *inputs) {
     cara_error err = {.code = CARA_OK, .position = -1};
-    int rc = flags->formats == 1U << CARA_TRANSCRIPT_CSV
-                 ? cara_make_dirs(flags->output_dir, MODE_DIR, &err)
-                 : check_inputs(flags, inputs, &err);
+    int rc = check_inputs(flags, inputs, &err);
+    /* The table may be there already: opening it would not show that nothing can be added. */
+    if (!rc && is_wanted(flags->formats, CARA_TRANSCRIPT_CSV))
+        rc = cara_try_folder(flags->output_dir, &err);
     return rc ? (int)cara_cli_fail_error(&err) : CARA_EXIT_OK;
 }
 
@@ -238,7 +240,9 @@ int cara_files_are_whole(const cara_transcribe_flags *flags, const cara_input *i
     if ((existing(flags, input) & wanted) != wanted)
         return 0;
     state is = earlier(flags, input, &end);
-    return is == WHOLE || is == ABSENT;
+    /* One that is no transcript of ours says nothing about the other files. */
+    return is == WHOLE || is == ABSENT ||
+           (is == UNREADABLE && !is_wanted(wanted, CARA_TRANSCRIPT_JSON));
 }
 
 /* ---- writing ---- */
