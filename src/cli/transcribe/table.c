@@ -4,6 +4,7 @@
 #include "base/files/file.h"
 #include "base/limits.h"
 #include "base/memory/buf.h"
+#include "base/utf8.h"
 #include "transcript/transcript.h"
 
 #include <errno.h>
@@ -281,18 +282,42 @@ static const row *find(const cara_table *t, const char *field) {
     return found ? *found : NULL;
 }
 
+/* A name as the table has it: "\xNN" for each byte that is no UTF-8. One U+FFFD for all of them
+ * would give names of an older encoding the same rows. malloc'd, or NULL. */
+static char *name_in_table(const char *file) {
+    size_t n = strlen(file), skip;
+    cara_buf name;
+    cara_buf_init(&name, 4 * n + 1);
+    cara_buf_add(&name, "", 0);
+    for (size_t at = 0; at < n; at += skip) {
+        uint32_t c;
+        if (cara_utf8_decode((const uint8_t *)file + at, n - at, &c, &skip))
+            cara_buf_add(&name, file + at, skip);
+        else
+            for (size_t i = 0; i < skip; i++)
+                cara_buf_printf(&name, "\\x%02X", (unsigned char)file[at + i]);
+    }
+    if (name.failed)
+        cara_buf_free(&name);
+    return name.data;
+}
+
 /* The rows of a result without the header, and the first field that they have. */
 static int write_rows(const char *file, const cara_result *result, cara_buf *out, char **field,
                       cara_error *err) {
     cara_transcript_options options;
     int columns;
+    char *name = name_in_table(file);
     cara_transcript_options_default(&options, sizeof options);
-    options.file = file;
+    options.file = name;
     options.header = 0;
-    int rc = cara_transcript_write(result, CARA_TRANSCRIPT_CSV, &options, cara_transcript_to_buf,
+    int rc = name ? CARA_OK : no_memory(err);
+    if (!rc)
+        rc = cara_transcript_write(result, CARA_TRANSCRIPT_CSV, &options, cara_transcript_to_buf,
                                    out, err);
     if (!rc && !read_row(out->data, out->len, &columns, field))
         rc = no_memory(err);
+    free(name);
     return rc;
 }
 

@@ -116,6 +116,24 @@ static void names_are_found_again(void **state) {
     free(text);
 }
 
+/* "canción" and "cancién" in Latin-1: two files, not one. */
+static void names_of_older_encodings_stay_apart(void **state) {
+    (void)state;
+    unlink(path);
+    cara_table *table = open_table(0);
+    add(table, "canci\xF3n.ogg", "one");
+    add(table, "canci\xE9n.ogg", "two");
+    add(table, "\xC3\xB3.ogg", "three");
+    assert_int_equal(cara_table_close(table, NULL), CARA_OK);
+    assert_table(HEADER "canci\\xF3n.ogg,500,1250,one\r\n"
+                        "canci\\xE9n.ogg,500,1250,two\r\n"
+                        "\xC3\xB3.ogg,500,1250,three\r\n");
+    table = open_table(0);
+    assert_true(cara_table_has(table, "canci\xF3n.ogg"));
+    assert_false(cara_table_has(table, "canci\xEDn.ogg"));
+    assert_int_equal(cara_table_close(table, NULL), CARA_OK);
+}
+
 /* A spreadsheet writes a byte order mark and LF alone. */
 static void tables_of_spreadsheets_are_tables(void **state) {
     (void)state;
@@ -194,6 +212,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_added_and_replaced),
         cmocka_unit_test(names_are_found_again),
+        cmocka_unit_test(names_of_older_encodings_stay_apart),
         cmocka_unit_test(tables_of_spreadsheets_are_tables),
         cmocka_unit_test(other_files_are_left_alone),
         cmocka_unit_test(a_table_that_is_cut_off_goes_on),
