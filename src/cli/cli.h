@@ -68,6 +68,11 @@ int cara_cli_colours(FILE *stream);
 int cara_cli_interrupted(void);
 void cara_cli_catch_signals(void);
 
+/* Prints paragraphs, wrapped at 80 columns, and a newline. The first line begins at `column`, where
+ * the caller has left the cursor; the others are put behind as many blanks. '\n' is a blank, but
+ * keeps an empty line, and a line that begins with a blank, as they are. */
+void cara_cli_print_wrapped(const char *text, int column, FILE *out);
+
 /* Prints `value` and a newline on standard output. The reference is taken over; NULL is what could
  * not be built for lack of memory. Returns 0, or -1 where there was no memory; errors of standard
  * output are left to cara_cli_flush_stdout(). */

@@ -62,25 +62,6 @@ typedef struct printer {
     char where[12];
 } printer;
 
-/* Wraps at 100 columns, behind `indent` blanks. */
-static void print_wrapped(const char *text, int indent, int column) {
-    while (*text) {
-        size_t n = strcspn(text, " ");
-        if (column > indent && column + 1 + (int)n > 100) {
-            printf("\n%*s", indent, "");
-            column = indent;
-        } else if (column > indent) {
-            putchar(' ');
-            column++;
-        }
-        printf("%.*s", (int)n, text);
-        column += (int)n;
-        text += n;
-        text += strspn(text, " ");
-    }
-    putchar('\n');
-}
-
 static void on_check(void *cookie, const cara_check *check) {
     static const char *const colours[] = {"\033[32m", "\033[2m", "\033[33m", "\033[31m"};
     printer *p = cookie;
@@ -91,10 +72,10 @@ static void on_check(void *cookie, const cara_check *check) {
     snprintf(p->where, sizeof p->where, "%s", check->where);
     printf("%s%-8s%s ", p->colours ? colours[check->finding] : "",
            cara_finding_name(check->finding), p->colours ? "\033[0m" : "");
-    print_wrapped(check->text, 9, 9);
+    cara_cli_print_wrapped(check->text, 9, stdout);
     if (check->advice[0]) {
         printf("%*s-> ", 9, "");
-        print_wrapped(check->advice, 12, 12);
+        cara_cli_print_wrapped(check->advice, 12, stdout);
     }
     fflush(stdout);
 }
@@ -109,10 +90,10 @@ static int count(const cara_checkup *checkup, cara_finding finding) {
 static void print_verdict(const cara_checkup *checkup) {
     int bad = count(checkup, CARA_FINDING_FAILURE), warn = count(checkup, CARA_FINDING_WARNING);
     if (bad)
-        printf("%d %s and %d warning%s: it does not work as it is\n", bad,
-               bad == 1 ? "failure" : "failures", warn, warn == 1 ? "" : "s");
+        printf("%d failure%s and %d warning%s: it does not work as it is\n", bad,
+               bad == 1 ? "" : "s", warn, warn == 1 ? "" : "s");
     else if (warn)
-        printf("%d warning%s: it works as far as that\n", warn, warn == 1 ? "" : "s");
+        printf("%d warning%s: it works, but see above\n", warn, warn == 1 ? "" : "s");
     else
         puts("all is well");
 }

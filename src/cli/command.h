@@ -35,7 +35,7 @@ typedef struct cara_cli_option {
     const char *name;  /* with hyphens; the spelling with underscores is taken too */
     char letter;       /* short form, or 0 */
     const char *value; /* the word for what it takes ("FILE"), or NULL for a bare switch */
-    const char *help;  /* one line; '\n' starts a new one */
+    const char *help;  /* wrapped where it is shown; '\n' is a blank */
 } cara_cli_option;
 
 /* What to write in the place of a flag that other programs have; or of a command. */
@@ -48,7 +48,7 @@ typedef struct cara_cli_advice {
 /* One line of a command's "Exit status". */
 typedef struct cara_cli_status {
     int status;          /* a cara_exit */
-    const char *meaning; /* one line; '\n' starts a new one. NULL ends the list */
+    const char *meaning; /* wrapped where it is shown; '\n' is a blank. NULL ends the list */
 } cara_cli_status;
 
 typedef struct cara_cli_command {

@@ -1,20 +1,9 @@
 /* What --help shows, from a command's table. */
-#include "cli/command.h"
+#include "cli/cli.h"
 
 #include <string.h>
 
-enum { COLUMN = 34 }; /* where the text of a flag begins */
-
-/* `text` behind `column` blanks on every line but the first. */
-static void print_lines(const char *text, int column, FILE *out) {
-    for (const char *p = text; *p; p++) {
-        fputc(*p, out);
-        if (*p == '\n' && p[1])
-            fprintf(out, "%*s", column, "");
-    }
-    if (!*text || text[strlen(text) - 1] != '\n')
-        fputc('\n', out);
-}
+enum { COLUMN = 30 }; /* where the text of a flag begins */
 
 static void print_flag(const cara_cli_flag *flag, FILE *out) {
     char letter[8] = "    ", left[160];
@@ -26,7 +15,7 @@ static void print_flag(const cara_cli_flag *flag, FILE *out) {
         fprintf(out, "%s\n%*s", left, COLUMN, "");
     else
         fprintf(out, "%-*s", COLUMN, left);
-    print_lines(flag->option.help, COLUMN, out);
+    cara_cli_print_wrapped(flag->option.help, COLUMN, out);
 }
 
 static void print_group(const cara_cli_command *group, FILE *out) {
@@ -52,12 +41,12 @@ void cara_cli_print_help(const cara_cli_command *command, FILE *out) {
         print_flag(&flags[i], out);
     if (command->details && *command->details) {
         fputc('\n', out);
-        print_lines(command->details, 0, out);
+        cara_cli_print_wrapped(command->details, 0, out);
     }
     if (command->statuses)
         fputs("\nExit status:\n", out);
     for (const cara_cli_status *s = command->statuses; s && s->meaning; s++) {
         fprintf(out, "  %-5d", s->status);
-        print_lines(s->meaning, 7, out);
+        cara_cli_print_wrapped(s->meaning, 7, out);
     }
 }
