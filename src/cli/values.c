@@ -51,7 +51,7 @@ int cara_cli_double(const cara_cli_args *args, double min, double max, int *none
         if (min == -HUGE_VAL && max == HUGE_VAL)
             snprintf(takes, sizeof takes, "a number%s", or_none);
         else if (max == HUGE_VAL)
-            snprintf(takes, sizeof takes, "a number from %g%s", min, or_none);
+            snprintf(takes, sizeof takes, "a number of %g or more%s", min, or_none);
         else
             snprintf(takes, sizeof takes, "a number from %g to %g%s", min, max, or_none);
         return cara_cli_bad_value(args, takes);

@@ -34,8 +34,11 @@ int cara_s3_url_split(const char *url, char bucket[64], char key[CARA_S3_KEY_MAX
         if (cara_s3_bucket_is_valid(bucket))
             return CARA_OK;
     }
-    return cara_fail(err, CARA_ERR_USAGE, -1,
-                     "\"%.100s\" is no object of S3; expected s3://bucket/key", url);
+    return cara_fail(
+        err, CARA_ERR_USAGE, -1,
+        "\"%.100s\" is no object of S3; expected s3://bucket/key, the bucket a name of 3 "
+        "to 63 of a-z 0-9 . -",
+        url);
 }
 
 static int check_bucket(const char *bucket, cara_error *err) {

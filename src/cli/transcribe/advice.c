@@ -11,6 +11,9 @@
 #define NO_GPU "the program runs on the CPU alone: leave it out"
 #define NO_LIVE "there is no transcription of a microphone here; - is standard input"
 #define DECODING "there is nothing like it here: leave it out"
+#define NO_TIMES "text has no times here, so leave it out; --verbose True shows them"
+#define FOLDER "-r, --recursive transcribes the audio in a folder: caracola transcribe -r notes"
+#define PROGRESS "progress is shown where standard error is a terminal: leave it out"
 #define QUIET "-q, --quiet leaves only errors on standard error"
 #define COLOURS "text has no colours here: leave it out"
 
@@ -57,9 +60,9 @@ const cara_cli_advice cara_transcribe_advice[] = {
     {"--print_special", "-ps", DECODING},
     {"--print_colors", "-pc", COLOURS},
     {"--print_confidence", NULL, "--json gives the probabilities of each segment"},
-    {"--print_progress", "-pp",
-     "progress is shown where standard error is a terminal: leave it out"},
-    {"--no_timestamps", "-nt", "text has no times here; --verbose True shows them: leave it out"},
+    {"--print_progress", "-pp", PROGRESS},
+    {"--progress", NULL, PROGRESS},
+    {"--no_timestamps", "-nt", NO_TIMES},
     {"--detect_language", "-dl", "without --language it is detected, and --json says which it is"},
     {"--no_gpu", "-ng", NO_GPU},
     {"-dev", NULL, NO_GPU},
@@ -85,8 +88,7 @@ const cara_cli_advice cara_transcribe_advice[] = {
     {"--vad_samples_overlap", "-vo", NO_VAD},
     /* openai's whisper, and the options of its decoding */
     {"--model_dir", NULL, MODEL_IS_A_FILE},
-    {"--without_timestamps", NULL,
-     "text has no times here; --verbose True shows them: leave it out"},
+    {"--without_timestamps", NULL, NO_TIMES},
     {"--suppress_blank", NULL, DECODING},
     {"--sample_len", NULL, DECODING},
     {"--max_initial_timestamp", NULL, DECODING},
@@ -124,6 +126,13 @@ const cara_cli_advice cara_transcribe_advice[] = {
     {"--output", NULL, "-o DIR, --output_dir DIR says where, -f FORMAT, --output_format what"},
     {"--format", NULL, "that is --output_format here"},
     {"--silent", NULL, QUIET},
+    {"--txt", NULL, FORMAT("txt")},
+    {"--vtt", NULL, FORMAT("vtt")},
+    {"--srt", NULL, FORMAT("srt")},
+    {"--tsv", NULL, FORMAT("tsv")},
+    {"--csv", NULL, FORMAT("csv")},
+    {"--folder", "-R", FOLDER},
+    {"--workers", NULL, "--batch_size N is how many files are transcribed at once"},
     {"--version", NULL, "caracola version shows it"},
     {NULL, NULL, NULL},
 };

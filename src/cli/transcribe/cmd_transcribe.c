@@ -144,6 +144,8 @@ static int report_folders(const cara_transcribe_flags *flags, const cara_inputs 
         cara_cli_remark("%zu %s skipped, no audio: %s%s", inputs->n_other,
                         inputs->n_other == 1 ? "file was" : "files were", inputs->other,
                         inputs->n_other == 1 ? "" : " and others");
+    if (!inputs->n && !inputs->n_skipped && !inputs->n_other && !inputs->n_unread && !flags->quiet)
+        cara_cli_remark("there is no audio in the folder");
     if (!inputs->n_unread || status != CARA_EXIT_OK)
         return status;
     return inputs->n || inputs->n_skipped ? CARA_EXIT_SOME : CARA_EXIT_AUDIO;

@@ -115,6 +115,11 @@ static int open_audio(run *r, const cara_input *input, cara_audio **audio, cara_
     if (stat(input->path, &st) == 0 && S_ISDIR(st.st_mode))
         return cara_fail(err, CARA_ERR_IO, -1,
                          "%s is a folder; --recursive transcribes the audio in it", input->path);
+    if (strstr(input->path, "://") && access(input->path, F_OK) != 0)
+        return cara_fail(err, CARA_ERR_NOT_FOUND, -1,
+                         "%s is an address, not a file; fetch it first, or: curl -L ADDRESS | "
+                         "caracola transcribe -",
+                         input->path);
     return cara_audio_open_file(input->path, &options, audio, err);
 }
 
