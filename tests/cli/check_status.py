@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import zipfile
 
 # What cannot be had here: (command, status): the file that has it, and a part of its text.
 ELSEWHERE = {
@@ -240,6 +241,15 @@ def table_of(docs):
     return {command: {s for s, cell in zip(statuses, cells.split("|")) if cell.strip()} for command, cells in rows}
 
 
+def lambda_zip(path, caracola):
+    """What setup takes for a package: a program at its top, and a time zone."""
+    program = zipfile.ZipInfo("bootstrap")
+    program.external_attr = 0o755 << 16
+    with zipfile.ZipFile(path, "w") as package, open(caracola, "rb") as elf:
+        package.writestr(program, elf.read(4096))
+        package.writestr("share/zoneinfo/UTC", b"TZif")
+
+
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
@@ -256,7 +266,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="caracola-status-") as scratch:
         base = pathlib.Path(scratch)
         (base / "file").touch()
-        (base / "x.zip").write_bytes(b"PK\x05\x06" + bytes(18))
+        lambda_zip(base / "x.zip", caracola)
         (base / "large.json").write_bytes(b'{"Records":[' + b" " * (9 << 20) + b"]}")
         (base / "media").mkdir()
         (base / "media2").mkdir()
