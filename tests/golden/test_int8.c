@@ -123,7 +123,9 @@ static int errors_of(cara_session *session, const char *note, int *n_words) {
     return errors(&want, &got);
 }
 
-static double error_rate(const cara_model *model, const char *level, const char *type, int most) {
+/* Percent of wrong words in `most` notes from the note `first` on. */
+static double error_rate(const cara_model *model, const char *level, const char *type, int first,
+                         int most) {
     static char names[MAX_NOTES][64];
     int n = notes(names), wrong = 0, n_words = 0;
     cara_error err;
@@ -134,7 +136,7 @@ static double error_rate(const cara_model *model, const char *level, const char 
                                                  .compute_type = type},
                          &session, &err))
         fail_msg("%s", err.text);
-    for (int i = 0; i < n && i < most; i++)
+    for (int i = first; i < n && i < first + most; i++)
         wrong += errors_of(session, names[i], &n_words);
     cara_session_free(session);
     print_message("%s %s: %d of %d words wrong\n", level, type, wrong, n_words);
@@ -159,15 +161,17 @@ static void int8_transcribes_as_well_as_float(void **state) {
         fail_msg("%s", err.text);
     const char *best = cara_cpu_level_name(cara_cpu_detect());
     int all = cara_cpu_detect() == CARA_CPU_SCALAR ? 2 : MAX_NOTES;
-    double reference = error_rate(model, best, "float32", all);
+    double reference = error_rate(model, best, "float32", 0, all);
     for (int i = CARA_CPU_SCALAR + 1; i < CARA_CPU_LEVELS; i++) {
         if (!is_tested((cara_cpu_level)i))
             continue;
-        double rate = error_rate(model, cara_cpu_level_name((cara_cpu_level)i), "int8", all);
+        double rate = error_rate(model, cara_cpu_level_name((cara_cpu_level)i), "int8", 0, all);
         assert_true(rate <= reference + 0.3);
     }
-    double few = error_rate(model, best, "float32", 2);
-    assert_true(error_rate(model, "scalar", "int8", 2) <= few + 0.3);
+    /* The slow level takes few notes, so not the first: en-00 ends in a tie of two tokens
+     * (test_transcripts.c), which int8 decides one way or the other. */
+    double few = error_rate(model, best, "float32", 1, 3);
+    assert_true(error_rate(model, "scalar", "int8", 1, 3) <= few + 0.3);
     cara_session *session;
     assert_int_equal(
         cara_session_new(model,
