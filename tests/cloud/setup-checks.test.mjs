@@ -254,17 +254,18 @@ test('an end in the middle of an upload, and the command that is printed finishe
 test('an end while AWS creates the stack, after answers on a terminal', async () => {
   await cfn().put('typed-bootstrap', template('bootstrap'), {});
   const executed = cfn().count('ExecuteChangeSet');
-  cfn().held = true;
+  cfn().pace = 2;
   const done = await bench.run(cloud, ['setup', '--stack', 'typed', '--no-link', '--region', 'us-east-1'], {
     answers: [
       ['How should it run.*: ', '\r'], ['Package.*: ', `${bench.zip}\r`], ['Model, a \\.cara.*: ', '\r'], ['Language.*: ', 'es\r'], ['Time zone.*: ', '\r'],
       ['Answer the sender.*: ', '\r'], ['Memory of the function.*: ', '2048\r'], ['Events at once.*: ', '\r'], ['Days after.*: ', '\r'], ['Days for which.*: ', '\r'], ['E-mail.*: ', '\r'],
-      ['Make stack typed.*: ', 'y\r'], ['stack typed: creating', '\u0003'],
+      ['Make stack typed.*: ', 'y\r'], ['\\) CREATE_COMPLETE', '\u0003'],
     ],
   });
-  cfn().held = false;
+  cfn().pace = 100;
   assert.equal(done.code, 130, done.out);
-  assert.ok(cfn().count('ExecuteChangeSet') > executed);
+  assert.equal(cfn().count('ExecuteChangeSet'), executed + 1);
+  assert.equal(cfn().stack('typed').status, 'CREATE_IN_PROGRESS');
   const again = await bench.follow(cloud, done);
   assert.equal(again.code, 0, again.err);
   assert.equal(cfn().stack('typed').status, 'CREATE_COMPLETE');

@@ -144,7 +144,8 @@ exit "$(cat "$kept.status")"
 
   /** Runs the command that an interrupted run printed, in a shell. */
   async follow(cloud, { err, out }) {
-    const line = /^caracola: interrupted; .*to continue, run: (caracola .*?)\r?$/m.exec(err + out)?.[1];
+    const shown = (err + out).replaceAll(/\x1b\[[0-9;]*[A-Za-z]/g, ''); // colours of a terminal
+    const line = /caracola: interrupted; .*to continue, run: (caracola .*?)\r?$/m.exec(shown)?.[1];
     if (!line) throw new Error(`no command is printed: ${err}${out}`);
     const env = this.env(cloud);
     return this.watch(spawn('sh', ['-c', line], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...env, PATH: `${dirname(PROGRAM)}:${env.PATH}` } }));
