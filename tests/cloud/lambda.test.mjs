@@ -187,7 +187,8 @@ test('what was cut short by the deadline goes on where it stopped, as one run wo
   // wanted here, between two.
   let cut;
   const ends = [];
-  for (let timeoutMs = 0.7 * ms; !cut && ends.length < 28; timeoutMs *= ends.at(-1) === 'done' ? 0.8 : 1.1) {
+  // Whole milliseconds, as Lambda's deadlines are.
+  for (let timeoutMs = Math.round(0.7 * ms); !cut && ends.length < 28; timeoutMs = Math.round(timeoutMs * (ends.at(-1) === 'done' ? 0.8 : 1.1))) {
     const entry = note();
     await asLambda(cloud, { env: STORE, timeoutMs }, async (fn) => {
       const { ok } = await fn.invoke(sns(entry));

@@ -88,7 +88,7 @@ test('what was set up works: a voice note becomes a record, and the doctor is co
     lambda.fn = null;
     assert.ok(code === 0 || code === 1, out); // 1: the demo model is worth a warning
     assert.doesNotMatch(out, /^failure/m);
-    assert.match(out, /^ok {7}its messages go to arn:aws:sns:us-east-1:123456789012:caracola-Topic-/m);
+    assert.match(out, /^ok {7}its messages go to\s+arn:aws:sns:us-east-1:123456789012:caracola-Topic-/m);
     assert.match(out, /^ok {7}the model is streamed from\s+s3:/m);
   });
   const bucket = cfn().output('caracola', 'BucketName');

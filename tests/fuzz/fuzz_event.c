@@ -46,7 +46,7 @@ static void check_reject(const cara_inbox_reject *r) {
         abort();
     cara_buf json;
     cara_buf_init(&json, CARA_LIMIT_RECORD_BYTES);
-    if (cara_record_quarantine(r->bytes, r->n, r->reason, &json, NULL))
+    if (cara_record_quarantine(r->bytes, r->n, 0, r->reason, &json, NULL))
         abort();
     json_t *back = json_loadb(json.data, json.len, JSON_ALLOW_NUL, NULL);
     if (!back)

@@ -86,7 +86,8 @@ cara_media cara_media_folder(const char *path) {
 static int none_fetch(void *ctx, const cara_media_request *request, cara_media_file *out,
                       cara_error *err) {
     return cara_fail(err, CARA_ERR_NOT_FOUND, -1,
-                     "%s cannot be fetched: no source of media was named", request->media_id);
+                     "%s cannot be fetched: no folder of media was named; give one with --media",
+                     request->media_id);
 }
 
 cara_media cara_media_none(void) {
