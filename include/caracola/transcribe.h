@@ -38,6 +38,12 @@ typedef struct cara_options {
     const char
         *language; /* code or English name; NULL detects it; ignored by English-only models */
     cara_task task;
+    /* Where the language is to be detected: of the first so many windows of 30 s, the first that is
+     * more probable than the threshold, else the one of most windows. 1 and 0.5: the first alone,
+     * as transcribe(). */
+    int language_detection_segments;
+    double language_detection_threshold;
+    int multilingual; /* 1: the language is detected again in each window, also if one is given */
     double temperature[CARA_MAX_TEMPERATURES]; /* tried in this order; 0.0, 0.2 ... 1.0 */
     size_t n_temperatures;
     int best_of;           /* candidates at temperatures above 0; 0 is None, as DecodingOptions */
@@ -48,12 +54,16 @@ typedef struct cara_options {
     int sample_len;        /* most tokens a window; 0 is None: n_text_ctx / 2 */
     const char *suppress_tokens; /* "-1": the non-speech set; ids joined by commas; "" none */
     int suppress_blank;
+    /* As faster-whisper and CTranslate2 have them, over the tokens of a window. */
+    double repetition_penalty; /* logits of tokens that came before are lowered by it; 1: not */
+    int no_repeat_ngram_size;  /* so many tokens in a row never come twice; 0: they may */
     int without_timestamps;
     double max_initial_timestamp;       /* seconds; NaN is None; default 1.0 */
     double compression_ratio_threshold; /* NaN is None; default 2.4 */
     double logprob_threshold;           /* NaN is None; default -1.0 */
     double no_speech_threshold;         /* NaN is None; default 0.6 */
     int condition_on_previous_text;
+    double prompt_reset_on_temperature; /* above it a window's text is no later prompt; 0.5 */
     const char *prefix; /* text that each window begins with, and the result is without; NULL */
     const char *initial_prompt; /* NULL is None */
     int carry_initial_prompt;

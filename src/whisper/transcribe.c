@@ -142,6 +142,28 @@ static int reserve(cara_session *s, const cara_attempt *attempt, cara_error *err
     return rc ? rc : s->backend->ops->reserve_slots(s->backend, 0, attempt->candidates, err);
 }
 
+/* detect_language() of the window that was encoded last. */
+static int window_language(transcription *t, int *language, double *probability, cara_error *err) {
+    cara_session *s = t->session;
+    double start = cara_clock_monotonic();
+    int rc = reserve(s, &(cara_attempt){.candidates = 1}, err);
+    if (!rc)
+        rc = cara_detect_language(s->tokenizer, s->kernels, s->backend, s->logits, language,
+                                  probability, err);
+    t->timings.decode_s += cara_clock_monotonic() - start;
+    return rc;
+}
+
+/* The language of this window alone. */
+static int change_language(transcription *t, cara_error *err) {
+    int language = 0;
+    double probability = 0;
+    int rc = window_language(t, &language, &probability, err);
+    if (!rc)
+        cara_settings_language(&t->settings, language);
+    return rc;
+}
+
 /* Tries one temperature after the other until a result is good enough. */
 static int decode_with_fallback(transcription *t, const int32_t *prompt, size_t n_prompt,
                                 cara_arena *arena, cara_decoding *out, cara_error *err) {
@@ -323,6 +345,8 @@ static int transcribe_window(transcription *t, int64_t segment_size, cara_error 
     int rc = window_prompt(t, &scratch, &prompt, &n_prompt) ? no_memory(t, err) : CARA_OK;
     if (!rc)
         rc = encode_window(t, t->seek, segment_size, err);
+    if (!rc && o->multilingual && cara_tokenizer_is_multilingual(t->settings.tokenizer))
+        rc = change_language(t, err);
     if (!rc)
         rc = decode_with_fallback(t, prompt, n_prompt, &scratch, &decoding, err);
     if (rc)
@@ -345,7 +369,7 @@ static int transcribe_window(transcription *t, int64_t segment_size, cara_error 
     if (rc)
         goto done;
     t->seek += cut.advance;
-    if (!o->condition_on_previous_text || decoding.temperature > 0.5)
+    if (!o->condition_on_previous_text || decoding.temperature > o->prompt_reset_on_temperature)
         (void)all_tokens(t, &t->prompt_reset_since); /* no prompt of what was sampled */
     for (size_t i = first; o->on_segment && i < t->owner->result.n_segments; i++)
         o->on_segment(o->cookie, &t->owner->result.segments[i]);
@@ -372,26 +396,50 @@ static int open_audio(transcription *t, cara_error *err) {
     return CARA_OK;
 }
 
-/* The language of the first 30 s, the silence after them included (transcribe() detects on the
- * padded audio, but decodes windows that hold zeros there). */
-static int detect_language(transcription *t, cara_error *err) {
-    cara_session *s = t->session;
-    int language = 0;
+/* The first 30 s, the silence after them included (transcribe() detects on the padded audio, but
+ * decodes windows that hold zeros there), or the 30 s at `seek`. */
+static int encode_for_language(transcription *t, int64_t seek, cara_error *err) {
+    int64_t left = t->content_frames - seek, size = CARA_N_FRAMES;
     /* A shortened window is shortened here, too: the same one is decoded later, and encoded only
      * once. */
-    int is_cut =
-        t->settings.options.audio_ctx != CARA_AUDIO_CTX_FULL && t->content_frames < CARA_N_FRAMES;
-    int rc = encode_window(t, 0, is_cut ? t->content_frames : CARA_N_FRAMES, err);
-    double start = cara_clock_monotonic();
-    if (!rc)
-        rc = reserve(s, &(cara_attempt){.candidates = 1}, err);
-    if (!rc)
-        rc = cara_detect_language(s->tokenizer, s->kernels, s->backend, s->logits, &language,
-                                  &t->owner->result.language_probability, err);
-    t->timings.decode_s += cara_clock_monotonic() - start;
-    if (!rc)
-        cara_settings_language(&t->settings, language);
-    return rc;
+    if (left < size && (seek > 0 || t->settings.options.audio_ctx != CARA_AUDIO_CTX_FULL))
+        size = left;
+    return encode_window(t, seek, size, err);
+}
+
+/* detect_language() of the first windows, as faster-whisper's: the first language that is probable
+ * enough, else the one of most windows. */
+static int detect_language(transcription *t, cara_error *err) {
+    const cara_options *o = &t->settings.options;
+    int votes[CARA_N_LANGUAGES] = {0}, found[CARA_N_LANGUAGES] = {0}, n_found = 0, best = 0;
+    double highest[CARA_N_LANGUAGES] = {0};
+    int64_t seek = 0;
+    for (int i = 0; i < o->language_detection_segments; i++, seek += CARA_N_FRAMES) {
+        int language = 0;
+        double probability = 0;
+        if (i > 0 && seek >= t->content_frames)
+            break;
+        int rc = encode_for_language(t, seek, err);
+        if (!rc)
+            rc = window_language(t, &language, &probability, err);
+        if (rc)
+            return rc;
+        if (!votes[language]++)
+            found[n_found++] = language;
+        if (probability > o->language_detection_threshold) {
+            votes[language] = INT32_MAX;
+            highest[language] = probability;
+            break;
+        }
+        if (probability > highest[language])
+            highest[language] = probability;
+    }
+    for (int i = 1; i < n_found; i++) /* of equals the first that was found */
+        if (votes[found[i]] > votes[found[best]])
+            best = i;
+    t->owner->result.language_probability = highest[found[best]];
+    cara_settings_language(&t->settings, found[best]);
+    return CARA_OK;
 }
 
 /* What goes before the first window's text: the initial prompt, and tokens of an earlier run. */

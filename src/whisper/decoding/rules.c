@@ -3,6 +3,7 @@
 #include "whisper/decoding/probability.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Forbids the ids from `from` up to but without `to`. */
 static void forbid(const cara_rules *rules, float *logits, int64_t from, int64_t to) {
@@ -58,7 +59,34 @@ static void apply_timestamps(const cara_rules *rules, const int32_t *sampled, si
         forbid(rules, logits, 0, begin);
 }
 
+/* RepetitionPenalty of CTranslate2's decoding_utils.cc: once for each token, however often it came.
+ */
+static void penalise(const cara_rules *rules, const int32_t *sampled, size_t n, float *logits) {
+    float penalty = (float)rules->repetition_penalty;
+    for (size_t i = 0; i < n; i++) {
+        size_t before = 0;
+        while (sampled[before] != sampled[i])
+            before++;
+        float *logit = &logits[sampled[i]];
+        if (before == i)
+            *logit = *logit < 0 ? *logit * penalty : *logit / penalty;
+    }
+}
+
+/* NoRepeatNgram of the same: what followed the newest size - 1 tokens before. */
+static void forbid_ngrams(const cara_rules *rules, const int32_t *sampled, size_t n,
+                          float *logits) {
+    size_t rest = (size_t)rules->no_repeat_ngram_size - 1;
+    for (size_t i = 0; i + rest < n; i++)
+        if (memcmp(sampled + i, sampled + (n - rest), rest * sizeof *sampled) == 0)
+            forbid_all(rules, logits, sampled + i + rest, 1);
+}
+
 void cara_rules_apply(const cara_rules *rules, const int32_t *sampled, size_t n, float *logits) {
+    if (rules->repetition_penalty > 0 && rules->repetition_penalty != 1)
+        penalise(rules, sampled, n, logits);
+    if (rules->no_repeat_ngram_size > 0)
+        forbid_ngrams(rules, sampled, n, logits);
     if (rules->suppress_blank && n == 0) {
         forbid_all(rules, logits, rules->blank, rules->n_blank);
         forbid(rules, logits, rules->eot, (int64_t)rules->eot + 1);

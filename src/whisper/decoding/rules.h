@@ -22,12 +22,15 @@ typedef struct cara_rules {
     const int32_t *suppress; /* SuppressTokens: never; [n_suppress], each < n_vocab */
     size_t n_suppress;
 
+    double repetition_penalty; /* of CTranslate2; 0 or 1: none */
+    int no_repeat_ngram_size;  /* the same; 0: none */
+
     int timestamps;                /* ApplyTimestampRules; 0 with without_timestamps */
     int32_t max_initial_timestamp; /* most steps of time that the first may be; -1: no limit */
 } cara_rules;
 
 /* Sets the logits [n_vocab] of all tokens to -INFINITY that may not follow the tokens sampled so
- * far in this window, `sampled` [n]. */
+ * far in this window, `sampled` [n], and lowers those of tokens that are repeated. */
 void cara_rules_apply(const cara_rules *rules, const int32_t *sampled, size_t n, float *logits);
 
 #endif

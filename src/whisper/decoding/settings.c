@@ -19,8 +19,8 @@
 #define PREPEND_PUNCTUATIONS "\"'“¿([{-"
 #define APPEND_PUNCTUATIONS "\"'.。,，!！?？:：”)]}、"
 
-#define MAX_PATIENCE                                                                               \
-    100 /* a ceiling for memory: sequences that end are kept until the window's end */
+/* A ceiling for memory: sequences that end are kept until the window's end. */
+#define MAX_PATIENCE 100
 
 void cara_options_default(cara_options *options, size_t size) {
     const cara_options defaults = {
@@ -36,6 +36,10 @@ void cara_options_default(cara_options *options, size_t size) {
         .logprob_threshold = -1.0,
         .no_speech_threshold = 0.6,
         .condition_on_previous_text = 1,
+        .prompt_reset_on_temperature = 0.5,
+        .repetition_penalty = 1,
+        .language_detection_segments = 1,
+        .language_detection_threshold = 0.5,
         .prepend_punctuations = PREPEND_PUNCTUATIONS,
         .append_punctuations = APPEND_PUNCTUATIONS,
         .hallucination_silence_threshold = NAN,
@@ -123,6 +127,25 @@ static int check_numbers(cara_settings *s, cara_error *err) {
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "hallucination_silence_threshold is %g; it takes seconds from 0, or None",
                          o->hallucination_silence_threshold);
+    if (!(o->repetition_penalty > 0 && o->repetition_penalty <= 1e6))
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "repetition_penalty is %g; it takes a number above 0, and 1 is none",
+                         o->repetition_penalty);
+    if (o->no_repeat_ngram_size < 0)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "no_repeat_ngram_size is %d; it takes 1 or more, or 0 for none",
+                         o->no_repeat_ngram_size);
+    if (isnan(o->prompt_reset_on_temperature))
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "prompt_reset_on_temperature is not a number; it takes a temperature");
+    if (o->language_detection_segments < 1)
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "language_detection_segments is %d; it takes 1 or more",
+                         o->language_detection_segments);
+    if (!(o->language_detection_threshold >= 0 && o->language_detection_threshold <= 1))
+        return cara_fail(err, CARA_ERR_USAGE, -1,
+                         "language_detection_threshold is %g; it takes 0 to 1",
+                         o->language_detection_threshold);
     if (o->sample_len < 0)
         return cara_fail(err, CARA_ERR_USAGE, -1,
                          "sample_len is %d; it takes 1 or more, or None (0)", o->sample_len);
@@ -338,6 +361,8 @@ int cara_settings_check(const cara_options *options, const cara_dims *dims,
     rules->timestamp_begin = special->timestamp_begin;
     rules->suppress_blank = o->suppress_blank;
     rules->blank = cara_tokenizer_blank(tokenizer, &rules->n_blank);
+    rules->repetition_penalty = o->repetition_penalty;
+    rules->no_repeat_ngram_size = o->no_repeat_ngram_size;
     rules->timestamps = !o->without_timestamps;
     rules->max_initial_timestamp = -1;
     if (o->max_initial_timestamp > 0) /* 0 is no limit, as in the reference */

@@ -355,8 +355,59 @@ static void equal_seeds_give_equal_numbers(void **state) {
     assert_true(fabs(mean - 0.5) < 0.02);
 }
 
+/* Once for each token that came, as CTranslate2 has it. */
+static void repeated_tokens_are_lowered(void **state) {
+    (void)state;
+    cara_rules rules = rules_of_test();
+    rules.timestamps = 0;
+    rules.repetition_penalty = 2;
+    static const int32_t sampled[] = {3, 4, 3, T0};
+    float logits[N];
+    for (int i = 0; i < N; i++)
+        logits[i] = i == 4 ? -1 : 6;
+    cara_rules_apply(&rules, sampled, 4, logits);
+    for (int i = 0; i < N; i++)
+        assert_true(logits[i] == (i == 4 ? -2 : i == 3 || i == T0 ? 3 : 6));
+    rules.repetition_penalty = 1;
+    cara_rules_apply(&rules, sampled, 4, logits);
+    assert_true(logits[3] == 3);
+}
+
+static void ngrams_come_only_once(void **state) {
+    (void)state;
+    static const struct {
+        int size;
+        int32_t sampled[8];
+        size_t n;
+        const char *forbidden; /* digits */
+    } cases[] = {
+        {0, {1, 2, 1, 2, 1}, 5, ""},
+        {1, {1, 2, 1}, 3, "12"},
+        {2, {1, 2, 3, 1}, 4, "2"},
+        {2, {1, 2, 1, 3, 1}, 5, "23"},
+        {3, {1, 2, 3, 1, 2}, 5, "3"},
+        {3, {1, 2, 3, 1}, 4, ""},
+        {3, {1, 2}, 2, ""},
+        {4, {1, 1, 1, 1, 1}, 5, "1"},
+        {2, {1}, 1, ""},
+        {1, {0}, 0, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cara_rules rules = rules_of_test();
+        rules.timestamps = 0;
+        rules.no_repeat_ngram_size = cases[i].size;
+        float logits[N] = {0};
+        cara_rules_apply(&rules, cases[i].sampled, cases[i].n, logits);
+        for (int k = 0; k < N; k++)
+            assert_int_equal(logits[k] == -INFINITY,
+                             k < 10 && strchr(cases[i].forbidden, '0' + k) != NULL);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(repeated_tokens_are_lowered),
+        cmocka_unit_test(ngrams_come_only_once),
         cmocka_unit_test(timestamps_come_in_rising_pairs),
         cmocka_unit_test(the_first_timestamp_has_a_limit),
         cmocka_unit_test(timestamps_win_by_their_sum),

@@ -111,6 +111,12 @@ BAD(beam_size, 65)
 BAD(patience, 1.5)
 BAD(best_of, -1)
 BAD(length_penalty, 1.5)
+BAD(repetition_penalty, 0)
+BAD(no_repeat_ngram_size, -1)
+BAD(prompt_reset_on_temperature, NAN)
+BAD(language_detection_segments, 0)
+BAD(language_detection_threshold, 1.5)
+BAD(hallucination_silence_threshold, -1)
 BAD(audio_ctx, 1501)
 BAD(sample_len, -3)
 BAD(max_initial_timestamp, -1)
@@ -179,6 +185,12 @@ static void bad_options_are_named(void **state) {
         {bad_best_of, {"best_of", "-1", "1 to 64"}},
         {many_candidates, {"best_of", "65", "1 to 64"}},
         {bad_length_penalty, {"length_penalty", "1.5", "0 to 1"}},
+        {bad_repetition_penalty, {"repetition_penalty", "0", "above 0"}},
+        {bad_no_repeat_ngram_size, {"no_repeat_ngram_size", "-1", "1 or more"}},
+        {bad_prompt_reset_on_temperature, {"prompt_reset_on_temperature", "not a number", ""}},
+        {bad_language_detection_segments, {"language_detection_segments", "0", "1 or more"}},
+        {bad_language_detection_threshold, {"language_detection_threshold", "1.5", "0 to 1"}},
+        {bad_hallucination_silence_threshold, {"hallucination_silence_threshold", "-1", "from 0"}},
         {bad_audio_ctx, {"audio_ctx", "1501", "1 to 1500"}},
         {negative_audio_ctx, {"audio_ctx", "-2", "1 to 1500"}},
         {bad_sample_len, {"sample_len", "-3", "1 or more"}},
