@@ -256,7 +256,7 @@ static int write_file(const cara_transcribe_flags *flags, const cara_input *inpu
     if (!rc && !is_wanted(flags->formats, format)) /* not looked at before the work */
         rc = check_folder(path, &last, err);
     if (!rc)
-        rc = cara_transcript_write(result, (cara_transcript_format)format, NULL,
+        rc = cara_transcript_write(result, (cara_transcript_format)format, &flags->subtitles,
                                    cara_transcript_to_buf, &text, err);
     if (!rc)
         rc = cara_write_file_atomic(path, text.data ? text.data : "", text.len, MODE_FILE, 1, err);

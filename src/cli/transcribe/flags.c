@@ -24,15 +24,23 @@ typedef enum flag {
     QUIET,
     TASK,
     LANGUAGE,
+    LANGUAGE_DETECTION_SEGMENTS,
+    LANGUAGE_DETECTION_THRESHOLD,
+    MULTILINGUAL,
     TEMPERATURE,
     BEST_OF,
     BEAM_SIZE,
     PATIENCE,
     LENGTH_PENALTY,
+    REPETITION_PENALTY,
+    NO_REPEAT_NGRAM_SIZE,
+    MAX_NEW_TOKENS,
     SUPPRESS_TOKENS,
+    PREFIX,
     INITIAL_PROMPT,
     CARRY_INITIAL_PROMPT,
     CONDITION_ON_PREVIOUS_TEXT,
+    PROMPT_RESET_ON_TEMPERATURE,
     TEMPERATURE_INCREMENT,
     COMPRESSION_RATIO_THRESHOLD,
     LOGPROB_THRESHOLD,
@@ -49,13 +57,13 @@ typedef enum flag {
     DEVICE,
     FP16,
     WORD_TIMESTAMPS,
+    PREPEND_PUNCTUATIONS,
+    APPEND_PUNCTUATIONS,
     HIGHLIGHT_WORDS,
     MAX_LINE_WIDTH,
     MAX_LINE_COUNT,
     MAX_WORDS_PER_LINE,
     HALLUCINATION_SILENCE_THRESHOLD,
-    PREPEND_PUNCTUATIONS,
-    APPEND_PUNCTUATIONS,
     N_FLAGS
 } flag;
 
@@ -89,17 +97,37 @@ const cara_cli_option cara_transcribe_options[N_FLAGS + 1] = {
     [LANGUAGE] = {"language", 'l', "LANG|None",
                   "the language spoken, as a code or an English name\n"
                   "(default: None, detect it)"},
+    [LANGUAGE_DETECTION_SEGMENTS] = {"language-detection-segments", 0, "N",
+                                     "windows of 30 s that the language may be detected in\n"
+                                     "(default: 1)"},
+    [LANGUAGE_DETECTION_THRESHOLD] = {"language-detection-threshold", 0, "NUMBER",
+                                      "the first of them that is more probable decides, else the\n"
+                                      "language of most (default: 0.5)"},
+    [MULTILINGUAL] = {"multilingual", 0, "BOOL",
+                      "detect the language of each window (default: False)"},
     [TEMPERATURE] = {"temperature", 0, "NUMBER", "of the first attempt at a window (default: 0)"},
     [BEST_OF] = {"best-of", 0, "N|None", "candidates when temperature is above 0 (default: 5)"},
     [BEAM_SIZE] = {"beam-size", 0, "N|None",
-                   "None: greedy. Beam search is not implemented yet (default: None)"},
-    [PATIENCE] = {"patience", 0, "NUMBER|None", "None: it belongs to beam search (default: None)"},
+                   "beams when temperature is 0, up to 64; None: greedy (default:\n"
+                   "None)"},
+    [PATIENCE] = {"patience", 0, "NUMBER|None",
+                  "how many times the beams in ended sequences are waited for;\n"
+                  "None: once (default: None)"},
     [LENGTH_PENALTY] = {"length-penalty", 0, "NUMBER|None",
-                        "0 to 1, to rank candidates; None: simple length\n"
+                        "0 to 1, to rank candidates and beams; None: simple length\n"
                         "normalisation (default: None)"},
+    [REPETITION_PENALTY] = {"repetition-penalty", 0, "NUMBER",
+                            "above 1 makes tokens that came before less likely (default: 1)"},
+    [NO_REPEAT_NGRAM_SIZE] = {"no-repeat-ngram-size", 0, "N",
+                              "so many tokens in a row come only once in a window; 0: as\n"
+                              "often as they do (default: 0)"},
+    [MAX_NEW_TOKENS] = {"max-new-tokens", 0, "N|None",
+                        "most tokens of a window; None: half the context of the model\n"
+                        "(default: None)"},
     [SUPPRESS_TOKENS] = {"suppress-tokens", 0, "IDS",
                          "token ids joined by commas, -1 for the non-speech set\n"
                          "(default: -1)"},
+    [PREFIX] = {"prefix", 0, "TEXT", "text that each window begins with, which is not written"},
     [INITIAL_PROMPT] = {"initial-prompt", 0, "TEXT",
                         "text before the first window, to hint at names and spelling"},
     [CARRY_INITIAL_PROMPT] = {"carry-initial-prompt", 0, "BOOL",
@@ -107,6 +135,9 @@ const cara_cli_option cara_transcribe_options[N_FLAGS + 1] = {
     [CONDITION_ON_PREVIOUS_TEXT] = {"condition-on-previous-text", 0, "BOOL",
                                     "give each window the text of the one before (default:\n"
                                     "True)"},
+    [PROMPT_RESET_ON_TEMPERATURE] = {"prompt-reset-on-temperature", 0, "NUMBER",
+                                     "text decoded above it is not given to the next window\n"
+                                     "(default: 0.5)"},
     [TEMPERATURE_INCREMENT] = {"temperature-increment-on-fallback", 0, "NUMBER|None",
                                "added at each further attempt up to 1; None: a single\n"
                                "attempt (default: 0.2)"},
@@ -145,16 +176,29 @@ const cara_cli_option cara_transcribe_options[N_FLAGS + 1] = {
                       "(default: default)"},
     [DEVICE] = {"device", 0, "cpu", "accepted, as openai's command has it"},
     [FP16] = {"fp16", 0, "BOOL", "accepted, and changes nothing"},
-    [WORD_TIMESTAMPS] = {"word-timestamps", 0, "BOOL", "False: not implemented yet"},
-    [HIGHLIGHT_WORDS] = {"highlight-words", 0, "BOOL", "False: needs word timestamps"},
-    [MAX_LINE_WIDTH] = {"max-line-width", 0, "N|None", "None: needs word timestamps"},
-    [MAX_LINE_COUNT] = {"max-line-count", 0, "N|None", "None: needs word timestamps"},
-    [MAX_WORDS_PER_LINE] = {"max-words-per-line", 0, "N|None", "None: needs word timestamps"},
-    [HALLUCINATION_SILENCE_THRESHOLD] = {"hallucination-silence-threshold", 0, "NUMBER|None",
-                                         "None: needs word timestamps"},
+    [WORD_TIMESTAMPS] = {"word-timestamps", 0, "BOOL",
+                         "find when each word was said, and write it into JSON and\n"
+                         "subtitles (default: False)"},
     [PREPEND_PUNCTUATIONS] = {"prepend-punctuations", 0, "TEXT",
-                              "no effect without word timestamps"},
-    [APPEND_PUNCTUATIONS] = {"append-punctuations", 0, "TEXT", "no effect without word timestamps"},
+                              "marks that belong to the next word (default: \"'“¿([{-)"},
+    [APPEND_PUNCTUATIONS] = {"append-punctuations", 0, "TEXT",
+                             "marks that belong to the word before (default:\n"
+                             "\"'.。,，!！?？:：”)]}、)"},
+    [HIGHLIGHT_WORDS] = {"highlight-words", 0, "BOOL",
+                         "underline each word in srt and vtt as it is said; needs\n"
+                         "--word_timestamps True (default: False)"},
+    [MAX_LINE_WIDTH] = {"max-line-width", 0, "N|None",
+                        "most characters of a line in srt and vtt; needs\n"
+                        "--word_timestamps True (default: None)"},
+    [MAX_LINE_COUNT] = {"max-line-count", 0, "N|None",
+                        "most lines of a subtitle; needs --max_line_width (default:\n"
+                        "None)"},
+    [MAX_WORDS_PER_LINE] = {"max-words-per-line", 0, "N|None",
+                            "most words of a subtitle; needs --word_timestamps True and no\n"
+                            "--max_line_width (default: None)"},
+    [HALLUCINATION_SILENCE_THRESHOLD] = {"hallucination-silence-threshold", 0, "NUMBER|None",
+                                         "seconds: skip longer silence around words that may be\n"
+                                         "invented; needs --word_timestamps True (default: None)"},
 };
 
 const cara_cli_value cara_transcribe_values[] = {
@@ -217,24 +261,19 @@ static int optional_number(const cara_cli_args *args, double min, double max, do
     return 0;
 }
 
-/* Flags that exist so that openai's command lines work, with the one value that we support. */
-static int must_be_none(const cara_cli_args *args, const char *why) {
-    if (strcmp(args->value, "None") == 0)
-        return 0;
-    cara_cli_fail(CARA_EXIT_USAGE, "%s takes only None, got \"%s\": %s", args->flag, args->value,
-                  why);
-    return -1;
+/* A number of 1 or more, or None as 0. */
+static int optional_count(const cara_cli_args *args, int most, int *out) {
+    int none = 0;
+    int64_t number = 0;
+    int rc = cara_cli_int(args, 1, most, &none, &number);
+    *out = none ? 0 : (int)number;
+    return rc;
 }
 
-static int must_be_false(const cara_cli_args *args, const char *why) {
-    int value = 0;
-    if (cara_cli_bool(args, &value) != 0)
-        return -1;
-    if (!value)
-        return 0;
-    cara_cli_fail(CARA_EXIT_USAGE, "%s takes only False, got \"%s\": %s", args->flag, args->value,
-                  why);
-    return -1;
+static int optional_size(const cara_cli_args *args, size_t *out) {
+    int number = 0, rc = optional_count(args, 1000000, &number);
+    *out = (size_t)number;
+    return rc;
 }
 
 static int set_language(const cara_cli_args *args, cara_transcribe_flags *flags) {
@@ -280,7 +319,6 @@ typedef struct ladder {
 } ladder;
 
 static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *flags, ladder *steps) {
-    static const char not_yet[] = "word timestamps are not implemented yet";
     static const char *const compute_types[] = {"default", "float32", "int8"}; /* as TYPE */
     cara_options *o = &flags->options;
     int none = 0, value = 0, rc = 0;
@@ -327,15 +365,32 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
     case TEMPERATURE:
         return cara_cli_double(args, 0, HUGE_VAL, NULL, &steps->temperature);
     case BEST_OF:
-        rc = cara_cli_int(args, 1, 64, &none, &number);
-        o->best_of = none ? 0 : (int)number;
-        return rc;
+        return optional_count(args, 64, &o->best_of);
     case BEAM_SIZE:
-        o->beam_size = 0;
-        return must_be_none(args, "beam search is not implemented yet, decoding is greedy");
+        return optional_count(args, 64, &o->beam_size);
     case PATIENCE:
-        o->patience = NAN;
-        return must_be_none(args, "beam search is not implemented yet");
+        return optional_number(args, 0.01, 100, &o->patience);
+    case REPETITION_PENALTY:
+        return cara_cli_double(args, 0.001, 1e6, NULL, &o->repetition_penalty);
+    case NO_REPEAT_NGRAM_SIZE:
+        rc = cara_cli_int(args, 0, 448, NULL, &number);
+        o->no_repeat_ngram_size = (int)number;
+        return rc;
+    case MAX_NEW_TOKENS:
+        return optional_count(args, 448, &o->sample_len);
+    case PREFIX:
+        o->prefix = args->value;
+        return 0;
+    case PROMPT_RESET_ON_TEMPERATURE:
+        return cara_cli_double(args, 0, HUGE_VAL, NULL, &o->prompt_reset_on_temperature);
+    case LANGUAGE_DETECTION_SEGMENTS:
+        rc = cara_cli_int(args, 1, 1000000, NULL, &number);
+        o->language_detection_segments = (int)number;
+        return rc;
+    case LANGUAGE_DETECTION_THRESHOLD:
+        return cara_cli_double(args, 0, 1, NULL, &o->language_detection_threshold);
+    case MULTILINGUAL:
+        return cara_cli_bool(args, &o->multilingual);
     case LENGTH_PENALTY:
         return optional_number(args, 0, 1, &o->length_penalty);
     case SUPPRESS_TOKENS:
@@ -403,25 +458,70 @@ static int set(const cara_cli_args *args, flag which, cara_transcribe_flags *fla
             cara_cli_remark("--fp16 True changes nothing here: this CPU computes in its own types");
         return rc;
     case WORD_TIMESTAMPS:
-    case HIGHLIGHT_WORDS:
-        return must_be_false(args, not_yet);
-    case MAX_LINE_WIDTH:
-    case MAX_LINE_COUNT:
-    case MAX_WORDS_PER_LINE:
-    case HALLUCINATION_SILENCE_THRESHOLD:
-        return must_be_none(args, not_yet);
+        return cara_cli_bool(args, &o->word_timestamps);
     case PREPEND_PUNCTUATIONS:
+        o->prepend_punctuations = args->value;
+        return 0;
     case APPEND_PUNCTUATIONS:
+        o->append_punctuations = args->value;
+        return 0;
+    case HIGHLIGHT_WORDS:
+        return cara_cli_bool(args, &flags->subtitles.highlight_words);
+    case MAX_LINE_WIDTH:
+        return optional_size(args, &flags->subtitles.max_line_width);
+    case MAX_LINE_COUNT:
+        return optional_size(args, &flags->subtitles.max_line_count);
+    case MAX_WORDS_PER_LINE:
+        return optional_size(args, &flags->subtitles.max_words_per_line);
+    case HALLUCINATION_SILENCE_THRESHOLD:
+        return optional_number(args, 0, 1e6, &o->hallucination_silence_threshold);
     case N_FLAGS:
         return 0;
     }
     return 0;
 }
 
+/* What cli() of whisper/transcribe.py says of the flags that need word times. */
+static int check_words(const cara_transcribe_flags *flags) {
+    const cara_transcript_options *s = &flags->subtitles;
+    const char *needs = s->highlight_words      ? "--highlight_words"
+                        : s->max_line_count     ? "--max_line_count"
+                        : s->max_line_width     ? "--max_line_width"
+                        : s->max_words_per_line ? "--max_words_per_line"
+                                                : NULL;
+    if (needs && !flags->options.word_timestamps) {
+        cara_cli_fail(CARA_EXIT_USAGE, "%s needs --word_timestamps True", needs);
+        return -1;
+    }
+    if (flags->quiet)
+        return 0;
+    if (s->max_line_count && !s->max_line_width)
+        cara_cli_remark("--max_line_count has no effect without --max_line_width");
+    if (s->max_words_per_line && s->max_line_width)
+        cara_cli_remark("--max_words_per_line has no effect with --max_line_width");
+    if (flags->options.word_timestamps && flags->options.task == CARA_TRANSLATE)
+        cara_cli_remark("the times of words in a translation may be wrong: they follow the speech");
+    return 0;
+}
+
+/* A draft model proposes one sequence, and beams are several. */
+static int check_beams(const cara_transcribe_flags *flags) {
+    if (!flags->options.beam_size && !isnan(flags->options.patience)) {
+        cara_cli_fail(CARA_EXIT_USAGE, "--patience needs --beam_size");
+        return -1;
+    }
+    if (!flags->options.beam_size || !flags->draft_model)
+        return 0;
+    cara_cli_fail(CARA_EXIT_USAGE,
+                  "--draft_model proposes tokens to greedy decoding; give it without --beam_size");
+    return -1;
+}
+
 int cara_transcribe_flags_parse(const cara_cli_command *command, int argc, char **argv,
                                 cara_transcribe_flags *flags, int *status) {
     memset(flags, 0, sizeof *flags);
     cara_options_default(&flags->options, sizeof flags->options);
+    cara_transcript_options_default(&flags->subtitles, sizeof flags->subtitles);
     flags->options.best_of = 5; /* the command's default; the library's is None */
     ladder steps = {.temperature = 0.0, .increment = 0.2};
     *status = CARA_EXIT_USAGE;
@@ -440,6 +540,8 @@ int cara_transcribe_flags_parse(const cara_cli_command *command, int argc, char 
             return -1;
     }
     if (build_ladder(&flags->options, steps.temperature, steps.no_increment, steps.increment) != 0)
+        return -1;
+    if (check_words(flags) != 0 || check_beams(flags) != 0)
         return -1;
     if (flags->json && flags->verbose) {
         cara_cli_fail(CARA_EXIT_USAGE, "--json and --verbose True both claim standard output; "

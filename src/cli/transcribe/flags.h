@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 #include <caracola/transcribe.h>
+#include <caracola/writers.h>
 
 typedef struct cara_transcribe_flags {
     const char *model; /* NULL: see cara_cli_model_file() */
@@ -26,7 +27,8 @@ typedef struct cara_transcribe_flags {
     const char *compute_type; /* static; NULL: default */
     int language_named;       /* --language was given */
     cara_options options;
-    int first_file; /* argv[first_file .. argc) are the files */
+    cara_transcript_options subtitles; /* of VTT and SRT, with word times */
+    int first_file;                    /* argv[first_file .. argc) are the files */
 } cara_transcribe_flags;
 
 /* The table of flags, and what the words for their values mean. */
