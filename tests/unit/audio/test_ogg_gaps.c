@@ -49,8 +49,8 @@ static blob damaged(const paging *how, int damage, int first, int last) {
 
 /* What was before the gap is as it was, and what is behind it is there, in its place. */
 static void check_places(const decoded *d, double from_s, double to_s) {
-    size_t from = (size_t)(from_s * 16000 - 104), to = (size_t)(to_s * 16000 - 104);
-    from = from_s * 16000 > 104 + 24 ? from - 24 : 0;
+    double first = from_s * 16000 - 104 - 24, last = to_s * 16000 - 104;
+    size_t from = first > 0 ? (size_t)first : 0, to = last > 0 ? (size_t)last : 0;
     assert_memory_equal(d->got.pcm, v.pcm.pcm, from * sizeof(float));
     double at[3] = {0}, power = 0;
     for (size_t i = to + 3200; i + 1 < d->got.n; i++) {
