@@ -84,9 +84,10 @@ int cara_alignment_path(const float *matrix, size_t n_tokens, size_t n_positions
                         size_t *starts) {
     size_t n = n_tokens, m = n_positions;
     /* Costs of the position before, and of this one; [n + 1] each, from before the first token. */
-    float *before = cara_arena_alloc(arena, 2 * (n + 1), sizeof *before), *here = before + n + 1;
+    float *before = cara_arena_alloc(arena, n + 1, sizeof *before);
+    float *here = cara_arena_alloc(arena, n + 1, sizeof *here);
     uint8_t *from = cara_arena_alloc(arena, n * m, sizeof *from); /* [m, n] */
-    if (!before || !from)
+    if (!before || !here || !from)
         return -1;
     for (size_t i = 1; i <= n; i++)
         before[i] = INFINITY;
