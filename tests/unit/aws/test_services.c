@@ -344,6 +344,7 @@ static void invocations(void **state) {
     assert_int_equal(
         cara_lambda_fail(lambda, in.request_id, "Runtime.TooLarge", "so\xff \"big\"", &err),
         CARA_OK);
+    cara_invocation_free(&in);
     r = test_server_request(server, 3);
     assert_memory_equal(r.raw, "POST /2018-06-01/runtime/invocation/two/error HTTP", 50);
     assert_string_equal(
