@@ -14,7 +14,7 @@ help:
 	@echo 'make check     the same without sanitizers, fuzzing and packages (quick)'
 	@echo 'make build     build/caracola'
 	@echo 'make lint      includes, source rules, format, scripts'
-	@echo 'make fuzz      each fuzz target for FUZZ_SECONDS (20)'
+	@echo 'make fuzz      each fuzz target for FUZZ_SECONDS (12)'
 	@echo 'make fault-test  1,000 messages under faults and kills; SEED=n, FAULT_ARGS=...'
 	@echo 'make infra-test  the CloudFormation templates, every variant of them'
 	@echo 'make bench     how fast this machine runs each model, and how fast it could (SHAPES=...)'
