@@ -1,4 +1,4 @@
-#include "ogg_test.h"
+#include "ogg_voice_test.h"
 
 #include <math.h>
 #include <opus.h>
@@ -7,8 +7,6 @@
 #define PAGE_S 0.18                                             /* so long is one of them */
 
 enum { AS_IS, DROPPED, BIT, GARBAGE, LONG, ZEROS }; /* what happens to a page */
-
-static voice v;
 
 /* The voice with the damage done to pages `first` to `last`. */
 static blob damaged(const paging *how, int damage, int first, int last) {
@@ -360,18 +358,6 @@ static void packets_over_two_pages(void **state) {
         free(d.got.pcm);
         free(b.data);
     }
-}
-
-static int open_voice(void **state) {
-    (void)state;
-    v = voice_open();
-    return 0;
-}
-
-static int close_voice(void **state) {
-    (void)state;
-    voice_close(&v);
-    return 0;
 }
 
 int main(void) {

@@ -1,8 +1,6 @@
-#include "ogg_test.h"
+#include "ogg_voice_test.h"
 
 #include <time.h>
-
-static voice v;
 
 static const paging usual = {.on_each = 5, .serial = 7};
 
@@ -483,18 +481,6 @@ static void chains_of_too_many_decoders_are_refused(void **state) {
         free(d.got.pcm);
     }
     free(b.data);
-}
-
-static int open_voice(void **state) {
-    (void)state;
-    v = voice_open();
-    return 0;
-}
-
-static int close_voice(void **state) {
-    (void)state;
-    voice_close(&v);
-    return 0;
 }
 
 int main(void) {

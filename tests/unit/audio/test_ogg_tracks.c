@@ -1,7 +1,5 @@
 /* Several streams side by side in one Ogg file. */
-#include "ogg_test.h"
-
-static voice v;
+#include "ogg_voice_test.h"
 
 static const paging usual = {.on_each = 5, .serial = 7};
 
@@ -99,18 +97,6 @@ static void a_track_of_another_codec_is_for_libav(void **state) {
     free(opus.data);
     free(vorbis.data);
     free(b.data);
-}
-
-static int open_voice(void **state) {
-    (void)state;
-    v = voice_open();
-    return 0;
-}
-
-static int close_voice(void **state) {
-    (void)state;
-    voice_close(&v);
-    return 0;
 }
 
 int main(void) {
