@@ -9,15 +9,7 @@ import re
 import subprocess
 import sys
 
-
-class Checks:
-    def __init__(self):
-        self.count = self.failed = 0
-
-    def add(self, name, holds):
-        self.count += 1
-        self.failed += not holds
-        print(f"{'ok' if holds else 'not ok'} {self.count} - {name}")
+from tap import Checks
 
 
 def plain(page):
@@ -95,8 +87,7 @@ def main():
         checks.add(f"caracola(1) has exit status {code}", f".TP\n{code}\n" in section(pages["caracola"], "EXIT STATUS"))
         checks.add(f"docs/cli.md has exit status {code}", f"| {code} |" in docs)
         checks.add(f"README has exit status {code}", f"| {code} |" in readme)
-    print(f"1..{checks.count}")
-    sys.exit(1 if checks.failed else 0)
+    checks.exit()
 
 
 main()

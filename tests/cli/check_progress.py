@@ -19,6 +19,8 @@ import termios
 import time
 import unicodedata
 
+from tap import Checks
+
 NAMES = ["note.ogg", "声声声声声声声声声声声声声声声声声声声声.ogg", "e\u0301e\u0301e\u0301e\u0301 largo nombre de una nota de voz.ogg",
          "a\x1b[2Jb\x07\nc\u202e.ogg"]
 
@@ -60,18 +62,6 @@ def drawn(got):
     """[(when, line)]: each drawing of the line, which begins with a carriage return."""
     return [(when, line) for when, data in got
             for line in re.findall(r"\r([^\r\x1b]*)\x1b\[K", data.decode("utf-8")) if line]
-
-
-class Checks:
-    def __init__(self):
-        self.count = self.failed = 0
-
-    def add(self, name, holds, seen=""):
-        self.count += 1
-        self.failed += not holds
-        print(f"{'ok' if holds else 'not ok'} {self.count} - {name}", flush=True)
-        if not holds:
-            print("\n".join(f"# {line}" for line in repr(seen).splitlines()))
 
 
 def main():
@@ -150,8 +140,7 @@ def main():
         lines = [line for _, line in drawn(got)]
         checks.add("handle has one", status == 0 and lines and all(columns(line) < 70 and "event.json" in line for line in lines),
                    lines)
-    print(f"1..{checks.count}")
-    sys.exit(1 if checks.failed else 0)
+    checks.exit()
 
 
 main()

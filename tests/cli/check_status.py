@@ -17,6 +17,8 @@ import threading
 import time
 import zipfile
 
+from tap import Checks
+
 # What cannot be had here: (command, status): the file that has it, and a part of its text.
 ELSEWHERE = {
     ("setup", 0): ("tests/cloud/setup.test.mjs", "assert.equal(done.code, 0"),
@@ -75,18 +77,6 @@ class Aws(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
-
-
-class Checks:
-    def __init__(self):
-        self.count = self.failed = 0
-
-    def add(self, name, holds, seen=""):
-        self.count += 1
-        self.failed += not holds
-        print(f"{'ok' if holds else 'not ok'} {self.count} - {name}", flush=True)
-        if not holds:
-            print("\n".join(f"# {line}" for line in str(seen).splitlines()[-12:]))
 
 
 def documented(caracola):
@@ -295,8 +285,7 @@ def main():
                 else:
                     got, output = shell(line if line.startswith("env ") else f"caracola {line}", env, base)
                 checks.add(f"{status}: {line.replace(scratch, 'BASE').replace(str(source), 'SRC')}", got == status, f"{got}\n{output}")
-    print(f"1..{checks.count}")
-    sys.exit(1 if checks.failed else 0)
+    checks.exit()
 
 
 main()
