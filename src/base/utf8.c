@@ -89,3 +89,11 @@ cara_slice cara_utf8_strip(const void *s, size_t n) {
     }
     return end ? cara_slice_of(p + start, end - start) : cara_slice_of(p, 0);
 }
+
+size_t cara_utf8_count(const void *s, size_t n) {
+    const uint8_t *bytes = s;
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += (bytes[i] & 0xC0) != 0x80;
+    return count;
+}

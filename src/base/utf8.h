@@ -16,6 +16,9 @@ int cara_utf8_valid(const void *s, size_t n);
  * bytes. NUL-terminates; returns the length. */
 size_t cara_utf8_replace(const void *s, size_t n, char *dst);
 
+/* Characters of s[0..n): bytes that do not continue one. */
+size_t cara_utf8_count(const void *s, size_t n);
+
 /* What Python's str.strip() leaves: Unicode white space is cut from both ends. Borrowed from s;
  * ill-formed bytes count as text. */
 cara_slice cara_utf8_strip(const void *s, size_t n);

@@ -1,23 +1,16 @@
 /* Text of paragraphs on standard output. */
+#include "base/utf8.h"
 #include "cli/cli.h"
 
 #include <string.h>
 
 enum { WIDTH = 80 };
 
-/* Columns of text[0..n): bytes that do not continue a character of UTF-8. */
-static int columns(const char *text, size_t n) {
-    int sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += ((unsigned char)text[i] & 0xC0) != 0x80;
-    return sum;
-}
-
 void cara_cli_print_wrapped(const char *text, int column, FILE *out) {
     int at = column;
     while (*text) {
         size_t n = strcspn(text, " \n");
-        int wide = columns(text, n);
+        int wide = (int)cara_utf8_count(text, n);
         if (at > column && at + 1 + wide > WIDTH) {
             fprintf(out, "\n%*s", column, "");
             at = column;

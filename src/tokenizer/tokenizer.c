@@ -190,3 +190,20 @@ const void *cara_tokenizer_source(const cara_tokenizer *tokenizer, size_t *n) {
     *n = tokenizer->source_n;
     return tokenizer->source;
 }
+
+const char *cara_tokenizer_text(const cara_tokenizer *tokenizer, const int32_t *ids, size_t n,
+                                cara_arena *arena) {
+    cara_buf bytes;
+    cara_buf_init(&bytes, CARA_LIMIT_RESULT_BYTES);
+    char *text = NULL;
+    if (!cara_tokenizer_decode(tokenizer, ids, n, &bytes)) {
+        for (size_t i = 0; i < bytes.len; i++)
+            if (!bytes.data[i])
+                bytes.data[i] = (char)0xFF;
+        text = cara_arena_alloc(arena, bytes.len + 1, 3);
+        if (text)
+            cara_utf8_replace(bytes.len ? bytes.data : "", bytes.len, text);
+    }
+    cara_buf_free(&bytes);
+    return text;
+}

@@ -50,6 +50,11 @@ int cara_tokenizer_encode(const cara_tokenizer *tokenizer, const char *text, siz
 int cara_tokenizer_decode(const cara_tokenizer *tokenizer, const int32_t *ids, size_t n,
                           cara_buf *out);
 
+/* The same as a string in the arena: ids as valid UTF-8, ill-formed bytes as U+FFFD, and a NUL
+ * byte, which no C string can hold, too. NULL where there is no memory. */
+const char *cara_tokenizer_text(const cara_tokenizer *tokenizer, const int32_t *ids, size_t n,
+                                cara_arena *arena);
+
 /* Tokenizer.non_speech_tokens, ascending; borrowed from the tokenizer. */
 const int32_t *cara_tokenizer_non_speech(const cara_tokenizer *tokenizer, size_t *n);
 

@@ -19,29 +19,6 @@ static int no_memory(cara_error *err) {
     return cara_fail(err, CARA_ERR_MEMORY, -1, "No memory to split a text into words");
 }
 
-/* Tokenizer.decode_with_timestamps() of text tokens and eot, NUL-terminated in the arena, with its
- * length; NULL where there is no memory. */
-static char *decode(const cara_tokenizer *tokenizer, const int32_t *ids, size_t n, cara_buf *bytes,
-                    cara_arena *arena, size_t *n_text) {
-    bytes->len = 0;
-    if (cara_tokenizer_decode(tokenizer, ids, n, bytes) != CARA_OK)
-        return NULL;
-    for (size_t i = 0; i < bytes->len; i++)
-        if (!bytes->data[i])
-            bytes->data[i] = (char)0xFF; /* no C string holds it: it becomes U+FFFD, too */
-    char *text = cara_arena_alloc(arena, bytes->len + 1, 3);
-    if (text)
-        *n_text = cara_utf8_replace(bytes->len ? bytes->data : "", bytes->len, text);
-    return text;
-}
-
-static size_t characters(const char *text, size_t n) {
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++)
-        count += ((uint8_t)text[i] & 0xC0) != 0x80;
-    return count;
-}
-
 /* Whether character `at` of the text is U+FFFD; not where the text has no such character. */
 static int is_replacement_at(const char *text, size_t at) {
     for (; *text; text++)
@@ -55,32 +32,25 @@ static int is_replacement_at(const char *text, size_t at) {
 static int split_on_unicode(const cara_tokenizer *tokenizer, const int32_t *ids, size_t n,
                             cara_arena *arena, cara_token_word *words, size_t *n_words,
                             cara_error *err) {
-    cara_buf bytes;
-    cara_buf_init(&bytes, (size_t)1 << 24);
-    size_t n_full = 0, offset = 0, first = 0;
-    int rc = CARA_OK;
-    const char *full = decode(tokenizer, ids, n, &bytes, arena, &n_full);
+    size_t offset = 0, first = 0; /* offset: characters of the words so far */
+    const char *full = cara_tokenizer_text(tokenizer, ids, n, arena);
     if (!full)
-        rc = no_memory(err);
-    for (size_t i = 0; i < n && !rc; i++) {
-        size_t n_part = 0;
-        char *part = decode(tokenizer, ids + first, i + 1 - first, &bytes, arena, &n_part);
-        if (!part) {
-            rc = no_memory(err);
-            break;
-        }
+        return no_memory(err);
+    for (size_t i = 0; i < n; i++) {
+        const char *part = cara_tokenizer_text(tokenizer, ids + first, i + 1 - first, arena);
+        if (!part)
+            return no_memory(err);
         const char *bad = strstr(part, REPLACEMENT);
         /* The rest of the character is in the next token. The reference drops tokens at the end
          * whose character stays ill-formed here and not there; they are a word here. */
         if (bad && i + 1 < n &&
-            !is_replacement_at(full, offset + characters(part, (size_t)(bad - part))))
+            !is_replacement_at(full, offset + cara_utf8_count(part, (size_t)(bad - part))))
             continue;
         words[(*n_words)++] = (cara_token_word){part, i + 1 - first};
-        offset += characters(part, n_part);
+        offset += cara_utf8_count(part, strlen(part));
         first = i + 1;
     }
-    cara_buf_free(&bytes);
-    return rc;
+    return CARA_OK;
 }
 
 /* Python: text.strip() in string.punctuation, which is also true of nothing, and of marks in their

@@ -5,7 +5,6 @@
 #include "transcript/timestamp.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #define NO_LIMIT 1000 /* of the reference, for a width and a number of words */
@@ -88,19 +87,6 @@ static void write_cue(subtitles *s, double start, double end, size_t underlined)
     cara_buf_str(s->out, "\n\n");
 }
 
-/* Times that are written alike are the same. */
-static int same_time(double a, double b) {
-    char bytes[2][64];
-    for (int i = 0; i < 2; i++) {
-        cara_buf text;
-        cara_buf_init(&text, sizeof bytes[i]);
-        cara_transcript_timestamp(i ? b : a, 1, '.', &text);
-        snprintf(bytes[i], sizeof bytes[i], "%s", text.data ? text.data : "");
-        cara_buf_free(&text);
-    }
-    return strcmp(bytes[0], bytes[1]) == 0;
-}
-
 /* Writes the cue and empties it. */
 static void end_cue(subtitles *s) {
     size_t n;
@@ -110,20 +96,13 @@ static void end_cue(subtitles *s) {
     double last = n ? words[0].word->start : 0;
     for (size_t i = 0; s->options->highlight_words && i < n; i++) {
         const cara_word *word = words[i].word;
-        if (!same_time(last, word->start))
+        if (cara_milliseconds(last) != cara_milliseconds(word->start))
             write_cue(s, last, word->start, SIZE_MAX);
         write_cue(s, word->start, word->end, i);
         last = word->end;
     }
     cara_buf_clear(&s->cue);
     s->n_lines = 1;
-}
-
-static size_t characters(const char *text, size_t n) {
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++)
-        count += ((unsigned char)text[i] & 0xC0) != 0x80;
-    return count;
 }
 
 /* Puts a word into the cue, on its line or on the next one, or begins another cue with it. `first`
@@ -135,8 +114,9 @@ static void add_word(subtitles *s, const cara_word *word, int first, double paus
     int long_pause = !keep_segments && pause > LONG_PAUSE;
     int segment_break = first && s->cue.len && keep_segments;
     cue_word added = {.word = word, .text = cara_slice_of(word->word, n)};
-    if (s->width && s->width + characters(word->word, n) <= most && !long_pause && !segment_break) {
-        s->width += characters(word->word, n);
+    if (s->width && s->width + cara_utf8_count(word->word, n) <= most && !long_pause &&
+        !segment_break) {
+        s->width += cara_utf8_count(word->word, n);
     } else {
         added.text = cara_utf8_strip(word->word, n);
         int full = o->max_line_count && (long_pause || s->n_lines >= o->max_line_count);
@@ -146,7 +126,7 @@ static void add_word(subtitles *s, const cara_word *word, int first, double paus
             s->n_lines++;
             added.after_line_break = 1;
         }
-        s->width = characters((const char *)added.text.ptr, added.text.len);
+        s->width = cara_utf8_count(added.text.ptr, added.text.len);
     }
     if (cara_buf_add(&s->cue, &added, sizeof added))
         s->out->failed = 1;

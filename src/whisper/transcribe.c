@@ -264,7 +264,8 @@ static int new_segment(transcription *t, const cara_cut_segment *cut, const cara
         if (kept[i] < eot)
             text_tokens[n_text_tokens++] = kept[i];
     }
-    const char *text = cara_decode_text(t->settings.tokenizer, text_tokens, n_text_tokens, arena);
+    const char *text =
+        cara_tokenizer_text(t->settings.tokenizer, text_tokens, n_text_tokens, arena);
     if (!text)
         return no_memory(t, err);
     cara_segment segment = {
@@ -486,7 +487,7 @@ static int finish_result(transcription *t, cara_error *err) {
     if (n <= n_given)
         return CARA_OK;
     const char *text =
-        cara_decode_text(t->settings.tokenizer, tokens + n_given, n - n_given, &t->owner->arena);
+        cara_tokenizer_text(t->settings.tokenizer, tokens + n_given, n - n_given, &t->owner->arena);
     if (!text)
         return no_memory(t, err);
     result->text = text;

@@ -10,23 +10,6 @@
 #include <string.h>
 #include <zlib.h>
 
-const char *cara_decode_text(const cara_tokenizer *tokenizer, const int32_t *ids, size_t n,
-                             cara_arena *arena) {
-    cara_buf bytes;
-    cara_buf_init(&bytes, CARA_LIMIT_RESULT_BYTES);
-    char *text = NULL;
-    if (!cara_tokenizer_decode(tokenizer, ids, n, &bytes)) {
-        for (size_t i = 0; i < bytes.len; i++)
-            if (!bytes.data[i])
-                bytes.data[i] = (char)0xFF;
-        text = cara_arena_alloc(arena, bytes.len + 1, 3);
-        if (text)
-            cara_utf8_replace(bytes.len ? bytes.data : "", bytes.len, text);
-    }
-    cara_buf_free(&bytes);
-    return text;
-}
-
 /* compression_ratio() of whisper/utils.py; NaN where zlib has no memory. */
 static double compression_ratio(cara_slice text) {
     uLongf n = compressBound((uLong)text.len);
@@ -289,7 +272,7 @@ static int close_window(window *w, cara_arena *arena, cara_decoding *out, cara_e
     size_t n_candidates = w->strategy.finalize(&w->strategy, &w->rows, candidates, n);
     cara_candidate best =
         candidates[best_candidate(candidates, n_candidates, task->length_penalty)];
-    const char *text = cara_decode_text(task->tokenizer, best.tokens, best.n_tokens, arena);
+    const char *text = cara_tokenizer_text(task->tokenizer, best.tokens, best.n_tokens, arena);
     if (!text)
         return no_memory(err);
     out->tokens = best.tokens;

@@ -69,9 +69,4 @@ int cara_detect_language(const cara_tokenizer *tokenizer, const cara_kernels *ke
                          cara_backend *backend, float *logits, int *language, double *probability,
                          cara_error *err);
 
-/* Tokenizer.decode() as a string in the arena: ids as valid UTF-8. NULL where there is no memory.
- * A NUL byte, which no C string can hold, becomes U+FFFD like what is ill-formed. */
-const char *cara_decode_text(const cara_tokenizer *tokenizer, const int32_t *ids, size_t n,
-                             cara_arena *arena);
-
 #endif

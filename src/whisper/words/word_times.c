@@ -97,8 +97,9 @@ static int align(alignment *a, cara_arena *arena, cara_error *err) {
 
 /* find_alignment(): the words of text tokens [n]; none where there are no tokens, or so many that
  * they do not fit into the decoder's context. */
-int cara_find_alignment(const cara_word_window *w, const int32_t *text, size_t n, cara_arena *arena,
-                        cara_word_timing **out, size_t *n_out, cara_error *err) {
+static int find_alignment(const cara_word_window *w, const int32_t *text, size_t n,
+                          cara_arena *arena, cara_word_timing **out, size_t *n_out,
+                          cara_error *err) {
     const cara_settings *s = w->settings;
     const cara_decode_task *task = &s->task;
     const cara_special_tokens *special = cara_tokenizer_special(s->tokenizer);
@@ -167,7 +168,7 @@ int cara_add_word_timestamps(const cara_word_window *w, cara_cut *cut, cara_aren
     }
     const cara_options *o = &w->settings->options;
     cara_word_timing *timings = NULL;
-    int rc = cara_find_alignment(w, text, n_text, arena, &timings, &n, err);
+    int rc = find_alignment(w, text, n_text, arena, &timings, &n, err);
     if (!rc &&
         cara_place_words(timings, n, n_texts, o->prepend_punctuations, o->append_punctuations,
                          w->seek, w->last_speech_timestamp, cut, arena))

@@ -25,11 +25,6 @@ typedef struct cara_word_window {
     double last_speech_timestamp; /* seconds: the end of the words before */
 } cara_word_window;
 
-/* The words of text tokens [n], in the arena; none where there are no tokens, or so many that they
- * do not fit into the decoder's context. Errors: MEMORY, and those of the backend (CANCELLED). */
-int cara_find_alignment(const cara_word_window *window, const int32_t *text, size_t n,
-                        cara_arena *arena, cara_word_timing **out, size_t *n_out, cara_error *err);
-
 /* Sets the words of each segment, in the arena, and moves the segments' starts and ends to them.
  * Errors: MEMORY, and those of the backend (CANCELLED). */
 int cara_add_word_timestamps(const cara_word_window *window, cara_cut *cut, cara_arena *arena,

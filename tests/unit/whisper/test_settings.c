@@ -417,7 +417,7 @@ static void limits_and_prompts(void **state) {
         assert_true(s.n_prompt > 0);
         for (size_t k = 0; k < s.n_prompt; k++)
             assert_true(s.prompt[k] < cara_tokenizer_special(multilingual)->eot);
-        assert_string_equal(cara_decode_text(multilingual, s.prompt, s.n_prompt, &arena),
+        assert_string_equal(cara_tokenizer_text(multilingual, s.prompt, s.n_prompt, &arena),
                             prompts[i].as_text);
         cara_arena_free(&arena);
     }
