@@ -102,8 +102,9 @@ typedef struct cara_session_options {
      * model with int8 weights is refused. */
     const char *compute_type;
     /* A smaller model of the same vocabulary, borrowed for the session's life; NULL: none. It
-     * proposes tokens that the model then verifies several at a time, at temperature 0. The result
-     * is the same with and without it, except for its timings. */
+     * proposes tokens that the model then verifies several at a time, where decoding is greedy
+     * (temperature 0 without beams). The result is the same with and without it, except for its
+     * timings. */
     const cara_model *draft_model;
     int draft_tokens; /* proposed in a pass, 1 to 7; 0: chosen by how many are accepted */
 } cara_session_options;

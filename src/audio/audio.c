@@ -41,7 +41,7 @@ static int no_audio(cara_sniffed what, cara_error *err) {
                                   : "");
 }
 
-/* What the bytes are; *named is set where only the name tells. */
+/* What the bytes are; *named is set where only the name says it. */
 static cara_sniffed recognise(cara_slice bytes, const char *name, const cara_headerless **named) {
     cara_sniffed what = cara_sniff(bytes);
     *named = bytes.len && !what.certain ? cara_headerless_find(name) : NULL;

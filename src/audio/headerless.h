@@ -1,4 +1,4 @@
-/* Sound without a header, as telephone systems keep voicemail: only its name tells what it is. */
+/* Sound without a header, as telephone systems keep voicemail: only its name says what it is. */
 #ifndef AUDIO_HEADERLESS_H
 #define AUDIO_HEADERLESS_H
 

@@ -191,7 +191,7 @@ static cara_sniffed sniff_text(cara_slice s) {
     return none("looks like plain text");
 }
 
-/* What tells its format by a signature. */
+/* Formats that begin with a signature. */
 static cara_sniffed sniff_magic(cara_slice s) {
     static const struct {
         const char *magic;

@@ -56,7 +56,7 @@ static void draw(const cara_cli_progress *now, unsigned tick) {
     char text[2048], out[2100];
     pthread_mutex_lock(&line.terminal);
     if (!line.held) {
-        /* The size is asked for each time, so that nothing has to be told of a change. */
+        /* The size is asked for each time, so that no change of it is missed. */
         cara_cli_progress_line(now, cara_clock_monotonic() - line.started, tick,
                                cara_cli_terminal_columns(), text, sizeof text);
         int n = snprintf(out, sizeof out, "\r%s\033[K", text);

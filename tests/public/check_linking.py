@@ -245,7 +245,7 @@ def from_cpp(installed, how):
 
 
 def module_of_shared(installed):
-    """The module lies beside the library, and the library finds it there without being told."""
+    """The module lies beside the library, and the library finds it there by itself."""
     program = installed.compile(SOURCE / "examples/file.c")
     out = installed.run(program, MODEL, AUDIO, CARACOLA_MODULE_DIR="")
     assert "-->" in out, out

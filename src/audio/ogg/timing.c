@@ -15,7 +15,7 @@ static int64_t granule_before(const cara_ogg_timing *timing, const cara_ogg_page
     if (timing->has_granule)
         return timing->granule;
     int64_t start = page->granule - page->samples;
-    /* The only page may be trimmed, so its start cannot be told from its end. */
+    /* The only page may be trimmed, so its start does not follow from its end. */
     if (page->last && start < 0)
         return 0;
     int joined = start > JOINED && !page->remains;

@@ -7,7 +7,7 @@
 #define FORMAT(format) "-f " format " writes it"
 #define MODEL_IS_A_FILE "a model is a file here: --model FILE"
 #define NO_VAD "there is no voice activity detection here; --no_speech_threshold is as openai's"
-#define NO_SPEAKERS "speakers are not told apart here"
+#define NO_SPEAKERS "speakers are not distinguished here"
 #define NO_GPU "the program runs on the CPU alone: leave it out"
 #define NO_LIVE "there is no transcription of a microphone here; - is standard input"
 #define DECODING "there is nothing like it here: leave it out"

@@ -70,7 +70,7 @@ static int stop(void *cookie) {
     return stopped || cara_cli_interrupted();
 }
 
-/* Tells the line of progress what is done; with r->lock held. */
+/* Gives the line of progress what is done; with r->lock held. */
 static void show_progress(const run *r) {
     if (r->reporting < 0)
         return;

@@ -394,7 +394,7 @@ static int countdown(void *cookie) {
 }
 
 /* Wherever it happens: while the first sound is searched, and later. */
-static void reading_stops_when_told(void **state) {
+static void reading_stops_on_request(void **state) {
     (void)state;
     blob b = voice_file(&v, &usual);
     int stopped_at[2] = {0}, n = 0;
@@ -489,7 +489,7 @@ int main(void) {
         cmocka_unit_test(links_of_one_serial_are_read_through),
         cmocka_unit_test(a_missing_mark_of_the_end),
         cmocka_unit_test(heads_that_cannot_be_used),
-        cmocka_unit_test(reading_stops_when_told),
+        cmocka_unit_test(reading_stops_on_request),
         cmocka_unit_test(damage_does_not_take_minutes),
         cmocka_unit_test(chains_of_too_many_decoders_are_refused),
     };
